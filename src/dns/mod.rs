@@ -1,0 +1,3 @@
+//! The data plane: bytes in, bytes out.
+
+pub mod engine;

@@ -1,0 +1,97 @@
+//! Ids: 128 bits, written as 32 lower-case hexadecimal digits, as in the original.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// An id whose kind is part of its type.
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(u128);
+
+        impl $name {
+            /// The id of a declared object: the first 128 bits of SHA-256 of kind and name, so that it outlives restarts.
+            pub fn declared(name: &str) -> Self {
+                Self(digest($kind, name))
+            }
+
+            /// Parses 32 lower-case hexadecimal digits.
+            pub fn parse(text: &str) -> Option<Self> {
+                parse_hex(text).map(Self)
+            }
+
+            /// 64 bits that are already well distributed: digests and random numbers both are.
+            pub const fn hash64(self) -> u64 {
+                self.0 as u64
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:032x}", self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
+id!(
+    /// Names a zone.
+    ZoneId,
+    "zone"
+);
+id!(
+    /// Names a monitor.
+    MonitorId,
+    "monitor"
+);
+id!(
+    /// Names a pool.
+    PoolId,
+    "pool"
+);
+id!(
+    /// Names a load balancer.
+    LoadBalancerId,
+    "load_balancer"
+);
+
+/// First 128 bits of SHA-256 over kind, a zero octet, and name.
+fn digest(kind: &str, name: &str) -> u128 {
+    let hash = Sha256::new().chain_update(kind).chain_update([0]).chain_update(name).finalize();
+    hash.iter().take(16).fold(0, |id, octet| id << 8 | u128::from(*octet))
+}
+
+/// Reads exactly 32 lower-case hexadecimal digits.
+fn parse_hex(text: &str) -> Option<u128> {
+    let lower = |octet: u8| octet.is_ascii_digit() || (b'a'..=b'f').contains(&octet);
+    (text.len() == 32 && text.bytes().all(lower)).then(|| u128::from_str_radix(text, 16).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_declared_id_is_stable_and_differs_by_kind() {
+        // `printf 'pool\0web' | sha256sum | cut -c 1-32`
+        assert_eq!(PoolId::declared("web").to_string(), "59c3591bea92402782b4ceda5d0344e0");
+        assert_ne!(PoolId::declared("web").to_string(), MonitorId::declared("web").to_string());
+    }
+
+    #[test]
+    fn text_form_round_trips_and_is_strict() {
+        let id = PoolId::declared("web");
+        assert_eq!(PoolId::parse(&id.to_string()), Some(id));
+        for bad in ["", "59", "59C3591BEA92402782B4CEDA5D0344E0", "+9c3591bea92402782b4ceda5d0344e0"] {
+            assert_eq!(PoolId::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Every bound of the server in one place, each with its reason.
+
+use std::time::Duration;
+
+/// Octets of one configuration file. 100,000 load balancers with their pools take about 25 MB.
+pub const CONFIG_FILE_OCTETS_MAX: u64 = 64 << 20;
+/// Octets of all configuration files together, so that includes cannot multiply the limit above.
+pub const CONFIG_OCTETS_MAX: u64 = 256 << 20;
+/// Files reached through `include`; more is a pattern that matched something unintended.
+pub const CONFIG_FILES_MAX: usize = 10_000;
+/// How deep `include` may nest; a person cannot follow more.
+pub const INCLUDE_DEPTH_MAX: usize = 8;
+/// Faults of one document that are kept; a reader stops long before, memory must too.
+pub const FAULTS_MAX: usize = 1_000;
+
+/// Listen addresses; each takes a thread a core.
+pub const LISTEN_MAX: usize = 64;
+/// UDP workers of one listen address.
+pub const THREADS_MAX: usize = 256;
+
+/// Zones of one server.
+pub const ZONES_MAX: usize = 1_000_000;
+/// Monitors of one server.
+pub const MONITORS_MAX: usize = 200_000;
+/// Pools of one server.
+pub const POOLS_MAX: usize = 100_000;
+/// Load balancers of one server.
+pub const LOAD_BALANCERS_MAX: usize = 1_000_000;
+/// Origins of one pool: a prepared answer grows with their number (at most with its square when `answers` is a number).
+pub const ORIGINS_PER_POOL_MAX: usize = 256;
+/// Pools that one load balancer may name.
+pub const POOLS_PER_LOAD_BALANCER_MAX: usize = 256;
+/// Characters of a pool's, origin's or monitor's name.
+pub const NAME_CHARS_MAX: usize = 255;
+/// Characters of a description, as in the original.
+pub const DESCRIPTION_CHARS_MAX: usize = 1024;
+
+/// Largest TTL we take: RFC 2181 §8 gives 31 bits; the original's load balancers stop at a day.
+pub const TTL_MAX: u32 = 0x7fff_ffff;
+/// Largest TTL of a load balancer, seconds; longer would hide failover for more than a day.
+pub const LOAD_BALANCER_TTL_MAX: u32 = 86_400;
+/// Octets of one rendered `RRset`: more could never leave in a TCP message of 65,535.
+pub const RRSET_OCTETS_MAX: usize = 64_000;
+/// Records of one owner and type, for the same reason.
+pub const RRSET_RECORDS_MAX: usize = 4_096;
+/// Links of a CNAME chain that one answer follows; BIND stops at 16 as well.
+pub const CNAME_CHAIN_MAX: usize = 16;
+
+/// Smallest interval of a monitor; below it a probe is a load test.
+pub const INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// Largest interval of a monitor, as in the original.
+pub const INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+/// Smallest time-out of a probe.
+pub const TIMEOUT_MIN: Duration = Duration::from_millis(10);
+/// Largest time-out of a probe; the original stops at 10 s, slow origins exist.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(60);
+/// Immediate retries after a time-out, as in the original.
+pub const RETRIES_MAX: u32 = 5;
+/// Largest `consecutive_up` and `consecutive_down`; more is a typing error.
+pub const CONSECUTIVE_MAX: u32 = 100;
+/// Headers of one monitor.
+pub const MONITOR_HEADERS_MAX: usize = 32;
+/// Octets of a header value, a path or an expected body.
+pub const MONITOR_TEXT_OCTETS_MAX: usize = 4_096;
+/// Octets of a response body that a probe reads; the original's figures contradict each other (10 KB, 100 MB).
+pub const PROBE_BODY_OCTETS_MAX: usize = 100 << 10;
+/// Redirects that one probe follows.
+pub const PROBE_REDIRECTS_MAX: usize = 10;
+/// Transitions that may wait for publish; a prober that gets ahead waits.
+pub const TRANSITIONS_QUEUED_MAX: usize = 16_384;
+
+/// UDP payload that avoids fragments on every path worth having (RFC 9715 §3.2 and DNS flag day 2020).
+pub const UDP_PAYLOAD_DEFAULT: u16 = 1232;
+/// Smallest UDP payload there is (RFC 6891 §6.2.3).
+pub const UDP_PAYLOAD_MIN: u16 = 512;
+/// Largest UDP payload that can be set; more invites fragments even on jumbo paths.
+pub const UDP_PAYLOAD_MAX: u16 = 4096;
+
+const _: () = assert!(UDP_PAYLOAD_MIN <= UDP_PAYLOAD_DEFAULT && UDP_PAYLOAD_DEFAULT <= UDP_PAYLOAD_MAX);
+const _: () = assert!(CONFIG_FILE_OCTETS_MAX <= CONFIG_OCTETS_MAX);

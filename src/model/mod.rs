@@ -1,0 +1,14 @@
+//! The nouns and their invariants. Nothing here can be deserialized, so whatever exists is valid.
+
+pub mod event;
+pub mod id;
+pub mod inventory;
+pub mod limits;
+pub mod load_balancer;
+pub mod monitor;
+pub mod name;
+pub mod pool;
+pub mod rrset;
+pub mod shard_map;
+pub mod verdict;
+pub mod zone;

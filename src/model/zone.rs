@@ -1,0 +1,244 @@
+//! A zone: what we are authoritative for, and its static records.
+
+use crate::model::id::ZoneId;
+use crate::model::name::Name;
+use crate::model::rrset::{Owner, Record, RrsetError, Rtype};
+
+/// An apex and everything declared at and below it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Zone {
+    /// Its id.
+    pub id: ZoneId,
+    /// Its top name.
+    apex: Name,
+    /// Owners in canonical order (RFC 4034 §6.1), the apex first.
+    owners: Vec<Owner>,
+    /// What negative answers and secondaries need of its SOA.
+    soa: Soa,
+}
+
+/// What we read of a SOA record (RFC 1035 §3.3.13).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Soa {
+    /// Version of the zone, compared by RFC 1982.
+    pub serial: u32,
+    /// `min(SOA TTL, MINIMUM)`: how long a negative answer may be kept, in seconds (RFC 2308 §5).
+    pub negative_ttl: u32,
+}
+
+/// Something wrong with a zone, and the record that shows it: an index into those given.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ZoneFault {
+    /// The record, or none where one is missing.
+    pub record: Option<usize>,
+    /// What is wrong.
+    pub why: ZoneError,
+}
+
+/// What can be wrong with a zone.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ZoneError {
+    /// RFC 1035 §5.2: exactly one SOA.
+    #[error("the zone has no SOA record; add one, such as \"@ 3600 SOA ns1 hostmaster 1 7200 900 1209600 300\"")]
+    SoaMissing,
+    /// A second SOA.
+    #[error("this is the zone's second SOA record; exactly one is allowed (RFC 1035 §5.2)")]
+    SoaTwice,
+    /// A SOA below the apex.
+    #[error("a SOA record belongs to the zone's apex only")]
+    SoaBelowApex,
+    /// RFC 1034 §4.2.1: a zone names its servers.
+    #[error("the zone has no NS record at its apex; add one, such as \"@ 3600 NS ns1\"")]
+    NsMissing,
+    /// An owner that is not ours.
+    #[error("{owner} is not in the zone {apex}; names without a final dot are relative to it")]
+    OutsideZone {
+        /// The owner name.
+        owner: Name,
+        /// The zone.
+        apex: Name,
+    },
+    /// RFC 2181 §10.1.
+    #[error("{0} has a CNAME record beside other records; a CNAME has to be alone (RFC 2181 §10.1)")]
+    CnameConflict(Name),
+    /// Needs referrals.
+    #[error("delegations (NS below the apex) are not supported in inline records")]
+    Delegation,
+    /// Needs synthesis.
+    #[error("DNAME records are not supported in inline records")]
+    Dname,
+    /// Never a record.
+    #[error("no record can be of this type; it exists in queries only")]
+    MetaType,
+    /// An `RRset` that is too large.
+    #[error(transparent)]
+    Rrset(#[from] RrsetError),
+}
+
+impl Zone {
+    /// A zone of `records`; or all that is wrong with them.
+    pub fn try_new(id: ZoneId, apex: Name, records: Vec<Record>) -> Result<Self, Vec<ZoneFault>> {
+        let mut faults = record_faults(&apex, &records);
+        let soas: Vec<usize> = (0..records.len()).filter(|i| rtype_at(&records, *i) == Rtype::SOA).collect();
+        faults.extend(soas.iter().skip(1).map(|i| ZoneFault { record: Some(*i), why: ZoneError::SoaTwice }));
+        let soa = soas.first().and_then(|i| records.get(*i)).and_then(Soa::of_record);
+        if soa.is_none() {
+            faults.push(ZoneFault { record: None, why: ZoneError::SoaMissing });
+        }
+        if !records.iter().any(|record| record.owner == apex && record.rtype == Rtype::NS) {
+            faults.push(ZoneFault { record: None, why: ZoneError::NsMissing });
+        }
+        let owners = group_owners(records, &mut faults);
+        match soa {
+            Some(soa) if faults.is_empty() => Ok(Self { id, apex, owners, soa }),
+            _ => Err(faults),
+        }
+    }
+
+    /// Its top name.
+    pub const fn apex(&self) -> &Name {
+        &self.apex
+    }
+
+    /// Its owners in canonical order, the apex first.
+    pub fn owners(&self) -> &[Owner] {
+        &self.owners
+    }
+
+    /// What we need of its SOA.
+    pub const fn soa(&self) -> Soa {
+        self.soa
+    }
+
+    /// The static records at a name.
+    pub fn owner(&self, name: &Name) -> Option<&Owner> {
+        let index = self.owners.binary_search_by(|owner| owner.name().cmp(name)).ok()?;
+        self.owners.get(index)
+    }
+}
+
+impl Soa {
+    /// Reads a SOA record; none if its data is not one.
+    fn of_record(record: &Record) -> Option<Self> {
+        // MNAME and RNAME, then serial, refresh, retry, expire and minimum: twenty octets at the end.
+        let numbers = record.rdata.last_chunk::<20>()?;
+        let number = |at: usize| {
+            let octets = numbers.get(at..at + 4)?;
+            octets.try_into().ok().map(u32::from_be_bytes)
+        };
+        Some(Self { serial: number(0)?, negative_ttl: record.ttl.min(number(16)?) })
+    }
+}
+
+/// The type of the record at an index.
+fn rtype_at(records: &[Record], index: usize) -> Rtype {
+    records.get(index).map_or(Rtype(0), |record| record.rtype)
+}
+
+/// What is wrong with single records.
+fn record_faults(apex: &Name, records: &[Record]) -> Vec<ZoneFault> {
+    let fault_of = |record: &Record| {
+        let below = record.owner != *apex;
+        match record.rtype {
+            rtype if rtype.is_meta() => Some(ZoneError::MetaType),
+            _ if !record.owner.is_at_or_below(apex) => {
+                Some(ZoneError::OutsideZone { owner: record.owner.clone(), apex: apex.clone() })
+            }
+            Rtype::SOA if below => Some(ZoneError::SoaBelowApex),
+            Rtype::NS if below => Some(ZoneError::Delegation),
+            Rtype::DNAME => Some(ZoneError::Dname),
+            _ => None,
+        }
+    };
+    let faults = records.iter().enumerate();
+    faults.filter_map(|(i, record)| Some(ZoneFault { record: Some(i), why: fault_of(record)? })).collect()
+}
+
+/// Groups records by owner in canonical order; adds faults that concern an owner as a whole.
+fn group_owners(records: Vec<Record>, faults: &mut Vec<ZoneFault>) -> Vec<Owner> {
+    let mut indexed: Vec<(usize, Record)> = records.into_iter().enumerate().collect();
+    indexed.sort_by(|(_, a), (_, b)| a.owner.cmp(&b.owner));
+    let mut owners = Vec::new();
+    for group in indexed.chunk_by(|(_, a), (_, b)| a.owner == b.owner) {
+        let Some((_, first)) = group.first() else { continue };
+        // RFC 2181 §10.1: a CNAME is alone, and there is one.
+        let cname = group.iter().find(|(_, record)| record.rtype == Rtype::CNAME);
+        let clash = cname.and_then(|(_, cname)| {
+            group.iter().find(|(_, other)| (other.rtype, &other.rdata) != (cname.rtype, &cname.rdata))
+        });
+        if let (Some((cname, _)), Some((other, _))) = (cname, clash) {
+            let why = ZoneError::CnameConflict(first.owner.clone());
+            faults.push(ZoneFault { record: Some(*cname.max(other)), why });
+        }
+        let mut of_owner: Vec<Record> = group.iter().map(|(_, record)| record.clone()).collect();
+        match Owner::try_new(&first.owner, &mut of_owner) {
+            Ok(owner) => owners.push(owner),
+            Err(why) => faults.push(ZoneFault { record: group.first().map(|(i, _)| *i), why: why.into() }),
+        }
+    }
+    owners
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text, Some(&Name::parse("example.com", None).unwrap())).unwrap()
+    }
+
+    fn record(owner: &str, rtype: Rtype, rdata: &[u8]) -> Record {
+        Record { owner: name(owner), rtype, ttl: 3600, rdata: rdata.to_vec() }
+    }
+
+    fn soa() -> Record {
+        let mut rdata = b"\x02ns\0\x01h\0".to_vec();
+        rdata.extend([7_u32, 1, 2, 3, 300].into_iter().flat_map(u32::to_be_bytes));
+        record("@", Rtype::SOA, &rdata)
+    }
+
+    fn zone(records: Vec<Record>) -> Result<Zone, Vec<(Option<usize>, ZoneError)>> {
+        Zone::try_new(ZoneId::declared("example.com"), name("@"), records)
+            .map_err(|faults| faults.into_iter().map(|fault| (fault.record, fault.why)).collect())
+    }
+
+    #[test]
+    fn a_sound_zone_is_in_canonical_order() {
+        let ns = record("@", Rtype::NS, b"\x02ns\0");
+        let zone = zone(vec![record("z", Rtype::A, &[0; 4]), record("a.b", Rtype::A, &[0; 4]), ns, soa()]).unwrap();
+        let owners: Vec<String> = zone.owners().iter().map(|owner| owner.name().to_string()).collect();
+        assert_eq!(owners, ["example.com", "a.b.example.com", "z.example.com"]);
+        assert_eq!(zone.soa(), Soa { serial: 7, negative_ttl: 300 });
+        assert!(zone.owner(&name("z")).is_some() && zone.owner(&name("b")).is_none());
+    }
+
+    #[test]
+    fn every_fault_is_found_at_once() {
+        let faults = zone(vec![
+            record("a", Rtype::CNAME, b"\x01x\0"),
+            record("a", Rtype::TXT, b"\x01x"),
+            record("b", Rtype::CNAME, b"\x01x\0"),
+            record("b", Rtype::CNAME, b"\x01y\0"),
+            record("sub", Rtype::NS, b"\x01x\0"),
+            record("www.example.net.", Rtype::A, &[0; 4]),
+            soa(),
+            soa(),
+            record("c", Rtype::ANY, b""),
+        ])
+        .unwrap_err();
+        let outside = ZoneError::OutsideZone { owner: name("www.example.net."), apex: name("@") };
+        for expected in [
+            (Some(1), ZoneError::CnameConflict(name("a"))),
+            (Some(3), ZoneError::CnameConflict(name("b"))),
+            (Some(4), ZoneError::Delegation),
+            (Some(5), outside),
+            (Some(7), ZoneError::SoaTwice),
+            (Some(8), ZoneError::MetaType),
+            (None, ZoneError::NsMissing),
+        ] {
+            assert!(faults.contains(&expected), "{expected:?} in {faults:?}");
+        }
+        assert_eq!(faults.len(), 7);
+        assert!(zone(vec![]).unwrap_err().contains(&(None, ZoneError::SoaMissing)));
+    }
+}

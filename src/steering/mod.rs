@@ -1,1 +1,7 @@
-//! To come.
+//! Inventory × health → what may be answered. Pure but for `publish`, which keeps the record table true.
+
+pub mod compile;
+pub mod draw;
+pub mod lookup;
+pub mod select;
+pub mod table;

@@ -1,0 +1,285 @@
+//! Compiles a live answer: everything that the queries for a live name need, prepared when health or inventory
+//! changes. The same input gives the same answer.
+
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+
+use crate::model::id::PoolId;
+use crate::model::limits::UDP_PAYLOAD_DEFAULT;
+use crate::model::load_balancer::{Answers, SteeringPolicy};
+use crate::model::name::NAME_OCTETS_MAX;
+use crate::model::pool::{Origin, Pool};
+use crate::model::rrset::{RECORD_HEAD_OCTETS, Rtype, render_record};
+use crate::model::verdict::Verdict;
+use crate::steering::draw::{AliasTable, draws};
+use crate::steering::select::{Family, PoolHealth, Selection, Source, select};
+
+/// All that decides how a load balancer answers. Names with equal steering share one live answer.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Steering {
+    /// How a pool is chosen.
+    pub policy: SteeringPolicy,
+    /// Pools in order of failover.
+    pub default_pools: Vec<PoolId>,
+    /// The pool that answers when no default pool can.
+    pub fallback_pool: PoolId,
+    /// TTL of the answers, in seconds.
+    pub ttl: u32,
+    /// How many addresses one answer has.
+    pub answers: Answers,
+}
+
+/// What may be answered at a live name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LiveAnswer {
+    /// Origins have not been probed yet, and guessing would be worse than asking for patience.
+    NotReady,
+    /// Addresses, or the knowledge that there are none.
+    Ready(Addresses),
+}
+
+/// Prepared answers for both families.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Addresses {
+    /// Longest that a negative answer may be kept, in seconds: recovery must not hide behind a long one.
+    pub ttl: u32,
+    /// For A.
+    pub v4: FamilyAnswer,
+    /// For AAAA.
+    pub v6: FamilyAnswer,
+}
+
+/// Prepared answers for one family.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FamilyAnswer {
+    /// Where the addresses come from.
+    pub source: Source,
+    /// Records of each answer; 0 is NODATA.
+    pub count: u16,
+    /// Octets of each answer.
+    octets: u32,
+    /// Rendered records. Each set stands here twice in a row, so that any rotation of it is one slice.
+    rendered: Box<[u8]>,
+    /// Draws the offset of an answer in `rendered`.
+    table: AliasTable,
+}
+
+/// Octets of an answer that are not address records, at the most: header, question, OPT, and its options.
+const OVERHEAD_OCTETS: usize = 12 + NAME_OCTETS_MAX + 4 + 11 + 64;
+
+impl FamilyAnswer {
+    /// The rendered records of one answer.
+    pub fn draw(&self, random: u64) -> &[u8] {
+        let Some(start) = self.table.pick(random) else { return &[] };
+        self.rendered.get(start as usize..(start + self.octets) as usize).unwrap_or_default()
+    }
+}
+
+impl LiveAnswer {
+    /// The prepared answers for a family; none while not ready.
+    pub const fn family(&self, family: Family) -> Option<&FamilyAnswer> {
+        match (self, family) {
+            (Self::NotReady, _) => None,
+            (Self::Ready(addresses), Family::V4) => Some(&addresses.v4),
+            (Self::Ready(addresses), Family::V6) => Some(&addresses.v6),
+        }
+    }
+}
+
+/// How far a live name may trust what is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Patience {
+    /// It has never answered: every target needs a verdict first.
+    Start,
+    /// It has answered before: what is known will do, unless it would come to the last resort.
+    Running,
+    /// Time is up: a missing verdict counts as not healthy.
+    Over,
+}
+
+/// Compiles the answer of one steering. `pools` are its default pools in order.
+pub fn compile<P: PoolHealth>(steering: &Steering, pools: &[&P], fallback: &P, patience: Patience) -> LiveAnswer {
+    let undecided = || pools.iter().chain([&fallback]).any(|pool| is_undecided(*pool));
+    if patience == Patience::Start && undecided() {
+        return LiveAnswer::NotReady;
+    }
+    let family = |family| select(steering.policy, pools, fallback, family);
+    let (v4, v6) = (family(Family::V4), family(Family::V6));
+    let desperate = |selection: &Selection<'_>| matches!(selection.source, Source::LastResort | Source::Exhausted);
+    if patience == Patience::Running && desperate(&v4) && desperate(&v6) && undecided() {
+        return LiveAnswer::NotReady;
+    }
+    let prepare = |selection, family| prepare_family(selection, family, steering.ttl, steering.answers);
+    LiveAnswer::Ready(Addresses { ttl: steering.ttl, v4: prepare(v4, Family::V4), v6: prepare(v6, Family::V6) })
+}
+
+/// Whether a target of an enabled pool has no verdict yet.
+fn is_undecided<P: PoolHealth>(health: &P) -> bool {
+    let Pool { enabled, origins, .. } = health.pool();
+    let undecided =
+        |(index, origin): (usize, &Origin)| origin.enabled && health.verdict(index) == Some(Verdict::Unknown);
+    *enabled && origins.iter().enumerate().any(undecided)
+}
+
+/// Renders a selection and prepares its draws.
+fn prepare_family(selection: Selection<'_>, family: Family, ttl: u32, answers: Answers) -> FamilyAnswer {
+    let Selection { source, origins } = selection;
+    let weights: Vec<u32> = origins.iter().map(|origin| origin.weight.hundredths()).collect();
+    let record_octets = RECORD_HEAD_OCTETS + if family == Family::V4 { 4 } else { 16 };
+    let prepared = draws(&weights, answer_count(answers, record_octets));
+    let size = prepared.sets.first().map_or(0, Vec::len);
+    let mut rendered = Vec::with_capacity(prepared.sets.len() * 2 * size * record_octets);
+    for set in &prepared.sets {
+        let start = rendered.len();
+        set.iter()
+            .filter_map(|index| origins.get(*index))
+            .for_each(|origin| render_address(&mut rendered, origin, ttl));
+        rendered.extend_from_within(start..);
+    }
+    let offset = |set: usize, first: usize| u32::try_from((set * 2 * size + first) * record_octets).unwrap_or(0);
+    let outcomes: Vec<(u32, u64)> =
+        prepared.draws.iter().map(|draw| (offset(draw.set, draw.first), draw.share)).collect();
+    FamilyAnswer {
+        source,
+        count: u16::try_from(size).unwrap_or(u16::MAX),
+        octets: u32::try_from(size * record_octets).unwrap_or(u32::MAX),
+        rendered: rendered.into(),
+        table: AliasTable::new(&outcomes, prepared.shares),
+    }
+}
+
+/// How many records an answer has at the most: what is asked for, as far as it fits into an unfragmented datagram
+/// whatever the name.
+fn answer_count(answers: Answers, record_octets: usize) -> usize {
+    let fitting = (usize::from(UDP_PAYLOAD_DEFAULT) - OVERHEAD_OCTETS) / record_octets;
+    match answers {
+        Answers::All => fitting,
+        Answers::Count(count) => usize::from(NonZeroU16::get(count)).min(fitting),
+    }
+}
+
+/// Appends an A or AAAA record.
+fn render_address(octets: &mut Vec<u8>, origin: &Origin, ttl: u32) {
+    let rendered = match origin.address {
+        IpAddr::V4(address) => render_record(octets, Rtype::A, ttl, &address.octets()),
+        IpAddr::V6(address) => render_record(octets, Rtype::AAAA, ttl, &address.octets()),
+    };
+    debug_assert!(rendered.is_some(), "an address is short");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::pool::Weight;
+
+    struct Fake(Pool, Vec<Option<Verdict>>);
+
+    impl PoolHealth for Fake {
+        fn pool(&self) -> &Pool {
+            &self.0
+        }
+        fn verdict(&self, origin: usize) -> Option<Verdict> {
+            self.1[origin]
+        }
+    }
+
+    fn fake(weights: &[f64], verdict: Verdict) -> Fake {
+        let origin = |(index, weight): (usize, &f64)| Origin {
+            name: index.to_string(),
+            address: [192, 0, 2, u8::try_from(index).unwrap()].into(),
+            enabled: true,
+            weight: Weight::try_new(*weight).unwrap(),
+            host: None,
+        };
+        let pool = Pool {
+            id: PoolId::declared("p"),
+            name: "p".into(),
+            description: String::new(),
+            enabled: true,
+            minimum_origins: 1,
+            monitor: None,
+            origins: weights.iter().enumerate().map(origin).collect(),
+        };
+        Fake(pool, vec![Some(verdict); weights.len()])
+    }
+
+    fn steering(answers: Answers) -> Steering {
+        let id = PoolId::declared("p");
+        Steering { policy: SteeringPolicy::Off, default_pools: vec![id], fallback_pool: id, ttl: 30, answers }
+    }
+
+    fn compiled(fake: &Fake, answers: Answers) -> FamilyAnswer {
+        let answer = compile(&steering(answers), &[fake], fake, Patience::Start);
+        answer.family(Family::V4).unwrap().clone()
+    }
+
+    /// The last octet of each address of an answer.
+    fn hosts(rendered: &[u8]) -> Vec<u8> {
+        rendered.chunks(16).map(|record| record[15]).collect()
+    }
+
+    /// Draws evenly over the range of random numbers.
+    fn drawn(answer: &FamilyAnswer, count: u64) -> impl Iterator<Item = Vec<u8>> {
+        (0..count).map(move |i| hosts(answer.draw((i * (u64::MAX / count)).rotate_left(7))))
+    }
+
+    #[test]
+    fn all_addresses_in_rotation() {
+        let answer = compiled(&fake(&[1.0, 1.0, 1.0], Verdict::Up), Answers::All);
+        assert_eq!((answer.source, answer.count), (Source::Pool, 3));
+        let mut seen: Vec<Vec<u8>> = drawn(&answer, 1000).collect();
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen, [[0, 1, 2], [1, 2, 0], [2, 0, 1]]);
+        let expected = b"\xc0\x0c\0\x01\0\x01\0\0\0\x1e\0\x04\xc0\0\x02\0";
+        assert_eq!(&answer.rendered[..16], expected);
+    }
+
+    #[test]
+    fn first_places_follow_the_weights() {
+        let answer = compiled(&fake(&[1.0, 0.5, 0.5], Verdict::Up), Answers::All);
+        let mut first = BTreeMap::new();
+        drawn(&answer, 100_000).for_each(|hosts| *first.entry(hosts[0]).or_insert(0) += 1);
+        for (host, share) in [(0, 50_000), (1, 25_000), (2, 25_000)] {
+            assert!(i32::abs(first[&host] - share) < 500, "{first:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_answers() {
+        let one = compiled(&fake(&[1.0, 1.0], Verdict::Up), Answers::Count(NonZeroU16::MIN));
+        assert!(drawn(&one, 100).all(|hosts| hosts.len() == 1));
+        let more = compiled(&fake(&[1.0, 1.0], Verdict::Up), Answers::Count(NonZeroU16::new(5).unwrap()));
+        assert!(drawn(&more, 100).all(|hosts| hosts.len() == 2));
+    }
+
+    #[test]
+    fn many_origins_are_as_many_as_fit() {
+        let answer = compiled(&fake(&[1.0; 200], Verdict::Up), Answers::All);
+        assert_eq!(answer.count, 55);
+        assert!(drawn(&answer, 500).all(|hosts| hosts.len() == 55));
+    }
+
+    #[test]
+    fn patience() {
+        let (unknown, up) = (fake(&[1.0], Verdict::Unknown), fake(&[1.0], Verdict::Up));
+        let steering = steering(Answers::All);
+        let ready = |pools: &[&Fake], fallback, patience| {
+            compile(&steering, pools, fallback, patience).family(Family::V4).map(|answer| answer.source)
+        };
+        for (patience, pools, fallback, expected) in [
+            (Patience::Start, [&up], &unknown, None),
+            (Patience::Start, [&up], &up, Some(Source::Pool)),
+            (Patience::Running, [&up], &unknown, Some(Source::Pool)),
+            (Patience::Running, [&unknown], &up, Some(Source::Fallback)),
+            (Patience::Running, [&unknown], &unknown, None),
+            (Patience::Over, [&unknown], &unknown, Some(Source::LastResort)),
+        ] {
+            assert_eq!(ready(&pools, fallback, patience), expected, "{patience:?}");
+        }
+        let down = fake(&[1.0], Verdict::Down);
+        assert_eq!(ready(&[&down], &down, Patience::Start), Some(Source::LastResort));
+    }
+}

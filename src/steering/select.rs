@@ -1,0 +1,238 @@
+//! Which origins may answer for a load balancer, for one address family: pool, then fallback, then last resort.
+
+use std::net::IpAddr;
+
+use crate::model::load_balancer::SteeringPolicy;
+use crate::model::pool::{Origin, Pool, Weight};
+use crate::model::verdict::Verdict;
+
+/// An address family.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Family {
+    /// IPv4, asked for by A.
+    V4,
+    /// IPv6, asked for by AAAA.
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+}
+
+/// A pool with what is known of its origins.
+pub trait PoolHealth {
+    /// The pool.
+    fn pool(&self) -> &Pool;
+
+    /// The verdict on the origin at an index; none where health is not considered, because the pool has no monitor.
+    fn verdict(&self, origin: usize) -> Option<Verdict>;
+}
+
+/// Where the origins of an answer come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Source {
+    /// A pool that is usable.
+    Pool,
+    /// A pool that is usable and has no origin of this family at all: no address, and nothing wrong.
+    NoFamily,
+    /// No pool is usable: healthy origins of the fallback pool.
+    Fallback,
+    /// Nothing is healthy in either family: all enabled origins of the fallback pool.
+    LastResort,
+    /// No pool is usable and the fallback pool has nothing to give: no address.
+    Exhausted,
+}
+
+/// The origins that may answer, all of one family and of weight above zero.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Selection<'p> {
+    /// Where they come from.
+    pub source: Source,
+    /// The origins, in the pool's order.
+    pub origins: Vec<&'p Origin>,
+}
+
+/// Selects the origins that answer for `family`.
+pub fn select<'p, P: PoolHealth>(
+    policy: SteeringPolicy,
+    pools: &[&'p P],
+    fallback: &'p P,
+    family: Family,
+) -> Selection<'p> {
+    let found = match policy {
+        SteeringPolicy::Off => pools.iter().find_map(|pool| from_pool(*pool, family)),
+    };
+    found.unwrap_or_else(|| from_fallback(pools, fallback, family))
+}
+
+/// What a default pool gives; none if steering has to go on to the next.
+fn from_pool<P: PoolHealth>(health: &P, family: Family) -> Option<Selection<'_>> {
+    let pool = health.pool();
+    // Health of the pool counts origins of both families; so does whether it can return anything.
+    let minimum = usize::try_from(pool.minimum_origins).unwrap_or(usize::MAX);
+    let returnable = |origin: &(usize, &Origin)| is_healthy(health, origin) && takes_traffic(origin);
+    let healthy = pool.origins.iter().enumerate().filter(|origin| is_healthy(health, origin)).count();
+    if !pool.enabled || healthy < minimum || !pool.origins.iter().enumerate().any(|origin| returnable(&origin)) {
+        return None;
+    }
+    let of_family: Vec<_> =
+        pool.origins.iter().enumerate().filter(|(_, origin)| Family::of(origin.address) == family).collect();
+    if of_family.is_empty() {
+        return Some(Selection { source: Source::NoFamily, origins: vec![] });
+    }
+    let origins: Vec<&Origin> = of_family.into_iter().filter(returnable).map(|(_, origin)| origin).collect();
+    (!origins.is_empty()).then_some(Selection { source: Source::Pool, origins })
+}
+
+/// What the fallback pool gives when no default pool can.
+fn from_fallback<'p, P: PoolHealth>(pools: &[&'p P], fallback: &'p P, family: Family) -> Selection<'p> {
+    let pool = fallback.pool();
+    let exhausted = Selection { source: Source::Exhausted, origins: vec![] };
+    if !pool.enabled {
+        return exhausted;
+    }
+    let candidates = pool
+        .origins
+        .iter()
+        .enumerate()
+        .filter(|(_, origin)| Family::of(origin.address) == family)
+        .filter(takes_traffic);
+    let healthy: Vec<&Origin> =
+        candidates.clone().filter(|origin| is_healthy(fallback, origin)).map(|(_, origin)| origin).collect();
+    if !healthy.is_empty() {
+        return Selection { source: Source::Fallback, origins: healthy };
+    }
+    // The last resort is for when health knows of no way at all: as long as any origin of either family is healthy,
+    // clients can be served by it, and this family has no address.
+    let anything_healthy = pools.iter().chain([&fallback]).any(|health| has_healthy(*health));
+    let all: Vec<&Origin> = candidates.map(|(_, origin)| origin).filter(|origin| origin.enabled).collect();
+    if anything_healthy || all.is_empty() {
+        return exhausted;
+    }
+    Selection { source: Source::LastResort, origins: all }
+}
+
+/// Whether any origin of an enabled pool is healthy.
+fn has_healthy<P: PoolHealth>(health: &P) -> bool {
+    let pool = health.pool();
+    pool.enabled && pool.origins.iter().enumerate().any(|origin| is_healthy(health, &origin))
+}
+
+/// Enabled, and up if monitored. A target without a verdict counts as not healthy, as in the original.
+fn is_healthy<P: PoolHealth>(health: &P, (index, origin): &(usize, &Origin)) -> bool {
+    origin.enabled && health.verdict(*index).is_none_or(|verdict| verdict == Verdict::Up)
+}
+
+/// Weight zero gets no traffic, the way operators drain an origin.
+fn takes_traffic((_, origin): &(usize, &Origin)) -> bool {
+    origin.weight > Weight::ZERO
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::id::PoolId;
+
+    /// A pool written as one word an origin: `name`, `+` up, `-` down, `?` unknown, then flags `6` for IPv6, `0` for
+    /// weight zero, `x` for disabled.
+    struct Fake(Pool, Vec<Option<Verdict>>);
+
+    impl PoolHealth for Fake {
+        fn pool(&self) -> &Pool {
+            &self.0
+        }
+        fn verdict(&self, origin: usize) -> Option<Verdict> {
+            self.1[origin]
+        }
+    }
+
+    fn pool(minimum: u32, words: &str) -> Fake {
+        let mut verdicts = vec![];
+        let mut origins = vec![];
+        for word in words.split_whitespace() {
+            let at = word.find(['+', '-', '?', '=']).unwrap();
+            let flags = &word[at..];
+            verdicts.push(match &flags[..1] {
+                "+" => Some(Verdict::Up),
+                "-" => Some(Verdict::Down),
+                "?" => Some(Verdict::Unknown),
+                _ => None,
+            });
+            origins.push(Origin {
+                name: word[..at].into(),
+                address: if flags.contains('6') { "2001:db8::1" } else { "192.0.2.1" }.parse().unwrap(),
+                enabled: !flags.contains('x'),
+                weight: if flags.contains('0') { Weight::ZERO } else { Weight::ONE },
+                host: None,
+            });
+        }
+        let pool = Pool {
+            id: PoolId::declared(words),
+            name: words.into(),
+            description: String::new(),
+            enabled: true,
+            minimum_origins: minimum,
+            monitor: None,
+            origins,
+        };
+        Fake(pool, verdicts)
+    }
+
+    fn off(pools: &[&Fake], fallback: &Fake, family: Family) -> String {
+        let selection = select(SteeringPolicy::Off, pools, fallback, family);
+        let names: Vec<&str> = selection.origins.iter().map(|origin| origin.name.as_str()).collect();
+        format!("{:?} {}", selection.source, names.join(",")).trim_end().to_owned()
+    }
+
+    fn disabled(mut fake: Fake) -> Fake {
+        fake.0.enabled = false;
+        fake
+    }
+
+    #[test]
+    fn ordered_failover() {
+        let fallback = pool(1, "f+ g+6");
+        for (what, pools, v4, v6) in [
+            ("all healthy", vec![pool(1, "a+ b+ c+6")], "Pool a,b", "Pool c"),
+            ("one down", vec![pool(1, "a+ b- c+6")], "Pool a", "Pool c"),
+            ("unknown is not healthy", vec![pool(1, "a+ b?")], "Pool a", "NoFamily"),
+            ("no monitor, no health", vec![pool(1, "a= b=x c=6")], "Pool a", "Pool c"),
+            ("disabled and drained stay out", vec![pool(1, "a+x b+0 c+")], "Pool c", "NoFamily"),
+            ("below the minimum", vec![pool(2, "a+ b-"), pool(1, "c+")], "Pool c", "NoFamily"),
+            ("the minimum counts both families", vec![pool(2, "a+ b+6"), pool(1, "c+")], "Pool a", "Pool b"),
+            ("drained origins count as healthy", vec![pool(2, "a+ b+0")], "Pool a", "NoFamily"),
+            ("a disabled pool is passed over", vec![disabled(pool(1, "a+")), pool(1, "b+")], "Pool b", "NoFamily"),
+            ("a family that is all down goes on", vec![pool(1, "a+ b-6"), pool(1, "c+ d+6")], "Pool a", "Pool d"),
+            ("a family that is not there does not", vec![pool(1, "a+"), pool(1, "c+ d+6")], "Pool a", "NoFamily"),
+            ("a drained family goes on", vec![pool(1, "a+ b+60"), pool(1, "c+6")], "Pool a", "Pool c"),
+            ("minimum 0 cannot answer with nothing", vec![pool(0, "a- b-"), pool(1, "c+")], "Pool c", "NoFamily"),
+            ("all weights zero gets no traffic", vec![pool(1, "a+0"), pool(1, "c+")], "Pool c", "NoFamily"),
+            ("nothing usable", vec![pool(1, "a- b-6")], "Fallback f", "Fallback g"),
+        ] {
+            let pools: Vec<&Fake> = pools.iter().collect();
+            assert_eq!(off(&pools, &fallback, Family::V4), v4, "{what}");
+            assert_eq!(off(&pools, &fallback, Family::V6), v6, "{what}");
+        }
+    }
+
+    #[test]
+    fn fallback_and_last_resort() {
+        for (what, pools, fallback, v4, v6) in [
+            ("its threshold is ignored", pool(1, "a-"), pool(9, "f+ g-"), "Fallback f", "Exhausted"),
+            ("all down: all enabled", pool(1, "a- b-6"), pool(1, "f- g?  h-x i-6"), "LastResort f,g", "LastResort i"),
+            ("drained stays out even then", pool(1, "a-"), pool(1, "f-0 g-"), "LastResort g", "Exhausted"),
+            ("v6 healthy somewhere: no last resort", pool(2, "a- b+6"), pool(1, "f-"), "Exhausted", "Exhausted"),
+            ("v6 healthy in the fallback", pool(1, "a-"), pool(1, "f- g+6"), "Exhausted", "Fallback g"),
+            ("disabled fallback", pool(1, "a-"), disabled(pool(1, "f+")), "Exhausted", "Exhausted"),
+        ] {
+            assert_eq!(off(&[&pools], &fallback, Family::V4), v4, "{what}");
+            assert_eq!(off(&[&pools], &fallback, Family::V6), v6, "{what}");
+        }
+    }
+}

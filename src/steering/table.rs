@@ -1,0 +1,299 @@
+//! The record table: all zones as queries see them, and the slots of live names.
+//!
+//! A table never changes. A change makes a new one, which shares all zones and all names but those that it touches.
+//! What changes with health is inside the slots: those are swapped in place, without a new table.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::model::name::{LABELS_MAX, Name};
+use crate::model::rrset::{Owner, Rtype, render_record};
+use crate::model::shard_map::ShardMap;
+use crate::model::zone::Zone;
+use crate::steering::compile::LiveAnswer;
+use crate::wire::name::{LowerName, NameHashing};
+
+/// What may be answered now, at one or more names with equal steering.
+#[derive(Debug)]
+pub struct Slot(ArcSwap<LiveAnswer>);
+
+impl Slot {
+    /// A slot with its first answer.
+    pub fn new(answer: LiveAnswer) -> Self {
+        Self(ArcSwap::from_pointee(answer))
+    }
+
+    /// The answer now. One atomic load.
+    pub fn load(&self) -> arc_swap::Guard<Arc<LiveAnswer>> {
+        self.0.load()
+    }
+
+    /// Swaps the answer. Only publish does this.
+    pub fn store(&self, answer: LiveAnswer) {
+        self.0.store(Arc::new(answer));
+    }
+}
+
+/// All zones.
+#[derive(Clone, Debug)]
+pub struct RecordTable {
+    /// How names are hashed.
+    hashing: NameHashing,
+    /// Zones by apex.
+    zones: ShardMap<Arc<ZoneTable>>,
+    /// How many zones have an apex of so many labels: a lookup tries no other suffixes.
+    apex_labels: [u32; LABELS_MAX + 1],
+}
+
+/// One zone: its names, and what negative answers need.
+#[derive(Clone, Debug)]
+pub struct ZoneTable {
+    /// The declared zone, whose records the nodes share.
+    zone: Arc<Zone>,
+    /// Labels of its apex.
+    apex_labels: usize,
+    /// How names are hashed.
+    hashing: NameHashing,
+    /// Every name that exists, empty non-terminals included (RFC 8020, RFC 4592 §2.2.2).
+    nodes: ShardMap<Node>,
+    /// The SOA record as negative answers carry it: its TTL is `min(SOA TTL, MINIMUM)` (RFC 2308 §5).
+    negative_soa: Box<[u8]>,
+}
+
+/// A name that exists.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its name and static records.
+    owner: Owner,
+    /// The slot that answers A and AAAA here, if the name is live.
+    slot: Option<Arc<Slot>>,
+    /// How many names exist directly below it.
+    children: u32,
+}
+
+impl Node {
+    /// Its name and static records.
+    pub const fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// The slot that answers A and AAAA here, if the name is live.
+    pub fn slot(&self) -> Option<&Slot> {
+        self.slot.as_deref()
+    }
+
+    /// Whether the node could as well not be there.
+    fn is_void(&self) -> bool {
+        self.slot.is_none() && self.children == 0 && self.owner.is_empty()
+    }
+}
+
+impl RecordTable {
+    /// A table without zones. `seed` makes its hashes unpredictable.
+    pub fn new(seed: u64) -> Self {
+        Self { hashing: NameHashing::new(seed), zones: ShardMap::default(), apex_labels: [0; LABELS_MAX + 1] }
+    }
+
+    /// How names are hashed.
+    pub const fn hashing(&self) -> NameHashing {
+        self.hashing
+    }
+
+    /// Puts a zone with its static records in the place of the one with its apex. Live names have to be set again.
+    pub fn put_zone(&mut self, zone: Arc<Zone>) {
+        let apex = zone.apex().clone();
+        let hashing = self.hashing;
+        let table = Arc::new(ZoneTable::new(zone, hashing));
+        let same = |other: &Arc<ZoneTable>| *other.zone.apex() == apex;
+        let rehash = |other: &Arc<ZoneTable>| hashing.wire(other.zone.apex().wire());
+        let replaced = self.zones.insert(hashing.wire(apex.wire()), table, same, rehash);
+        if let (None, Some(count)) = (replaced, self.apex_labels.get_mut(apex.label_count())) {
+            *count += 1;
+        }
+    }
+
+    /// Takes a zone out.
+    pub fn remove_zone(&mut self, apex: &Name) {
+        let removed = self.zones.remove(self.hashing.wire(apex.wire()), |other| other.zone.apex() == apex);
+        if let (Some(_), Some(count)) = (removed, self.apex_labels.get_mut(apex.label_count())) {
+            *count -= 1;
+        }
+    }
+
+    /// Makes `name` live in the zone with `apex`, or static again.
+    pub fn set_slot(&mut self, apex: &Name, name: &Name, slot: Option<Arc<Slot>>) {
+        let hash = self.hashing.wire(apex.wire());
+        if let Some(zone) = self.zones.find_mut(hash, |other| other.zone.apex() == apex) {
+            Arc::make_mut(zone).set_slot(name, slot);
+        }
+    }
+
+    /// The zone at a suffix, given its hash.
+    pub fn zone(&self, hash: u64, apex: &[u8]) -> Option<&ZoneTable> {
+        self.zones.find(hash, |zone| zone.zone.apex().wire() == apex).map(Arc::as_ref)
+    }
+
+    /// Whether any zone has an apex of so many labels.
+    pub fn has_apex_of(&self, labels: usize) -> bool {
+        self.apex_labels.get(labels).is_some_and(|count| *count > 0)
+    }
+}
+
+impl ZoneTable {
+    /// A zone with its static records.
+    fn new(zone: Arc<Zone>, hashing: NameHashing) -> Self {
+        let mut negative_soa = Vec::new();
+        let soa = zone.owners().first().and_then(|apex| apex.rrset(Rtype::SOA));
+        if let Some(rdata) = soa.and_then(|soa| soa.rdatas().next()) {
+            let rendered = render_record(&mut negative_soa, Rtype::SOA, zone.soa().negative_ttl, rdata);
+            debug_assert!(rendered.is_some(), "it was rendered before");
+        }
+        let nodes = ShardMap::with_capacity(zone.owners().len());
+        let apex_labels = zone.apex().label_count();
+        let mut table = Self { zone, apex_labels, hashing, nodes, negative_soa: negative_soa.into() };
+        for owner in table.zone.owners().to_vec() {
+            let name = owner.name();
+            if let Some(node) = table.node_mut(&name) {
+                node.owner = owner;
+            }
+        }
+        table
+    }
+
+    /// The zone as declared.
+    pub fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
+    /// Labels of its apex.
+    pub const fn apex_labels(&self) -> usize {
+        self.apex_labels
+    }
+
+    /// The SOA record of negative answers.
+    pub fn negative_soa(&self) -> &[u8] {
+        &self.negative_soa
+    }
+
+    /// The node of a name, given its hash.
+    pub fn node(&self, hash: u64, name: &[u8]) -> Option<&Node> {
+        self.nodes.find(hash, |node| node.owner.name_wire() == name)
+    }
+
+    /// The node of the name made of a label, with its length octet, in front of `suffix`.
+    pub fn node_below(&self, hash: u64, label: &[u8], suffix: &[u8]) -> Option<&Node> {
+        self.nodes.find(hash, |node| node.owner.name_wire().strip_prefix(label) == Some(suffix))
+    }
+
+    /// Makes a name live or static again; names that exist for nothing else come and go with it.
+    fn set_slot(&mut self, name: &Name, slot: Option<Arc<Slot>>) {
+        if let Some(node) = self.node_mut(name) {
+            node.slot = slot;
+        }
+        self.prune(name);
+    }
+
+    /// The node of `name`; if it does not exist, it is made, with all names between it and the apex.
+    fn node_mut(&mut self, name: &Name) -> Option<&mut Node> {
+        let hash = self.hashing.wire(name.wire());
+        if self.node(hash, name.wire()).is_none() {
+            let hashing = self.hashing;
+            let node = Node { owner: Owner::empty(name), slot: None, children: 0 };
+            self.nodes.insert(hash, node, |_| false, move |node| hashing.wire(node.owner.name_wire()));
+            if let Some(parent) = name.parent().filter(|_| name != self.zone.apex()) {
+                self.node_mut(&parent)?.children += 1;
+            }
+        }
+        self.nodes.find_mut(hash, |node| node.owner.name_wire() == name.wire())
+    }
+
+    /// Takes out `name`, and the names above it, as far as nothing is at or below them.
+    fn prune(&mut self, name: &Name) {
+        let hash = self.hashing.wire(name.wire());
+        let is_void = self.node(hash, name.wire()).is_some_and(Node::is_void);
+        if !is_void || name == self.zone.apex() {
+            return;
+        }
+        self.nodes.remove(hash, |node| node.owner.name_wire() == name.wire());
+        if let Some(parent) = name.parent() {
+            if let Some(parent) = self.node_mut(&parent) {
+                parent.children -= 1;
+            }
+            self.prune(&parent);
+        }
+    }
+}
+
+/// The name that a wire form reads as, for the slow paths.
+pub fn lower_name(name: &Name) -> LowerName {
+    let mut lower = LowerName::default();
+    let read = lower.read(name.wire());
+    debug_assert!(read.is_ok(), "a name is well formed");
+    lower
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::id::ZoneId;
+    use crate::model::rrset::Record;
+    use crate::steering::lookup::{Found, lookup};
+
+    fn name(text: &str) -> Name {
+        Name::parse(text, Some(&Name::parse("example.com", None).unwrap())).unwrap()
+    }
+
+    fn table() -> RecordTable {
+        let record =
+            |owner: &str, rtype, rdata: &[u8]| Record { owner: name(owner), rtype, ttl: 60, rdata: rdata.to_vec() };
+        let records = vec![
+            record("@", Rtype::SOA, &[0; 22]),
+            record("@", Rtype::NS, b"\0"),
+            record("static.ent", Rtype::A, &[0; 4]),
+        ];
+        let zone = Zone::try_new(ZoneId::declared("example.com"), name("@"), records).unwrap();
+        let mut table = RecordTable::new(1);
+        table.put_zone(Arc::new(zone));
+        table
+    }
+
+    fn exists(table: &RecordTable, text: &str) -> bool {
+        matches!(lookup(table, &lower_name(&name(text))), Found::Node { .. })
+    }
+
+    #[test]
+    fn live_names_bring_their_ancestors_and_take_them_along() {
+        let mut table = table();
+        let before = table.clone();
+        let slot = Arc::new(Slot::new(LiveAnswer::NotReady));
+        for live in ["a.b.c", "x.b.c", "live.static.ent", "static.ent"] {
+            table.set_slot(&name("@"), &name(live), Some(Arc::clone(&slot)));
+        }
+        for there in ["a.b.c", "b.c", "c", "ent", "static.ent", "live.static.ent", "@"] {
+            assert!(exists(&table, there), "{there}");
+        }
+        assert!(!exists(&before, "c") && !exists(&before, "live.static.ent"));
+
+        table.set_slot(&name("@"), &name("a.b.c"), None);
+        assert!(!exists(&table, "a.b.c") && exists(&table, "b.c"));
+        for live in ["x.b.c", "live.static.ent", "static.ent"] {
+            table.set_slot(&name("@"), &name(live), None);
+        }
+        for (text, there) in
+            [("x.b.c", false), ("b.c", false), ("c", false), ("static.ent", true), ("ent", true), ("@", true)]
+        {
+            assert_eq!(exists(&table, text), there, "{text}");
+        }
+        assert_eq!(Arc::strong_count(&slot), 1, "nothing keeps a slot that no name has");
+    }
+
+    #[test]
+    fn zones_come_and_go() {
+        let mut table = table();
+        assert!(table.has_apex_of(2) && !table.has_apex_of(1));
+        table.remove_zone(&name("@"));
+        assert!(!table.has_apex_of(2));
+        assert!(matches!(lookup(&table, &lower_name(&name("@"))), Found::NotOurs));
+    }
+}

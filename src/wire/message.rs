@@ -1,0 +1,257 @@
+//! Writing an answer into a buffer, section by section, never past its limit.
+
+use crate::model::rrset::{QUESTION_POINTER, RECORD_HEAD_OCTETS, Rtype};
+use crate::wire::query::{HEADER_OCTETS, Header, Rcode};
+
+/// Octets of an OPT record without options.
+pub const OPT_OCTETS: usize = 11;
+
+/// Extended DNS Errors that we send (RFC 8914 §4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExtendedError {
+    /// INFO-CODE.
+    pub code: u16,
+    /// EXTRA-TEXT, short.
+    pub text: &'static str,
+}
+
+/// The answer does not fit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Full;
+
+/// An answer under way.
+#[derive(Debug)]
+pub struct Message<'b> {
+    /// Where it is written.
+    buffer: &'b mut [u8],
+    /// Octets written.
+    len: usize,
+    /// Octets that records may fill; the rest is kept for OPT.
+    limit: usize,
+    /// Octets of header and question.
+    question_end: usize,
+    /// Records in the answer section.
+    answers: u16,
+    /// Records in the authority section.
+    authorities: u16,
+    /// Whether something had to be left out.
+    truncated: bool,
+}
+
+/// An OPT record to be written (RFC 6891 §6.1.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Opt {
+    /// Our own UDP payload size.
+    pub udp_payload: u16,
+    /// Repeats the query's DO bit (RFC 3225 §3).
+    pub dnssec_ok: bool,
+    /// What an Extended DNS Error has to say.
+    pub error: Option<ExtendedError>,
+}
+
+impl<'b> Message<'b> {
+    /// Starts an answer of at most `size` octets that repeats `question`; `edns` keeps room for an OPT record. None if
+    /// not even that fits.
+    pub fn start(buffer: &'b mut [u8], size: usize, question: &[u8], edns: bool) -> Option<Self> {
+        let question_end = HEADER_OCTETS + question.len();
+        let kept = if edns { OPT_OCTETS } else { 0 };
+        let limit = size.min(buffer.len()).checked_sub(kept)?;
+        if question_end > limit {
+            return None;
+        }
+        buffer.get_mut(HEADER_OCTETS..question_end)?.copy_from_slice(question);
+        Some(Self { buffer, len: question_end, limit, question_end, answers: 0, authorities: 0, truncated: false })
+    }
+
+    /// Octets written so far: where the next record will start.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing but the question has been written.
+    pub const fn is_empty(&self) -> bool {
+        self.len == self.question_end
+    }
+
+    /// Copies `count` rendered records into the answer section, their owner being the name at offset `owner`.
+    pub fn answer(&mut self, rendered: &[u8], count: u16, owner: usize) -> Result<(), Full> {
+        self.copy(rendered, owner)?;
+        self.answers += count;
+        Ok(())
+    }
+
+    /// Copies one rendered record into the authority section with a TTL of at most `ttl_max`.
+    pub fn authority(&mut self, rendered: &[u8], owner: usize, ttl_max: u32) -> Result<(), Full> {
+        let at = self.len;
+        self.copy(rendered, owner)?;
+        if let Some(place) = self.buffer.get_mut(at + 6..at + 10) {
+            let ttl = place.first_chunk().map_or(0, |octets| u32::from_be_bytes(*octets));
+            place.copy_from_slice(&ttl.min(ttl_max).to_be_bytes());
+        }
+        self.authorities += 1;
+        Ok(())
+    }
+
+    /// Copies octets of a record that needs no owner patched.
+    pub fn answer_raw(&mut self, octets: &[u8]) -> Result<(), Full> {
+        let end = self.len + octets.len();
+        if end > self.limit {
+            return Err(Full);
+        }
+        self.buffer.get_mut(self.len..end).ok_or(Full)?.copy_from_slice(octets);
+        self.len = end;
+        Ok(())
+    }
+
+    /// Counts a record put together from raw octets.
+    pub fn count_answer(&mut self) {
+        self.answers += 1;
+    }
+
+    /// Takes all records back; with `truncated` the client is told to come again over TCP (RFC 2181 §9).
+    pub fn clear(&mut self, truncated: bool) {
+        self.len = self.question_end;
+        self.answers = 0;
+        self.authorities = 0;
+        self.truncated = truncated;
+    }
+
+    /// Copies rendered records and gives them their owner.
+    fn copy(&mut self, rendered: &[u8], owner: usize) -> Result<(), Full> {
+        let start = self.len;
+        self.answer_raw(rendered)?;
+        if owner == HEADER_OCTETS {
+            return Ok(());
+        }
+        // RFC 1035 §4.1.4: a pointer has 14 bits. Chains are short enough, or they are cut.
+        let pointer = u16::try_from(owner).ok().filter(|owner| *owner < 0x4000).ok_or(Full)?;
+        let pointer = (pointer | u16::from_be_bytes(QUESTION_POINTER) & 0xc000).to_be_bytes();
+        let mut rest = self.buffer.get_mut(start..self.len).unwrap_or_default();
+        while let Some((head, tail)) = rest.split_first_chunk_mut::<RECORD_HEAD_OCTETS>() {
+            let [p0, p1, .., l0, l1] = head;
+            [*p0, *p1] = pointer;
+            let rdata = usize::from(u16::from_be_bytes([*l0, *l1]));
+            rest = tail.get_mut(rdata..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Writes header and OPT and returns the answer's length. `authoritative` sets AA.
+    pub fn finish(mut self, header: Header, rcode: Rcode, authoritative: bool, opt: Option<Opt>) -> usize {
+        let opt_end = opt.map_or(self.len, |opt| self.put_opt(opt, rcode));
+        let [a0, a1] = self.answers.to_be_bytes();
+        let [n0, n1] = self.authorities.to_be_bytes();
+        let bits = flags(header, authoritative, self.truncated);
+        let [i0, i1] = header.id;
+        let low_rcode = rcode as u8 & 0x0f;
+        let head = [i0, i1, bits, low_rcode, 0, 1, a0, a1, n0, n1, 0, u8::from(opt.is_some())];
+        if let Some(place) = self.buffer.first_chunk_mut::<HEADER_OCTETS>() {
+            *place = head;
+        }
+        opt_end
+    }
+
+    /// Writes the OPT record behind everything else; its room has been kept. An Extended DNS Error is left out when it
+    /// does not fit.
+    fn put_opt(&mut self, opt: Opt, rcode: Rcode) -> usize {
+        let [t0, t1] = Rtype::OPT.0.to_be_bytes();
+        let [s0, s1] = opt.udp_payload.to_be_bytes();
+        let extended = rcode as u8 >> 4;
+        let flags = u8::from(opt.dnssec_ok) << 7;
+        let end = self.len + OPT_OCTETS;
+        let room = (self.limit + OPT_OCTETS).saturating_sub(end);
+        let error = opt.error.filter(|error| error.text.len() + 6 <= room);
+        let option_octets = error.map_or(0, |error| error.text.len() + 6);
+        let [l0, l1] = u16::try_from(option_octets).unwrap_or(0).to_be_bytes();
+        if let Some(place) = self.buffer.get_mut(self.len..end) {
+            place.copy_from_slice(&[0, t0, t1, s0, s1, extended, 0, flags, 0, l0, l1]);
+        }
+        if let (Some(error), Some(place)) = (error, self.buffer.get_mut(end..end + option_octets)) {
+            put_extended_error(place, error);
+        }
+        end + option_octets
+    }
+}
+
+/// Writes an Extended DNS Error option (RFC 8914 §2) that fills `place` exactly.
+fn put_extended_error(place: &mut [u8], error: ExtendedError) {
+    let [c0, c1] = error.code.to_be_bytes();
+    let [l0, l1] = u16::try_from(error.text.len() + 2).unwrap_or(0).to_be_bytes();
+    if let Some((head, text)) = place.split_first_chunk_mut::<6>() {
+        *head = [0, 15, l0, l1, c0, c1];
+        text.copy_from_slice(error.text.as_bytes());
+    }
+}
+
+/// The third octet of the header: QR, OPCODE, AA, TC, RD. RA, AD and CD stay clear: we do not recurse, and RFC 4035
+/// §3.1.6 has an authoritative server clear the other two.
+fn flags(header: Header, authoritative: bool, truncated: bool) -> u8 {
+    0x80 | header.opcode << 3
+        | u8::from(authoritative) << 2
+        | u8::from(truncated) << 1
+        | u8::from(header.recursion_desired)
+}
+
+/// Writes an error of the header alone: what is left when a message cannot be read. Returns its length.
+pub fn put_error(buffer: &mut [u8], header: Header, rcode: Rcode) -> usize {
+    let Some(place) = buffer.first_chunk_mut::<HEADER_OCTETS>() else { return 0 };
+    let [i0, i1] = header.id;
+    *place = [i0, i1, flags(header, false, false), rcode as u8 & 0x0f, 0, 0, 0, 0, 0, 0, 0, 0];
+    HEADER_OCTETS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: Header = Header { id: [1, 2], opcode: 0, recursion_desired: true };
+    const QUESTION: &[u8] = b"\x01a\0\0\x01\0\x01";
+    const RECORD: &[u8] = b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01";
+
+    #[test]
+    fn owners_are_patched_record_by_record() {
+        let mut buffer = [0; 128];
+        let mut message = Message::start(&mut buffer, 128, QUESTION, false).unwrap();
+        message.answer(&[RECORD, RECORD].concat(), 2, 0x123).unwrap();
+        message.authority(RECORD, 12, 30).unwrap();
+        let len = message.finish(HEADER, Rcode::NoError, true, None);
+        let sent = &buffer[..len];
+        assert_eq!(&sent[..12], b"\x01\x02\x85\0\0\x01\0\x02\0\x01\0\0");
+        assert_eq!(
+            (&sent[19..21], &sent[35..37], &sent[51..53]),
+            (&b"\xc1\x23"[..], &b"\xc1\x23"[..], &b"\xc0\x0c"[..])
+        );
+        assert_eq!(&sent[57..61], &30_u32.to_be_bytes());
+    }
+
+    #[test]
+    fn what_does_not_fit_leaves_room_for_opt() {
+        let mut buffer = [0; 128];
+        let size = 12 + QUESTION.len() + RECORD.len() + OPT_OCTETS - 1;
+        let mut message = Message::start(&mut buffer, size, QUESTION, true).unwrap();
+        assert_eq!(message.answer(RECORD, 1, 12), Err(Full));
+        message.clear(true);
+        let error = Some(ExtendedError { code: 14, text: "far too long to fit in here" });
+        let opt = Opt { udp_payload: 1232, dnssec_ok: true, error };
+        let len = message.finish(HEADER, Rcode::BadVers, false, Some(opt));
+        assert_eq!(&buffer[..12], b"\x01\x02\x83\0\0\x01\0\0\0\0\0\x01");
+        assert_eq!(&buffer[19..len], b"\0\0\x29\x04\xd0\x01\0\x80\0\0\0");
+    }
+
+    #[test]
+    fn an_extended_error_is_an_option() {
+        let mut buffer = [0; 128];
+        let message = Message::start(&mut buffer, 128, QUESTION, true).unwrap();
+        let error = Some(ExtendedError { code: 14, text: "wait" });
+        let opt = Opt { udp_payload: 1232, dnssec_ok: false, error };
+        let len = message.finish(HEADER, Rcode::ServFail, false, Some(opt));
+        assert_eq!(&buffer[28..len], b"\0\x0a\0\x0f\0\x06\0\x0ewait");
+    }
+
+    #[test]
+    fn no_room_for_the_question_is_no_message() {
+        assert!(Message::start(&mut [0; 16], 512, QUESTION, false).is_none());
+        assert!(Message::start(&mut [0; 128], 25, QUESTION, true).is_none());
+        assert_eq!(put_error(&mut [0; 4], HEADER, Rcode::FormErr), 0);
+    }
+}

@@ -5,3 +5,4 @@
 
 pub mod tracker;
 pub mod table;
+pub mod probe;

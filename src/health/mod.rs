@@ -6,3 +6,5 @@
 pub mod tracker;
 pub mod table;
 pub mod probe;
+pub mod target;
+pub mod schedule;

@@ -1,1 +1,10 @@
-//! To come.
+//! Health: probes of origins, and the verdicts that they add up to.
+//!
+//! One way: schedule → probe → `Outcome` → tracker → `Transition` → cell, then the queue of flips. A verdict has one
+//! writer, the task of its target; everybody else reads cells. What verdicts mean for answers is decided in steering.
+
+pub mod tracker;
+pub mod table;
+pub mod probe;
+pub mod target;
+pub mod schedule;

@@ -71,6 +71,16 @@ pub enum Scheme {
     Https,
 }
 
+impl Scheme {
+    /// The port of URLs that name none.
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
 /// Status codes as the original writes them: `200`, `2xx`, `20x`, and lists with commas.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ExpectedCodes {
@@ -120,6 +130,14 @@ impl Monitor {
     /// Failures in a row that turn a target down, at least 1.
     pub fn down_count(&self) -> u32 {
         self.consecutive_down.max(1)
+    }
+
+    /// The port that is probed.
+    pub fn port(&self) -> u16 {
+        match &self.check {
+            Check::Tcp { port } => *port,
+            Check::Http(http) => http.port.unwrap_or_else(|| http.scheme.port()),
+        }
     }
 
     /// The `Host` header field of an HTTP check, if it sets one.

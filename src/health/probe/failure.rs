@@ -1,0 +1,96 @@
+//! From the errors of the libraries to our words. Their texts are never read or kept: part of them may be the peer's.
+
+use std::error::Error;
+use std::io::{self, ErrorKind};
+
+use rustls::{AlertDescription, CertificateError};
+
+use crate::model::monitor::Scheme;
+use crate::model::verdict::FailReason;
+
+/// How far a probe came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    /// No connection yet.
+    Connect,
+    /// There is one.
+    Exchange,
+}
+
+/// Why a request failed. Errors wrap errors; the innermost that has a meaning for us knows best.
+pub(super) fn of_request(error: &reqwest::Error, scheme: Scheme) -> FailReason {
+    // Redirects without end, or to something that is no URL.
+    if error.is_redirect() || error.is_builder() {
+        return FailReason::HttpInvalidResponse;
+    }
+    let phase = if error.is_connect() { Phase::Connect } else { Phase::Exchange };
+    let mut found = None;
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        found = of_one(error, phase).or(found);
+        next = match error.downcast_ref::<io::Error>() {
+            // The source of an io::Error is that of the error inside; the one inside itself would be left out.
+            Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+            None => error.source(),
+        };
+    }
+    match (found, phase) {
+        (Some(reason), _) => reason,
+        // The time to connect covers the TLS handshake. When the connection itself took it all, the connector's own
+        // time-out shows as an io::Error above; else it was the handshake.
+        (None, Phase::Connect) if error.is_timeout() && scheme == Scheme::Http => FailReason::TcpTimeout,
+        (None, _) if error.is_timeout() => FailReason::HttpTimeout,
+        (None, Phase::Connect) => FailReason::Other,
+        (None, Phase::Exchange) => FailReason::HttpInvalidResponse,
+    }
+}
+
+/// Why input or output failed, if the kind tells.
+pub(super) fn of_io(error: &io::Error, phase: Phase) -> Option<FailReason> {
+    Some(match error.kind() {
+        ErrorKind::ConnectionRefused => FailReason::TcpConnectionFailed,
+        ErrorKind::HostUnreachable => FailReason::NoRouteToHost,
+        ErrorKind::NetworkUnreachable => FailReason::NetworkUnreachable,
+        ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::BrokenPipe
+        | ErrorKind::UnexpectedEof => FailReason::ConnectionReset,
+        ErrorKind::TimedOut => match phase {
+            Phase::Connect => FailReason::TcpTimeout,
+            Phase::Exchange => FailReason::HttpTimeout,
+        },
+        _ => return None,
+    })
+}
+
+/// What one error in the chain says by itself.
+fn of_one(error: &(dyn Error + 'static), phase: Phase) -> Option<FailReason> {
+    if let Some(io) = error.downcast_ref::<io::Error>() {
+        return of_io(io, phase);
+    }
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return Some(of_tls(tls));
+    }
+    let http = error.downcast_ref::<hyper::Error>()?;
+    if http.is_parse() {
+        Some(FailReason::HttpInvalidResponse)
+    } else if http.is_incomplete_message() || http.is_closed() {
+        Some(FailReason::ConnectionReset)
+    } else {
+        None
+    }
+}
+
+/// Why TLS failed.
+const fn of_tls(error: &rustls::Error) -> FailReason {
+    use rustls::Error::{AlertReceived, InvalidCertificate};
+
+    match error {
+        InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
+            FailReason::TlsNameMismatch
+        }
+        InvalidCertificate(_) => FailReason::TlsUntrustedCertificate,
+        AlertReceived(AlertDescription::UnrecognisedName) => FailReason::TlsUnrecognizedName,
+        _ => FailReason::TlsProtocol,
+    }
+}

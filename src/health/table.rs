@@ -1,0 +1,286 @@
+//! The health table: one cell for each target, with its verdict and what its last probe saw.
+//!
+//! The schedule makes cells; the task of a target is the one writer of its cell; anybody reads. Cells have dense
+//! indices, so that readers can keep what belongs to a target in an array. An index is given out again only after the
+//! last holder of its cell let go, thus two cells that anybody can see never have the same one.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use crate::model::event::Transition;
+use crate::model::id::MonitorId;
+use crate::model::monitor::{Check, Monitor};
+use crate::model::pool::Origin;
+use crate::model::verdict::{FailReason, Outcome, Verdict};
+
+/// All cells that are in use.
+#[derive(Debug, Default)]
+pub struct HealthTable {
+    /// Cells by what they are about.
+    cells: HashMap<TargetKey, Arc<TargetCell>>,
+    /// Which indices are free.
+    indices: Arc<Mutex<Indices>>,
+}
+
+/// What is probed: equal targets are probed once, however many pools share them. The port is the monitor's.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct TargetKey {
+    /// Where.
+    pub address: IpAddr,
+    /// By which rule.
+    pub monitor: MonitorId,
+    /// The `Host` header field in force: the origin's, else the monitor's. None means the address.
+    pub host: Option<Arc<str>>,
+}
+
+/// One target: who it is, its verdict, and what its last probe saw.
+pub struct TargetCell {
+    /// Its place in arrays over all targets.
+    index: usize,
+    /// Who it is.
+    key: TargetKey,
+    /// Its verdict, as [`to_octet`] writes it: what compile reads for every origin, thus without a lock.
+    verdict: AtomicU8,
+    /// The rest, for people.
+    seen: Mutex<Seen>,
+    /// Where the index goes back to.
+    indices: Arc<Mutex<Indices>>,
+}
+
+/// What people want to know of a target. Times are of the wall clock, because they are shown and stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Seen {
+    /// The last outcome, and when it came.
+    last: Option<(Outcome, SystemTime)>,
+    /// When the verdict last changed.
+    since: Option<SystemTime>,
+    /// Why the verdict is `Down`, if it is.
+    reason: Option<FailReason>,
+}
+
+/// Dense indices: the smallest numbers, most of the time.
+#[derive(Debug, Default)]
+struct Indices {
+    /// Every index below was given out at least once.
+    next: usize,
+    /// Those that came back.
+    free: Vec<usize>,
+}
+
+/// A verdict that a new cell starts with: nothing, or what stood for the target that it replaces.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Inherited {
+    /// The verdict.
+    verdict: Verdict,
+    /// Since when it stands.
+    since: Option<SystemTime>,
+    /// Why it is `Down`, if it is.
+    reason: Option<FailReason>,
+}
+
+impl HealthTable {
+    /// The cell of a target.
+    pub fn find(&self, key: &TargetKey) -> Option<&Arc<TargetCell>> {
+        self.cells.get(key)
+    }
+
+    /// The cell of a target, made if there is none; only then `inherited` matters.
+    pub fn find_or_make(&mut self, key: &TargetKey, inherited: Inherited) -> &Arc<TargetCell> {
+        self.cells.entry(key.clone()).or_insert_with(|| {
+            let Inherited { verdict, since, reason } = inherited;
+            Arc::new(TargetCell {
+                index: lock(&self.indices).take(),
+                key: key.clone(),
+                verdict: AtomicU8::new(to_octet(verdict)),
+                seen: Mutex::new(Seen { last: None, since, reason }),
+                indices: Arc::clone(&self.indices),
+            })
+        })
+    }
+
+    /// Forgets a target. Its cell lives, with its index, as long as somebody holds it.
+    pub fn remove(&mut self, key: &TargetKey) {
+        self.cells.remove(key);
+    }
+
+    /// How many targets there are.
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+}
+
+impl TargetKey {
+    /// What `monitor` probes for `origin`.
+    pub fn new(origin: &Origin, monitor: &Monitor) -> Self {
+        // A connection carries no header field, so origins that differ only in it are one target.
+        let host = match monitor.check {
+            Check::Tcp { .. } => None,
+            Check::Http(_) => origin.host.as_deref().or_else(|| monitor.host()),
+        };
+        Self { address: origin.address, monitor: monitor.id, host: host.map(Arc::from) }
+    }
+}
+
+impl TargetCell {
+    /// Its place in arrays over all targets.
+    pub const fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Who it is.
+    pub const fn key(&self) -> &TargetKey {
+        &self.key
+    }
+
+    /// Its verdict.
+    pub fn verdict(&self) -> Verdict {
+        from_octet(self.verdict.load(Ordering::Acquire))
+    }
+
+    /// The last outcome, and when it came; none when this target has not been probed yet.
+    pub fn last(&self) -> Option<(Outcome, SystemTime)> {
+        lock(&self.seen).last
+    }
+
+    /// When the verdict last changed; none when it never did.
+    pub fn since(&self) -> Option<SystemTime> {
+        lock(&self.seen).since
+    }
+
+    /// Why the verdict is `Down`; none when it is not.
+    pub fn reason(&self) -> Option<FailReason> {
+        lock(&self.seen).reason
+    }
+
+    /// Keeps what a probe saw. Only its own task calls this.
+    pub(in crate::health) fn record(&self, outcome: Outcome, now: SystemTime) {
+        lock(&self.seen).last = Some((outcome, now));
+    }
+
+    /// Changes the verdict. Only its own task calls this.
+    pub(in crate::health) fn turn(&self, transition: Transition, now: SystemTime) {
+        {
+            let mut seen = lock(&self.seen);
+            seen.since = Some(now);
+            seen.reason = transition.reason;
+        }
+        self.verdict.store(to_octet(transition.to), Ordering::Release);
+    }
+}
+
+impl Drop for TargetCell {
+    fn drop(&mut self) {
+        lock(&self.indices).free.push(self.index);
+    }
+}
+
+impl fmt::Debug for TargetCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { index, key, verdict: _, seen: _, indices: _ } = self;
+        let verdict = self.verdict();
+        f.debug_struct("TargetCell").field("index", index).field("key", key).field("verdict", &verdict).finish()
+    }
+}
+
+impl Indices {
+    /// An index that nobody has.
+    fn take(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.next += 1;
+            self.next - 1
+        })
+    }
+}
+
+impl Inherited {
+    /// What stands for a target that is replaced.
+    pub fn from_cell(cell: &TargetCell) -> Self {
+        let verdict = cell.verdict();
+        let Seen { last: _, since, reason } = *lock(&cell.seen);
+        Self { verdict, since, reason }
+    }
+
+    /// A verdict from elsewhere: the store, or the rule that what is not probed counts as healthy.
+    pub const fn from_verdict(verdict: Verdict) -> Self {
+        Self { verdict, since: None, reason: None }
+    }
+}
+
+/// Takes a lock whose holders cannot leave it half written, so poison means nothing.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A verdict as the atomic holds it.
+const fn to_octet(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Unknown => 0,
+        Verdict::Up => 1,
+        Verdict::Down => 2,
+    }
+}
+
+/// The inverse of [`to_octet`].
+const fn from_octet(octet: u8) -> Verdict {
+    match octet {
+        1 => Verdict::Up,
+        2 => Verdict::Down,
+        _ => Verdict::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn key(last: u8) -> TargetKey {
+        let address = Ipv4Addr::new(192, 0, 2, last).into();
+        TargetKey { address, monitor: MonitorId::declared("m"), host: None }
+    }
+
+    #[test]
+    fn an_index_comes_back_only_when_nobody_holds_its_cell() {
+        let mut table = HealthTable::default();
+        let first = Arc::clone(table.find_or_make(&key(1), Inherited::default()));
+        assert_eq!(table.find_or_make(&key(2), Inherited::default()).index(), 1);
+        assert!(Arc::ptr_eq(&first, table.find_or_make(&key(1), Inherited::from_verdict(Verdict::Down))));
+        assert_eq!(first.verdict(), Verdict::Unknown);
+
+        table.remove(&key(1));
+        assert_eq!(table.find_or_make(&key(3), Inherited::default()).index(), 2, "the first is still held");
+        drop(first);
+        assert_eq!(table.find_or_make(&key(4), Inherited::default()).index(), 0);
+        assert_eq!(table.len(), 3);
+    }
+
+    #[test]
+    fn a_cell_tells_verdict_reason_and_times_and_hands_them_on() {
+        let mut table = HealthTable::default();
+        let cell = Arc::clone(table.find_or_make(&key(1), Inherited::default()));
+        assert_eq!((cell.verdict(), cell.last(), cell.since(), cell.reason()), (Verdict::Unknown, None, None, None));
+
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        let reason = Some(FailReason::TcpTimeout);
+        let outcome = Outcome { failure: reason, rtt: Duration::from_secs(2), code: None };
+        cell.record(outcome, now);
+        cell.turn(Transition { from: Verdict::Unknown, to: Verdict::Down, reason, count: 1 }, now);
+        assert_eq!((cell.verdict(), cell.last()), (Verdict::Down, Some((outcome, now))));
+        assert_eq!((cell.since(), cell.reason()), (Some(now), reason));
+
+        let heir = table.find_or_make(&key(2), Inherited::from_cell(&cell));
+        assert_eq!((heir.verdict(), heir.last()), (Verdict::Down, None));
+        assert_eq!((heir.since(), heir.reason()), (Some(now), reason));
+    }
+}

@@ -1,0 +1,251 @@
+//! One running target: a light task that probes, observes, and sleeps until its next phase point.
+//!
+//! The task is the only writer of its cell. It hears two things besides its timer: the token that stops it, and its
+//! monitor's definition, which it takes up at once with the verdict that stands. Probes are boxed and wait for their
+//! permit unboxed, so that 100,000 sleeping targets are small. There is no jitter: each target has a phase of its own.
+
+use std::hash::BuildHasher;
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::health::probe::Probe;
+use crate::health::table::{TargetCell, TargetKey};
+use crate::health::tracker::Tracker;
+use crate::model::event::Transition;
+use crate::model::monitor::Monitor;
+use crate::model::verdict::{FailReason, Outcome, Verdict};
+
+/// A verdict that changed, and where. The cell has the new verdict already.
+#[derive(Clone, Debug)]
+pub struct Flip {
+    /// The target.
+    pub cell: Arc<TargetCell>,
+    /// What happened.
+    pub transition: Transition,
+}
+
+/// What all targets of a schedule share.
+#[derive(Debug)]
+pub(in crate::health) struct Shared<P> {
+    /// How to probe.
+    pub(in crate::health) probe: P,
+    /// Where transitions go.
+    pub(in crate::health) flips: mpsc::Sender<Flip>,
+    /// One permit for each probe in flight.
+    pub(in crate::health) permits: Semaphore,
+    /// Phases count from here.
+    pub(in crate::health) start: Instant,
+}
+
+/// One target's task.
+pub(in crate::health) struct Target<P> {
+    /// What all targets share.
+    pub(in crate::health) shared: Arc<Shared<P>>,
+    /// The cell to keep current.
+    pub(in crate::health) cell: Arc<TargetCell>,
+    /// The rule, which may be edited while the target runs.
+    pub(in crate::health) definition: watch::Receiver<Arc<Monitor>>,
+    /// Ends the task.
+    pub(in crate::health) stop: CancellationToken,
+}
+
+/// Why a target stopped what it was at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Interrupt {
+    /// Its monitor has a new definition.
+    Redefined,
+    /// It has to end.
+    Stopped,
+}
+
+impl<P: Probe> Target<P> {
+    /// Probes until it is stopped.
+    pub(in crate::health) async fn run(mut self) {
+        loop {
+            let tracker = Tracker::new(self.cell.verdict());
+            self.definition.mark_unchanged();
+            if self.rounds(tracker).await == Interrupt::Stopped {
+                return;
+            }
+        }
+    }
+
+    /// Round after round under one definition of the monitor.
+    async fn rounds(&mut self, mut tracker: Tracker) -> Interrupt {
+        loop {
+            match self.round(&mut tracker).await {
+                ControlFlow::Continue(next) => {
+                    // The sleep is made on its first poll, in place: one timer in the future, not two.
+                    let sleep = async { tokio::time::sleep_until(next).await };
+                    if let ControlFlow::Break(interrupt) = self.unless_interrupted(sleep).await {
+                        return interrupt;
+                    }
+                }
+                ControlFlow::Break(interrupt) => return interrupt,
+            }
+        }
+    }
+
+    /// One probe and what follows from it; gives the time of the next.
+    async fn round(&mut self, tracker: &mut Tracker) -> ControlFlow<Interrupt, Instant> {
+        let shared = Arc::clone(&self.shared);
+        let permit = self.unless_interrupted(shared.permits.acquire()).await?;
+        // Nobody closes the semaphore.
+        let Ok(permit) = permit else { return ControlFlow::Break(Interrupt::Stopped) };
+
+        let began = Instant::now();
+        let monitor = Arc::clone(&self.definition.borrow());
+        let cell = Arc::clone(&self.cell);
+        // On the heap only while it lasts.
+        let probe = Box::pin(look(&shared.probe, &monitor, cell.key()));
+        let outcome = self.unless_interrupted(probe).await?;
+        drop(permit);
+
+        self.cell.record(outcome, SystemTime::now());
+        let transition = tracker.observe(outcome.failure, monitor.up_count(), monitor.down_count());
+        if let Some(transition) = transition {
+            self.turn(transition, &monitor).await?;
+        }
+        let since = |time: Instant| time.duration_since(shared.start);
+        let phase = phase(cell.key(), monitor.interval);
+        ControlFlow::Continue(shared.start + next_due(since(began), since(Instant::now()), phase, monitor.interval))
+    }
+
+    /// Makes a transition known: in the cell first, so that whoever hears of it finds it there.
+    async fn turn(&self, transition: Transition, monitor: &Monitor) -> ControlFlow<Interrupt> {
+        self.cell.turn(transition, SystemTime::now());
+        log(transition, self.cell.key(), monitor);
+        let flip = Flip { cell: Arc::clone(&self.cell), transition };
+        // When the queue is full, the target waits with the rest of its rounds. An edited monitor waits as well: this
+        // transition has happened and must be heard of.
+        let sent = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return ControlFlow::Break(Interrupt::Stopped),
+            sent = self.shared.flips.send(flip) => sent,
+        };
+        // Without a listener verdicts are of no use.
+        if sent.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(Interrupt::Stopped) }
+    }
+
+    /// Does `work` unless the target is stopped or redefined meanwhile.
+    async fn unless_interrupted<F: Future>(&mut self, work: F) -> ControlFlow<Interrupt, F::Output> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => ControlFlow::Break(Interrupt::Stopped),
+            changed = self.definition.changed() => {
+                ControlFlow::Break(if changed.is_ok() { Interrupt::Redefined } else { Interrupt::Stopped })
+            }
+            output = work => ControlFlow::Continue(output),
+        }
+    }
+}
+
+/// One probe: an attempt, and further ones at once while time runs out. Other failures are answers and stand.
+async fn look<P: Probe>(probe: &P, monitor: &Monitor, key: &TargetKey) -> Outcome {
+    let mut retries = monitor.retries;
+    loop {
+        let outcome = probe.attempt(monitor, key).await;
+        if retries == 0 || !outcome.failure.is_some_and(FailReason::is_timeout) {
+            return outcome;
+        }
+        retries -= 1;
+    }
+}
+
+/// Where in the interval a target has its turn: a hash, so that targets spread evenly and a restart changes nothing.
+fn phase(key: &TargetKey, interval: Duration) -> Duration {
+    let hash = foldhash::quality::FixedState::default().hash_one(key);
+    let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).max(1);
+    Duration::from_nanos(hash % interval)
+}
+
+/// The first phase point that is not past and at least half an interval after the last probe began. All times count
+/// from the schedule's start. Half an interval keeps the phase in spite of a late timer, and keeps two probes apart
+/// after a wait for a permit; phase points that were missed meanwhile are skipped.
+fn next_due(began: Duration, now: Duration, phase: Duration, interval: Duration) -> Duration {
+    let interval_ns = interval.as_nanos().max(1);
+    let earliest = (began + interval / 2).max(now).as_nanos();
+    let periods = earliest.saturating_sub(phase.as_nanos()).div_ceil(interval_ns);
+    let due = phase.as_nanos() + periods * interval_ns;
+    Duration::from_nanos(u64::try_from(due).unwrap_or(u64::MAX))
+}
+
+/// Says that a verdict changed.
+fn log(transition: Transition, key: &TargetKey, monitor: &Monitor) {
+    let Transition { from, to, reason, count } = transition;
+    let target = SocketAddr::new(key.address, monitor.port());
+    let host = key.host.as_deref();
+    let monitor = monitor.name.as_str();
+    let reason = reason.map(FailReason::words);
+    if to == Verdict::Up {
+        info!(%target, monitor, host, %from, %to, reason, count, "target is up");
+    } else {
+        warn!(%target, monitor, host, %from, %to, reason, count, "target is down");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::id::MonitorId;
+
+    #[test]
+    fn next_phase_points() {
+        // Began, now, phase, interval, next; milliseconds.
+        for (began, now, phase, interval, next) in [
+            (0, 10, 300, 1_000, 1_300),        // 300 is sooner than half an interval after the first
+            (0, 10, 500, 1_000, 500),          // exactly half an interval
+            (0, 10, 900, 1_000, 900),          // the first phase point
+            (900, 920, 900, 1_000, 1_900),     // start to start
+            (901, 920, 900, 1_000, 1_900),     // a late timer does not shift the phase
+            (900, 4_000, 900, 1_000, 4_900),   // missed ones are skipped
+            (900, 4_900, 900, 1_000, 4_900),   // a point that is due now is not missed
+            (1_700, 1_710, 900, 1_000, 2_900), // waited long for a permit
+        ] {
+            let ms = Duration::from_millis;
+            assert_eq!(next_due(ms(began), ms(now), ms(phase), ms(interval)), ms(next), "{began} {now} {phase}");
+        }
+    }
+
+    #[test]
+    fn phases_spread_over_the_interval() {
+        let interval = Duration::from_secs(10);
+        let key = |n: u32| {
+            let address = std::net::Ipv4Addr::from_bits(0xc000_0200 + n).into();
+            TargetKey { address, monitor: MonitorId::declared("m"), host: None }
+        };
+        let tenths: HashSet<u64> = (0..200).map(|n| phase(&key(n), interval).as_secs()).collect();
+        assert_eq!(tenths.len(), 10);
+        assert_eq!(phase(&key(1), interval), phase(&key(1), interval));
+    }
+
+    proptest! {
+        #[test]
+        fn the_next_probe_is_on_a_phase_point_between_a_half_and_one_and_a_half_intervals_away(
+            began in 0_u64..1 << 40,
+            took in 0_u64..1 << 36,
+            interval in 1_000_u64..1 << 36,
+            phase in 0_u64..1 << 36,
+        ) {
+            let phase = phase % interval;
+            let ns = Duration::from_nanos;
+            let next = next_due(ns(began), ns(began + took), ns(phase), ns(interval));
+            let next = u64::try_from(next.as_nanos()).unwrap();
+            let earliest = (began + interval / 2).max(began + took);
+            prop_assert_eq!(next % interval, phase);
+            prop_assert!(next >= earliest);
+            prop_assert!(next < earliest + interval || next == phase);
+        }
+    }
+}

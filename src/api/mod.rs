@@ -1,1 +1,5 @@
-//! To come.
+//! The control plane: a router on the control socket, and the client by which our own commands reach it.
+
+pub mod client;
+pub mod control;
+pub mod status;

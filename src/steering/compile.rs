@@ -105,8 +105,8 @@ pub fn compile<P: PoolHealth>(steering: &Steering, pools: &[&P], fallback: &P, p
     }
     let family = |family| select(steering.policy, pools, fallback, family);
     let (v4, v6) = (family(Family::V4), family(Family::V6));
-    let desperate = |selection: &Selection<'_>| matches!(selection.source, Source::LastResort | Source::Exhausted);
-    if patience == Patience::Running && desperate(&v4) && desperate(&v6) && undecided() {
+    let healthy = |selection: &Selection<'_>| matches!(selection.source, Source::Pool | Source::Fallback);
+    if patience == Patience::Running && !healthy(&v4) && !healthy(&v6) && undecided() {
         return LiveAnswer::NotReady;
     }
     let prepare = |selection, family| prepare_family(selection, family, steering.ttl, steering.answers);

@@ -3,5 +3,7 @@
 pub mod compile;
 pub mod draw;
 pub mod lookup;
+pub mod publish;
 pub mod select;
+pub mod state;
 pub mod table;

@@ -39,7 +39,7 @@ pub trait PoolHealth {
 pub enum Source {
     /// A pool that is usable.
     Pool,
-    /// A pool that is usable and has no origin of this family at all: no address, and nothing wrong.
+    /// The pool that would answer, or every pool, has no origin of this family: no address, and nothing wrong.
     NoFamily,
     /// No pool is usable: healthy origins of the fallback pool.
     Fallback,
@@ -93,6 +93,10 @@ fn from_pool<P: PoolHealth>(health: &P, family: Family) -> Option<Selection<'_>>
 /// What the fallback pool gives when no default pool can.
 fn from_fallback<'p, P: PoolHealth>(pools: &[&'p P], fallback: &'p P, family: Family) -> Selection<'p> {
     let pool = fallback.pool();
+    // Where no pool has the family at all, health has no part in it.
+    if !pools.iter().chain([&fallback]).any(|health| has_family(*health, family)) {
+        return Selection { source: Source::NoFamily, origins: vec![] };
+    }
     let exhausted = Selection { source: Source::Exhausted, origins: vec![] };
     if !pool.enabled {
         return exhausted;
@@ -122,6 +126,12 @@ fn from_fallback<'p, P: PoolHealth>(pools: &[&'p P], fallback: &'p P, family: Fa
 fn has_healthy<P: PoolHealth>(health: &P) -> bool {
     let pool = health.pool();
     pool.enabled && pool.origins.iter().enumerate().any(|origin| is_healthy(health, &origin))
+}
+
+/// Whether an enabled pool has an origin of a family.
+fn has_family<P: PoolHealth>(health: &P, family: Family) -> bool {
+    let pool = health.pool();
+    pool.enabled && pool.origins.iter().any(|origin| Family::of(origin.address) == family)
 }
 
 /// Enabled, and up if monitored. A target without a verdict counts as not healthy, as in the original.
@@ -224,12 +234,12 @@ mod tests {
     #[test]
     fn fallback_and_last_resort() {
         for (what, pools, fallback, v4, v6) in [
-            ("its threshold is ignored", pool(1, "a-"), pool(9, "f+ g-"), "Fallback f", "Exhausted"),
+            ("its threshold is ignored", pool(1, "a-"), pool(9, "f+ g-"), "Fallback f", "NoFamily"),
             ("all down: all enabled", pool(1, "a- b-6"), pool(1, "f- g?  h-x i-6"), "LastResort f,g", "LastResort i"),
-            ("drained stays out even then", pool(1, "a-"), pool(1, "f-0 g-"), "LastResort g", "Exhausted"),
+            ("drained stays out even then", pool(1, "a-"), pool(1, "f-0 g-"), "LastResort g", "NoFamily"),
             ("v6 healthy somewhere: no last resort", pool(2, "a- b+6"), pool(1, "f-"), "Exhausted", "Exhausted"),
             ("v6 healthy in the fallback", pool(1, "a-"), pool(1, "f- g+6"), "Exhausted", "Fallback g"),
-            ("disabled fallback", pool(1, "a-"), disabled(pool(1, "f+")), "Exhausted", "Exhausted"),
+            ("disabled fallback", pool(1, "a-"), disabled(pool(1, "f+")), "Exhausted", "NoFamily"),
         ] {
             assert_eq!(off(&[&pools], &fallback, Family::V4), v4, "{what}");
             assert_eq!(off(&[&pools], &fallback, Family::V6), v6, "{what}");

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Declares the counters once: as atomics of a worker, and as their sum.
 macro_rules! counters {
@@ -16,7 +16,7 @@ macro_rules! counters {
         }
 
         /// Sums over all workers at one moment.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
         pub struct Totals {
             $($(#[$doc])* pub $field: u64,)*
         }

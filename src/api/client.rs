@@ -1,0 +1,66 @@
+//! The other end of the control socket, for our own commands.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use crate::api::control::Reload;
+use crate::api::status::Status;
+
+/// Why a running server did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody there, or not for us.
+    #[error("no pooldns answers on the control socket {}: {cause}; is it running, as this user, with this configuration? (--control PATH names another socket)", path.display())]
+    Connect {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A conversation that broke off.
+    #[error("the server on the control socket broke off: {0}")]
+    Http(#[from] hyper::Error),
+    /// An answer that we do not understand: another version, most likely.
+    #[error("the server on the control socket gave an answer that this version does not understand: {0}")]
+    Body(#[from] serde_json::Error),
+}
+
+/// Asks for the status.
+pub async fn status(control: &Path) -> Result<Status, ClientError> {
+    ask(control, Method::GET, "/status").await
+}
+
+/// Asks for a reload, and waits for its result.
+pub async fn reload(control: &Path) -> Result<Reload, ClientError> {
+    ask(control, Method::POST, "/reload").await
+}
+
+/// One request, one connection.
+async fn ask<T: DeserializeOwned>(control: &Path, method: Method, path: &'static str) -> Result<T, ClientError> {
+    let stream = UnixStream::connect(control);
+    let stream = stream.await.map_err(|cause| ClientError::Connect { path: control.to_owned(), cause })?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let mut request = Request::new(Empty::<Bytes>::new());
+    *request.method_mut() = method;
+    *request.uri_mut() = hyper::Uri::from_static(path);
+    request.headers_mut().insert(hyper::header::HOST, hyper::header::HeaderValue::from_static("pooldns"));
+    let exchange =
+        async { Ok::<_, hyper::Error>(sender.send_request(request).await?.into_body().collect().await?.to_bytes()) };
+    let body = tokio::select! {
+        biased;
+        body = exchange => body?,
+        // The connection has to be driven; when it ends first, the exchange has failed.
+        ended = connection => {
+            ended?;
+            return Err(serde_json::Error::io(io::ErrorKind::UnexpectedEof.into()).into());
+        }
+    };
+    Ok(serde_json::from_slice(&body)?)
+}

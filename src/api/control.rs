@@ -1,0 +1,197 @@
+//! The control socket: a router that only the server's own user and root can reach.
+//!
+//! The socket file has mode 0600, and besides, every peer's user id is checked: the file's mode says nothing between
+//! its making and its change. Whoever may connect may do everything.
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::serve::Listener;
+use serde::{Deserialize, Serialize};
+use tokio::net::unix::SocketAddr;
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::api::status::Status;
+
+/// What the control socket can ask of the server.
+pub trait Server: Send + Sync + 'static {
+    /// The server at this moment.
+    fn status(&self) -> Status;
+
+    /// Reads the configuration again.
+    fn reload(&self) -> impl Future<Output = Reload> + Send;
+}
+
+/// How a reload went.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "result")]
+pub enum Reload {
+    /// The new configuration is live.
+    Done {
+        /// Generation of the inventory.
+        generation: u64,
+        /// Changed keys that wait for a restart.
+        waiting_for_restart: Vec<String>,
+    },
+    /// The configuration is faulty; the old one stays.
+    Refused {
+        /// All faults, for a person.
+        faults: String,
+    },
+}
+
+/// Why the control socket cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// Another server answers there.
+    #[error("another pooldns answers on the control socket {}: stop it, or set [server] control to another path", .0.display())]
+    InUse(PathBuf),
+    /// Something else is there.
+    #[error("{} exists and is no socket: set [server] control to another path", .0.display())]
+    NotASocket(PathBuf),
+    /// The system says no.
+    #[error("cannot make the control socket {}: {cause}; its folder must exist and be writable, or set [server] control to another path", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+}
+
+/// The control socket, bound. Its file goes when this is dropped.
+#[derive(Debug)]
+pub struct ControlSocket {
+    /// The listener.
+    listener: UnixListener,
+    /// Who owns the socket's file: this process's user.
+    owner: u32,
+    /// Takes the file away.
+    file: SocketFile,
+}
+
+/// The socket's file, removed when dropped.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Gone already, or the next start removes it.
+        drop(std::fs::remove_file(&self.0));
+    }
+}
+
+impl ControlSocket {
+    /// Binds the socket at `path`; takes the place of one that nobody answers on.
+    pub async fn bind(path: &Path) -> Result<Self, ControlError> {
+        let failed = |cause| ControlError::Io { path: path.to_owned(), cause };
+        match std::fs::symlink_metadata(path) {
+            Ok(found) if !found.file_type().is_socket() => return Err(ControlError::NotASocket(path.to_owned())),
+            Ok(_) if UnixStream::connect(path).await.is_ok() => return Err(ControlError::InUse(path.to_owned())),
+            Ok(_) => std::fs::remove_file(path).map_err(failed)?,
+            Err(_) => {}
+        }
+        let listener = UnixListener::bind(path).map_err(failed)?;
+        let file = SocketFile(path.to_owned());
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        let owner = std::fs::symlink_metadata(path).map_err(failed)?.uid();
+        Ok(Self { listener, owner, file })
+    }
+
+    /// Serves until `token` is cancelled; requests under way are finished.
+    pub async fn serve<S: Server>(self, server: Arc<S>, token: CancellationToken) -> io::Result<()> {
+        let Self { listener, owner, file } = self;
+        let router = Router::new()
+            .route("/status", get(status::<S>))
+            .route("/reload", post(reload::<S>))
+            .fallback(async || (StatusCode::NOT_FOUND, "the control socket has GET /status and POST /reload\n"))
+            .with_state(server);
+        let listener = OwnPeers { listener, owner };
+        let served = axum::serve(listener, router).with_graceful_shutdown(async move { token.cancelled().await }).await;
+        drop(file);
+        served
+    }
+}
+
+/// `GET /status`
+async fn status<S: Server>(State(server): State<Arc<S>>) -> Json<Status> {
+    Json(server.status())
+}
+
+/// `POST /reload`
+async fn reload<S: Server>(State(server): State<Arc<S>>) -> (StatusCode, Json<Reload>) {
+    let reload = server.reload().await;
+    let code = match reload {
+        Reload::Done { .. } => StatusCode::OK,
+        Reload::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    (code, Json(reload))
+}
+
+/// Accepts connections of the owner and of root only.
+struct OwnPeers {
+    /// The listener.
+    listener: UnixListener,
+    /// The owner's user id.
+    owner: u32,
+}
+
+impl Listener for OwnPeers {
+    type Io = UnixStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (UnixStream, SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, address)) => match stream.peer_cred().map(|peer| peer.uid()) {
+                    Ok(uid) if uid == self.owner || uid == 0 => return (stream, address),
+                    Ok(uid) => warn!(uid, "refused a control connection of another user"),
+                    Err(_) => {}
+                },
+                // Out of file descriptors, most likely: others have to be closed first.
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_socket_is_private_and_replaces_a_dead_one_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let first = ControlSocket::bind(&path).await.unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(matches!(ControlSocket::bind(&path).await, Err(ControlError::InUse(_))));
+        drop(first);
+        assert!(!path.exists());
+
+        // What a killed server leaves behind.
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        drop(ControlSocket::bind(&path).await.unwrap());
+
+        std::fs::write(&path, "mine").unwrap();
+        assert!(matches!(ControlSocket::bind(&path).await, Err(ControlError::NotASocket(_))));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+        let nowhere = folder.path().join("no/such/folder.sock");
+        assert!(matches!(ControlSocket::bind(&nowhere).await, Err(ControlError::Io { .. })));
+    }
+}

@@ -1,0 +1,200 @@
+//! What the server knows and does, as one document: for `pooldns status` and for scripts.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::health::schedule::{Assigned, ProbedPool};
+use crate::health::table::TargetCell;
+use crate::model::load_balancer::LoadBalancer;
+use crate::steering::lookup::{Found, lookup};
+use crate::steering::state::{Condition, PoolState};
+use crate::steering::table::{RecordTable, lower_name};
+use crate::telemetry::Totals;
+
+/// The server at one moment.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the program.
+    pub version: String,
+    /// When it started.
+    pub started: Timestamp,
+    /// Whether every live name has what it needs to answer.
+    pub ready: bool,
+    /// Generation of the inventory that is live.
+    pub generation: u64,
+    /// Addresses that it listens on, UDP and TCP.
+    pub listen: Vec<SocketAddr>,
+    /// Its zones.
+    pub zones: Vec<ZoneStatus>,
+    /// Its pools.
+    pub pools: Vec<PoolStatus>,
+    /// Its load balancers.
+    pub load_balancers: Vec<LoadBalancerStatus>,
+    /// What it has counted since it started.
+    pub counters: Totals,
+}
+
+/// A zone.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ZoneStatus {
+    /// Its apex.
+    pub name: String,
+    /// Its serial.
+    pub serial: u32,
+    /// Owner names that have static records.
+    pub owners: usize,
+}
+
+/// A pool.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PoolStatus {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+    /// `healthy`, `degraded`, `critical`, `unknown` or `disabled`.
+    pub state: String,
+    /// Healthy origins that it needs.
+    pub minimum_origins: u32,
+    /// The monitor's name.
+    pub monitor: Option<String>,
+    /// Its origins.
+    pub origins: Vec<OriginStatus>,
+}
+
+/// An origin.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct OriginStatus {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its share of the pool's traffic.
+    pub weight: f64,
+    /// `up`, `down`, `unknown`, `not monitored` or `disabled`.
+    pub verdict: String,
+    /// When the verdict last changed.
+    pub since: Option<Timestamp>,
+    /// What the last probe saw.
+    pub last: Option<ProbeStatus>,
+}
+
+/// What a probe saw.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ProbeStatus {
+    /// When.
+    pub at: Timestamp,
+    /// Why it failed, or `No failures`, as in the original.
+    pub reason: String,
+    /// HTTP status code, if a response came.
+    pub code: Option<u16>,
+    /// How long it took, in milliseconds.
+    pub rtt_ms: f64,
+}
+
+/// A load balancer.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LoadBalancerStatus {
+    /// Its name.
+    pub name: String,
+    /// `ok`, `fallback`, `last resort`, `exhausted`, `not ready` or `disabled`.
+    pub condition: String,
+    /// Names of its pools, in order.
+    pub default_pools: Vec<String>,
+    /// Name of its fallback pool.
+    pub fallback_pool: String,
+    /// TTL of its answers, in seconds.
+    pub ttl: u32,
+}
+
+/// Zones, in order of name.
+pub fn zones(assigned: &Assigned) -> Vec<ZoneStatus> {
+    let zones = assigned.inventory.zones.iter().map(|zone| ZoneStatus {
+        name: zone.apex().to_string(),
+        serial: zone.soa().serial,
+        owners: zone.owners().len(),
+    });
+    sorted(zones, |zone| zone.name.clone())
+}
+
+/// Pools, in order of name.
+pub fn pools(assigned: &Assigned) -> Vec<PoolStatus> {
+    sorted(assigned.pools.iter().map(|pool| pool_status(pool, assigned)), |pool| pool.name.clone())
+}
+
+/// Load balancers, in order of name. Their condition is read from the live table: it is what queries get.
+pub fn load_balancers(assigned: &Assigned, table: &RecordTable) -> Vec<LoadBalancerStatus> {
+    let pool_name = |id| assigned.inventory.pools.find(id).map_or_else(String::new, |pool| pool.name.clone());
+    let load_balancers = assigned.inventory.load_balancers.iter().map(|load_balancer| LoadBalancerStatus {
+        name: load_balancer.name.to_string(),
+        condition: condition(load_balancer, table).to_owned(),
+        default_pools: load_balancer.default_pools.iter().map(|id| pool_name(*id)).collect(),
+        fallback_pool: pool_name(load_balancer.fallback_pool),
+        ttl: load_balancer.ttl,
+    });
+    sorted(load_balancers, |load_balancer| load_balancer.name.clone())
+}
+
+/// Collects in order of a key.
+fn sorted<T, K: Ord>(items: impl Iterator<Item = T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut items: Vec<T> = items.collect();
+    items.sort_by_key(key);
+    items
+}
+
+/// One pool.
+fn pool_status(probed: &ProbedPool, assigned: &Assigned) -> PoolStatus {
+    let pool = &probed.pool;
+    let monitor = pool.monitor.and_then(|id| assigned.inventory.monitors.find(id));
+    let origins = pool.origins.iter().zip(&probed.cells).map(|(origin, cell)| OriginStatus {
+        name: origin.name.clone(),
+        address: origin.address,
+        weight: origin.weight.value(),
+        verdict: match cell {
+            Some(cell) => cell.verdict().word(),
+            None if pool.enabled && origin.enabled => "not monitored",
+            None => "disabled",
+        }
+        .to_owned(),
+        since: cell.as_deref().and_then(TargetCell::since).and_then(timestamp),
+        last: cell.as_ref().and_then(probe_status),
+    });
+    PoolStatus {
+        name: pool.name.clone(),
+        id: pool.id.to_string(),
+        state: PoolState::of(probed).word().to_owned(),
+        minimum_origins: pool.minimum_origins,
+        monitor: monitor.map(|monitor| monitor.name.clone()),
+        origins: origins.collect(),
+    }
+}
+
+/// What a target's last probe saw.
+fn probe_status(cell: &Arc<TargetCell>) -> Option<ProbeStatus> {
+    let (outcome, at) = cell.last()?;
+    Some(ProbeStatus {
+        at: timestamp(at)?,
+        reason: outcome.failure.map_or("No failures", |reason| reason.words()).to_owned(),
+        code: outcome.code,
+        rtt_ms: outcome.rtt.as_secs_f64() * 1000.0,
+    })
+}
+
+/// What a load balancer answers from now.
+fn condition(load_balancer: &LoadBalancer, table: &RecordTable) -> &'static str {
+    match lookup(table, &lower_name(&load_balancer.name)) {
+        Found::Node { node, .. } if load_balancer.enabled => {
+            node.slot().map_or("not ready", |slot| Condition::of(&slot.load()).word())
+        }
+        _ => "disabled",
+    }
+}
+
+/// A time for people; none where it is out of any calendar's range.
+fn timestamp(time: SystemTime) -> Option<Timestamp> {
+    Timestamp::try_from(time).ok()
+}

@@ -1,0 +1,435 @@
+//! Keeps the record table true: the one writer of the table and of every slot.
+//!
+//! Three things make it act: an inventory with its targets assigned, verdicts that changed, and time. Names with equal
+//! steering form a class and share a slot. A verdict touches the classes that use the target's pools, an edited pool
+//! those that use it, and a name that comes or goes touches its own node. Verdicts are read from the targets' cells
+//! when a class is compiled, so an answer is never older than the last thing that made it be compiled.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::Policy;
+use crate::health::schedule::{Assigned, ProbedPool};
+use crate::health::target::Flip;
+use crate::model::id::{LoadBalancerId, PoolId, ZoneId};
+use crate::model::inventory::{Generation, Inventory};
+use crate::model::load_balancer::LoadBalancer;
+use crate::model::name::Name;
+use crate::model::pool::Pool;
+use crate::model::verdict::Verdict;
+use crate::steering::compile::{LiveAnswer, Patience, Steering, compile};
+use crate::steering::select::PoolHealth;
+use crate::steering::state::Condition;
+use crate::steering::table::{RecordTable, Slot};
+
+/// Transitions taken in at once: more of them share a compilation.
+const BATCH_MAX: usize = 4096;
+/// Classes whose change one batch reports by name; a mass failure is one event, not a hundred thousand lines.
+const REPORTS_MAX: usize = 20;
+
+impl PoolHealth for ProbedPool {
+    fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    fn verdict(&self, origin: usize) -> Option<Verdict> {
+        self.cells.get(origin)?.as_ref().map(|cell| cell.verdict())
+    }
+}
+
+/// All names with equal steering.
+#[derive(Debug)]
+struct Class {
+    /// What they have in common.
+    steering: Arc<Steering>,
+    /// What they share.
+    slot: Arc<Slot>,
+    /// How many names there are.
+    names: usize,
+    /// One of them, to tell people.
+    example: Name,
+    /// Whether it has answered.
+    settled: bool,
+    /// When a missing verdict is waited for no longer.
+    deadline: Instant,
+    /// What it answers from.
+    condition: Condition,
+}
+
+/// What publish knows.
+#[derive(Debug)]
+pub struct Publisher {
+    /// The live table.
+    table: Arc<ArcSwap<RecordTable>>,
+    /// How long to wait for a first verdict.
+    policy: Arc<ArcSwap<Policy>>,
+    /// The inventory that is live, with its targets.
+    assigned: Arc<Assigned>,
+    /// Tells which generation that is.
+    generation: watch::Sender<Generation>,
+    /// Classes by number; gaps are reused.
+    classes: Vec<Option<Class>>,
+    /// Numbers of gaps.
+    free: Vec<usize>,
+    /// Classes by steering.
+    by_steering: HashMap<Arc<Steering>, usize>,
+    /// Classes that use a pool.
+    by_pool: HashMap<PoolId, HashSet<usize>>,
+    /// Pools that use a target, by the target's index.
+    by_target: Vec<Vec<PoolId>>,
+    /// When to compile a class though nothing happens.
+    timers: BTreeSet<(Instant, usize)>,
+}
+
+impl Publisher {
+    /// Publishes into `table`, which is empty until [`Publisher::apply`].
+    pub fn new(table: Arc<ArcSwap<RecordTable>>, policy: Arc<ArcSwap<Policy>>) -> Self {
+        Self {
+            table,
+            policy,
+            assigned: Arc::default(),
+            generation: watch::Sender::default(),
+            classes: Vec::new(),
+            free: Vec::new(),
+            by_steering: HashMap::new(),
+            by_pool: HashMap::new(),
+            by_target: Vec::new(),
+            timers: BTreeSet::new(),
+        }
+    }
+
+    /// Which generation is live.
+    pub fn generation(&self) -> watch::Receiver<Generation> {
+        self.generation.subscribe()
+    }
+
+    /// Publishes an inventory: whatever differs from the one before.
+    pub fn apply(&mut self, assigned: Arc<Assigned>, now: Instant) {
+        let before = std::mem::replace(&mut self.assigned, assigned);
+        let mut stale = self.apply_pools(&before, now);
+        self.apply_names(&before, now, &mut stale);
+        self.compile_classes(stale, now);
+        self.generation.send_replace(self.assigned.inventory.generation);
+    }
+
+    /// Compiles what depends on targets whose verdicts changed.
+    pub fn flip<'f>(&mut self, flips: impl IntoIterator<Item = &'f Flip>, now: Instant) {
+        let targets = flips.into_iter().map(|flip| flip.cell.index());
+        let pools: HashSet<PoolId> = targets.filter_map(|index| self.by_target.get(index)).flatten().copied().collect();
+        let stale = pools.iter().filter_map(|pool| self.by_pool.get(pool)).flatten().copied().collect();
+        self.compile_classes(stale, now);
+    }
+
+    /// When [`Publisher::expire`] has something to do.
+    pub fn next_timer(&self) -> Option<Instant> {
+        self.timers.first().map(|(due, _)| *due)
+    }
+
+    /// Compiles what is due by time.
+    pub fn expire(&mut self, now: Instant) {
+        let due = self.timers.iter().take_while(|(due, _)| *due <= now).map(|(_, class)| *class).collect();
+        self.compile_classes(due, now);
+    }
+
+    /// Takes in pools that changed; gives the classes that use them.
+    fn apply_pools(&mut self, before: &Assigned, now: Instant) -> HashSet<usize> {
+        let mut stale = HashSet::new();
+        let timeout = self.policy.load().first_verdict_timeout;
+        for id in self.assigned.pools.differences(&before.pools) {
+            for cell in before.pools.find(id).iter().flat_map(|pool| pool.cells.iter().flatten()) {
+                if let Some(pools) = self.by_target.get_mut(cell.index()) {
+                    pools.retain(|pool| *pool != id);
+                }
+            }
+            let after = self.assigned.pools.find(id).cloned();
+            for cell in after.iter().flat_map(|pool| pool.cells.iter().flatten()) {
+                self.use_target(cell.index(), id);
+            }
+            for class in self.by_pool.get(&id).into_iter().flatten() {
+                stale.insert(*class);
+                // New origins get time for a first verdict; who waits already waits no longer for it.
+                if let Some(entry) = self.classes.get_mut(*class).and_then(Option::as_mut).filter(|entry| entry.settled)
+                {
+                    self.timers.remove(&(entry.deadline, *class));
+                    entry.deadline = now + timeout;
+                }
+            }
+        }
+        stale
+    }
+
+    /// Notes that a pool uses a target.
+    fn use_target(&mut self, index: usize, pool: PoolId) {
+        if self.by_target.len() <= index {
+            self.by_target.resize_with(index + 1, Vec::new);
+        }
+        if let Some(pools) = self.by_target.get_mut(index)
+            && !pools.contains(&pool)
+        {
+            pools.push(pool);
+        }
+    }
+
+    /// Takes in zones and load balancers that changed, and swaps the table if any did. New classes go to `stale`.
+    fn apply_names(&mut self, before: &Assigned, now: Instant, stale: &mut HashSet<usize>) {
+        let inventory = Arc::clone(&self.assigned.inventory);
+        let old = &before.inventory;
+        let changed = inventory.load_balancers.differences(&old.load_balancers);
+        let zones = inventory.zones.differences(&old.zones);
+        if changed.is_empty() && zones.is_empty() {
+            return;
+        }
+        let mut table = RecordTable::clone(&self.table.load());
+        let rebuilt = rebuild_zones(&mut table, self.assigned.as_ref(), before, &zones);
+
+        // All names that go before any that comes: one load balancer may take over another's name. Classes are left at
+        // the end, so that one that is still needed is never lost.
+        let edits: Vec<_> = changed
+            .iter()
+            .map(|id| (find_enabled(before, *id).cloned(), find_enabled(&self.assigned, *id).cloned()))
+            .collect();
+        for (previous, _) in &edits {
+            if let Some(previous) = previous {
+                set_slot(&mut table, &inventory, &previous.name, None);
+            }
+        }
+        for (previous, next) in &edits {
+            let Some(next) = next else { continue };
+            let settled = previous.as_ref().is_some_and(|previous| self.is_settled(&steering_of(previous)));
+            let class = self.join_class(next, settled, now, stale);
+            let slot = self.classes.get(class).and_then(Option::as_ref).map(|class| Arc::clone(&class.slot));
+            set_slot(&mut table, &inventory, &next.name, slot);
+        }
+        // A rebuilt zone has lost all its live names.
+        for load_balancer in inventory.load_balancers.iter().filter(|_| !rebuilt.is_empty()) {
+            let in_rebuilt = inventory.zone_of(&load_balancer.name).is_some_and(|zone| rebuilt.contains(&zone.id));
+            if load_balancer.enabled && in_rebuilt {
+                let slot = self.find_class(&steering_of(load_balancer)).map(|class| Arc::clone(&class.slot));
+                set_slot(&mut table, &inventory, &load_balancer.name, slot);
+            }
+        }
+        // Compile before the swap: no name appears without its answer.
+        self.compile_classes(std::mem::take(stale), now);
+        self.table.store(Arc::new(table));
+        edits
+            .iter()
+            .filter_map(|(previous, _)| previous.as_ref())
+            .for_each(|previous| self.leave_class(&steering_of(previous)));
+    }
+
+    /// Adds a name to its class, which is made if it does not exist.
+    fn join_class(
+        &mut self,
+        load_balancer: &LoadBalancer,
+        settled: bool,
+        now: Instant,
+        stale: &mut HashSet<usize>,
+    ) -> usize {
+        let steering = steering_of(load_balancer);
+        if let Some(number) = self.by_steering.get(&steering).copied() {
+            if let Some(class) = self.classes.get_mut(number).and_then(Option::as_mut) {
+                class.names += 1;
+            }
+            return number;
+        }
+        let steering = Arc::new(steering);
+        let class = Class {
+            steering: Arc::clone(&steering),
+            slot: Arc::new(Slot::new(LiveAnswer::NotReady)),
+            names: 1,
+            example: load_balancer.name.clone(),
+            settled,
+            deadline: now + self.policy.load().first_verdict_timeout,
+            condition: Condition::default(),
+        };
+        let number = self.free.pop().unwrap_or(self.classes.len());
+        if number == self.classes.len() {
+            self.classes.push(None);
+        }
+        if let Some(gap) = self.classes.get_mut(number) {
+            *gap = Some(class);
+        }
+        for pool in pools_of(&steering) {
+            self.by_pool.entry(pool).or_default().insert(number);
+        }
+        self.by_steering.insert(steering, number);
+        stale.insert(number);
+        number
+    }
+
+    /// Takes a name from its class, which goes with its last name.
+    fn leave_class(&mut self, steering: &Steering) {
+        let Some(number) = self.by_steering.get(steering).copied() else { return };
+        let Some(place) = self.classes.get_mut(number) else { return };
+        if let Some(class) = place.as_mut().filter(|class| class.names > 1) {
+            class.names -= 1;
+            return;
+        }
+        if let Some(class) = place.take() {
+            self.timers.remove(&(class.deadline, number));
+        }
+        self.by_steering.remove(steering);
+        for pool in pools_of(steering) {
+            if let Some(classes) = self.by_pool.get_mut(&pool) {
+                classes.remove(&number);
+                if classes.is_empty() {
+                    self.by_pool.remove(&pool);
+                }
+            }
+        }
+        self.free.push(number);
+    }
+
+    /// The class of a steering.
+    fn find_class(&self, steering: &Steering) -> Option<&Class> {
+        self.classes.get(*self.by_steering.get(steering)?)?.as_ref()
+    }
+
+    /// Whether names with this steering have answered.
+    fn is_settled(&self, steering: &Steering) -> bool {
+        self.find_class(steering).is_some_and(|class| class.settled)
+    }
+
+    /// Compiles classes and swaps their slots; reports those whose condition changed.
+    fn compile_classes(&mut self, stale: HashSet<usize>, now: Instant) {
+        let mut reports = 0;
+        for number in stale {
+            let Some(class) = self.classes.get_mut(number).and_then(Option::as_mut) else { continue };
+            self.timers.remove(&(class.deadline, number));
+            let answer = compile_class(class, &self.assigned, now);
+            if answer == LiveAnswer::NotReady {
+                self.timers.insert((class.deadline, number));
+            } else {
+                class.settled = true;
+            }
+            let condition = Condition::of(&answer);
+            class.slot.store(answer);
+            let previous = std::mem::replace(&mut class.condition, condition);
+            if previous != condition && (previous.is_troubled() || condition.is_troubled()) {
+                reports += 1;
+                if reports <= REPORTS_MAX {
+                    report(class, previous);
+                }
+            }
+        }
+        if reports > REPORTS_MAX {
+            warn!(count = reports - REPORTS_MAX, "more load balancers changed what they answer from");
+        }
+    }
+}
+
+/// Compiles one class.
+fn compile_class(class: &Class, assigned: &Assigned, now: Instant) -> LiveAnswer {
+    let steering = class.steering.as_ref();
+    let find = |id: &PoolId| assigned.pools.find(*id).map(Arc::as_ref);
+    let pools: Vec<&ProbedPool> = steering.default_pools.iter().filter_map(find).collect();
+    let Some(fallback) = find(&steering.fallback_pool) else { return LiveAnswer::NotReady };
+    let patience = match (now >= class.deadline, class.settled) {
+        (true, _) => Patience::Over,
+        (false, true) => Patience::Running,
+        (false, false) => Patience::Start,
+    };
+    compile(steering, &pools, fallback, patience)
+}
+
+/// Says that a class answers from something else than before.
+fn report(class: &Class, previous: Condition) {
+    let Class { example, names, condition, .. } = class;
+    if condition.is_troubled() {
+        warn!(load_balancer = %example, names, from = %previous, to = %condition, "answers are not from a usable pool");
+    } else {
+        info!(load_balancer = %example, names, from = %previous, to = %condition, "answers are from a usable pool again");
+    }
+}
+
+/// Puts zones that changed, and those around a zone that came or went, into `table`, without live names. Says which.
+fn rebuild_zones(table: &mut RecordTable, after: &Assigned, before: &Assigned, changed: &[ZoneId]) -> HashSet<ZoneId> {
+    let (old, new) = (&before.inventory, &after.inventory);
+    let mut rebuilt = HashSet::new();
+    for id in changed {
+        let (gone, there) = (old.zones.find(*id), new.zones.find(*id));
+        let Some(apex) = there.or(gone).map(|zone| zone.apex().clone()) else { continue };
+        if there.is_none() {
+            table.remove_zone(&apex);
+        }
+        rebuilt.extend(there.map(|zone| zone.id));
+        // Names may have moved between this zone and the one around it.
+        if gone.is_none() || there.is_none() {
+            rebuilt.extend(apex.parent().and_then(|parent| new.zone_of(&parent)).map(|zone| zone.id));
+        }
+    }
+    for zone in rebuilt.iter().filter_map(|id| new.zones.find(*id)) {
+        table.put_zone(Arc::clone(zone));
+    }
+    rebuilt
+}
+
+/// Makes a name live or static in its zone.
+fn set_slot(table: &mut RecordTable, inventory: &Inventory, name: &Name, slot: Option<Arc<Slot>>) {
+    if let Some(zone) = inventory.zone_of(name) {
+        table.set_slot(zone.apex(), name, slot);
+    }
+}
+
+/// A load balancer that takes part.
+fn find_enabled(assigned: &Assigned, id: LoadBalancerId) -> Option<&Arc<LoadBalancer>> {
+    assigned.inventory.load_balancers.find(id).filter(|load_balancer| load_balancer.enabled)
+}
+
+/// What decides how a load balancer answers.
+fn steering_of(load_balancer: &LoadBalancer) -> Steering {
+    Steering {
+        policy: load_balancer.steering_policy,
+        default_pools: load_balancer.default_pools.clone(),
+        fallback_pool: load_balancer.fallback_pool,
+        ttl: load_balancer.ttl,
+        answers: load_balancer.answers,
+    }
+}
+
+/// All pools that a steering names.
+fn pools_of(steering: &Steering) -> impl Iterator<Item = PoolId> {
+    steering.default_pools.iter().copied().chain([steering.fallback_pool])
+}
+
+/// Publishes whatever comes until `token` is cancelled.
+pub async fn run(
+    mut publisher: Publisher,
+    mut assigned: watch::Receiver<Arc<Assigned>>,
+    mut flips: mpsc::Receiver<Flip>,
+    token: CancellationToken,
+) {
+    /// Further away than anything: a timer that is not set.
+    const NEVER: Duration = Duration::from_secs(86_400 * 365);
+    let mut batch = Vec::new();
+    loop {
+        let due = publisher.next_timer();
+        let timer = due.unwrap_or_else(|| Instant::now() + NEVER);
+        tokio::select! {
+            biased;
+            () = token.cancelled() => return,
+            changed = assigned.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let now = Arc::clone(&assigned.borrow_and_update());
+                publisher.apply(now, Instant::now());
+            }
+            count = flips.recv_many(&mut batch, BATCH_MAX) => {
+                if count == 0 {
+                    return;
+                }
+                publisher.flip(&batch, Instant::now());
+                batch.clear();
+            }
+            () = sleep_until(timer), if due.is_some() => publisher.expire(Instant::now()),
+        }
+    }
+}

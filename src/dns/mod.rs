@@ -5,3 +5,4 @@ pub mod transport;
 pub mod listen;
 pub mod io;
 pub mod udp;
+pub mod tcp;

@@ -148,15 +148,12 @@ impl Batch {
                 unsafe { libc::sendmmsg(socket.as_raw_fd(), waiting.as_mut_ptr(), len, libc::MSG_DONTWAIT) }
             });
             // The kernel stops at a message that fails; it is the first one of the next call, which says why.
-            let done = match result {
-                Ok(sent @ 1..) => {
-                    outcome.sent += sent as u64;
-                    sent
-                }
-                Ok(0) | Err(_) => {
-                    outcome.failed += 1;
-                    1
-                }
+            let done = if let Ok(sent @ 1..) = result {
+                outcome.sent += sent as u64;
+                sent
+            } else {
+                outcome.failed += 1;
+                1
             };
             waiting = waiting.get_mut(done..).unwrap_or_default();
         }
@@ -210,12 +207,10 @@ impl Message {
         header.msg_iov = buffer;
         header.msg_iovlen = 1;
         header.msg_flags = 0;
-        match self.asked {
-            Some(asked) => self.control.leave_from(header, asked),
-            None => {
-                header.msg_control = ptr::null_mut();
-                header.msg_controllen = 0;
-            }
+        header.msg_control = ptr::null_mut();
+        header.msg_controllen = 0;
+        if let Some(asked) = self.asked {
+            self.control.leave_from(header, asked);
         }
     }
 }

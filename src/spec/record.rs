@@ -37,11 +37,13 @@ impl RecordFault {
 /// Parses one record. Names without a final dot are relative to `apex`; without a TTL it gets `ttl`.
 pub fn parse(line: &str, apex: &Name, ttl: u32) -> Result<Record, RecordFault> {
     check_shape(line)?;
-    let mut zonefile = Zonefile::with_capacity(line.len() + 16);
+    let default_ttl = format!("$TTL {ttl}\n");
+    let mut zonefile = Zonefile::with_capacity(default_ttl.len() + line.len() + 1);
     if let Ok(origin) = DomainName::from_octets(apex.wire().to_vec().into()) {
         zonefile.set_origin(origin);
     }
     zonefile.set_default_class(Class::IN);
+    zonefile.extend_from_slice(default_ttl.as_bytes());
     zonefile.extend_from_slice(line.as_bytes());
     zonefile.extend_from_slice(b"\n");
     let entry = match zonefile.next_entry() {
@@ -52,15 +54,18 @@ pub fn parse(line: &str, apex: &Name, ttl: u32) -> Result<Record, RecordFault> {
             if message == "unknown record type with concrete data" {
                 return parse_rare(line, apex, ttl);
             }
-            return Err(RecordFault { offset: offset.map(|at| at.min(line.len())), why: explained(&message) });
+            let end = line.trim_end().len();
+            // The reader notices a record that ends too early on the next line.
+            let offset =
+                if is_early_end(&message) { Some(end) } else { offset.map(|at| word_start(line, at.min(end))) };
+            return Err(RecordFault { offset, why: explained(&message) });
         }
     };
     let owner =
         Name::from_wire(entry.owner().to_vec().as_slice()).ok_or_else(|| RecordFault::whole("its owner is no name"))?;
     let rtype = Rtype(entry.rtype().to_int());
     let rdata = octets_of(entry.data())?;
-    // domain gives 3600 where a line has no TTL, which is not ours to tell from a written one.
-    let ttl = if has_ttl(line) { entry.ttl().as_secs() } else { ttl };
+    let ttl = entry.ttl().as_secs();
     check_data(rtype, &rdata)?;
     check_ttl(ttl)?;
     Ok(Record { owner, rtype, ttl, rdata })
@@ -95,7 +100,7 @@ fn check_ttl(ttl: u32) -> Result<(), RecordFault> {
     Err(RecordFault::whole(format!("its TTL is {ttl}; allowed: 0 to {TTL_MAX} (RFC 2181 §8)")))
 }
 
-/// Splits `line:column: message`, the only form in which domain gives the position. The line is always the first.
+/// Splits `line:column: message`, the only form in which domain gives the position. There is only one line.
 fn split_position(text: &str) -> (Option<usize>, String) {
     let mut parts = text.splitn(3, ':');
     let column = parts.next().and_then(|line| line.parse::<usize>().ok()).and(parts.next());
@@ -105,28 +110,27 @@ fn split_position(text: &str) -> (Option<usize>, String) {
     }
 }
 
+/// The start of the word that an offset is in or right behind: the reader notices some faults at a word's end.
+fn word_start(line: &str, offset: usize) -> usize {
+    let before = line.get(..offset).unwrap_or_default();
+    before.rfind([' ', '\t']).map_or(0, |space| space + 1)
+}
+
+/// Whether the reader wanted more.
+fn is_early_end(message: &str) -> bool {
+    matches!(message, "unexpected end of entry" | "short buffer")
+}
+
 /// The reader's terse words in ours.
 fn explained(message: &str) -> String {
     match message {
         "expected rtype" => "a record type such as A, AAAA, MX or TXT belongs here".to_owned(),
-        "unexpected end of entry" | "short buffer" => "the record ends too early; data is missing".to_owned(),
+        message if is_early_end(message) => "the record ends too early; data is missing".to_owned(),
         "trailing tokens" => "the record has more data than its type takes".to_owned(),
         "unbalanced parens" => "a parenthesis is not closed".to_owned(),
         message if message.starts_with("different class") => "only class IN is allowed".to_owned(),
         message => format!("it cannot be read: {message}"),
     }
-}
-
-/// The words of a line in front of its data: owner, then TTL, class and type in any order that RFC 1035 §5.1 has.
-fn heads(line: &str) -> impl Iterator<Item = &str> {
-    line.split([' ', '\t', '(', ')']).filter(|word| !word.is_empty()).skip(1).take(3)
-}
-
-/// Whether a line has a TTL: a number in front of its type.
-fn has_ttl(line: &str) -> bool {
-    let is_number = |word: &str| word.bytes().all(|c| c.is_ascii_digit());
-    let is_class = |word: &str| word.eq_ignore_ascii_case("IN") || word.eq_ignore_ascii_case("CLASS1");
-    heads(line).take_while(|word| is_number(word) || is_class(word)).any(is_number)
 }
 
 /// Types that only hickory-proto reads. None of them has names in its data, which it would not make absolute.
@@ -250,7 +254,7 @@ mod tests {
             (r#"n NAPTR 100 10 "u" "sip+E2U" "!^.*$!sip:info@example.com!" ."#, 35, 77),
             ("s SSHFP 1 1 123456789abcdef67890123456789abcdef67890", 44, 77),
             ("t TLSA 3 1 1 D2ABDE240D7CD3EE6B4B28C54DF034B97983A1D16E8A410E4561CB106618E971", 52, 77),
-            ("c CERT PKIX 1 RSASHA256 MxFcby9k", 37, 77),
+            ("c CERT 1 12345 8 MxFcby9k", 37, 77),
             ("c 60 IN CSYNC 66 3 A NS AAAA", 62, 60),
             ("m SMIMEA 3 0 0 aabbcc", 53, 77),
             (r"u TYPE65400 \# 3 abcdef", 65400, 77),

@@ -171,8 +171,8 @@ fn load_balancers(apexes: Vec<Name>, pools: Vec<PoolId>) -> impl Strategy<Value 
     let one =
         (description(), any::<bool>(), subsequence(pools.clone(), 1..=most), select(pools), 0_u32..=86_400, answers);
     let max = if apexes.is_empty() { 0 } else { 5 };
-    prop::collection::btree_map((name, any::<Index>().prop_map(|i| i.index(1 << 16))), one, 0..=max)
-        .prop_map(move |all| {
+    prop::collection::btree_map((name, any::<Index>().prop_map(|i| i.index(1 << 16))), one, 0..=max).prop_map(
+        move |all| {
             let mut named = BTreeMap::new();
             for ((name, apex), (description, enabled, default_pools, fallback_pool, ttl, answers)) in all {
                 let name = Name::parse(&name, apexes.get(apex % apexes.len())).unwrap();
@@ -194,7 +194,8 @@ fn load_balancers(apexes: Vec<Name>, pools: Vec<PoolId>) -> impl Strategy<Value 
                 );
             }
             named.into_values().collect()
-        })
+        },
+    )
 }
 
 /// Any declared objects.

@@ -47,7 +47,7 @@ const POLICY_UNSUPPORTED: &str = "this steering policy is not supported yet";
 const ZONES_LISTED_MAX: usize = 5;
 
 /// Parses a load balancer. Its pools are among `pools`, and its name is in one of `zones`, if these are known.
-pub fn parse(
+pub(super) fn parse(
     spot: Spot<'_, '_>,
     zones: Option<&HashSet<Name>>,
     pools: &Names<'_, PoolId>,

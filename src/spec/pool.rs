@@ -124,7 +124,7 @@ fn parse_origin(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Origin> {
     let address = fields.read("address", parse_address).required();
     let enabled = fields.read("enabled", boolean).or(true);
     let weight = fields.read("weight", parse_weight).or(Weight::ONE);
-    let host = fields.read("header", parse_header).or(None);
+    let host = fields.read("header", parse_header).or(Vec::new()).map(|hosts| hosts.into_iter().next());
     Some(Origin { name: name?, address: address?, enabled: enabled?, weight: weight?, host: host? })
 }
 
@@ -183,18 +183,18 @@ fn parse_weight(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Weight> {
     weight.or_else(|| spot.refuse("a number from 0 to 1 in steps of 0.01", faults))
 }
 
-/// Reads the header of an origin: `Host` with at most one value.
-fn parse_header(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Option<String>> {
+/// Reads the header of an origin: the values of `Host`, at most one.
+fn parse_header(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Vec<String>> {
     let mut fields = Fields::open(spot, HEADER_KEYS, faults)?;
     let host = fields.read("Host", |spot, faults| match spot.items(faults)? {
-        [] => Some(None),
+        [] => Some(Vec::new()),
         [one] => {
             let path = spot.path.index(0);
-            header::host(spot.inner(&path, one), faults).map(Some)
+            header::host(spot.inner(&path, one), faults).map(|host| vec![host])
         }
         many => spot.reject(format!("allowed: an array of at most one text, not of {}", many.len()), faults),
     });
-    host.or(None)
+    host.or(Vec::new())
 }
 
 /// Builds a pool; `monitor` is the name of its monitor.

@@ -55,9 +55,13 @@ pub fn parse(line: &str, apex: &Name, ttl: u32) -> Result<Record, RecordFault> {
                 return parse_rare(line, apex, ttl);
             }
             let end = line.trim_end().len();
-            // The reader notices a record that ends too early on the next line.
-            let offset =
-                if is_early_end(&message) { Some(end) } else { offset.map(|at| word_start(line, at.min(end))) };
+            // The reader notices a record that ends too early, or whose last word is wrong, on the next line.
+            let offset = match offset {
+                _ if is_early_end(&message) => end,
+                Some(offset) => word_start(line, offset.min(end)),
+                None => word_start(line, end),
+            };
+            let offset = Some(offset);
             return Err(RecordFault { offset, why: explained(&message) });
         }
     };
@@ -100,14 +104,17 @@ fn check_ttl(ttl: u32) -> Result<(), RecordFault> {
     Err(RecordFault::whole(format!("its TTL is {ttl}; allowed: 0 to {TTL_MAX} (RFC 2181 §8)")))
 }
 
-/// Splits `line:column: message`, the only form in which domain gives the position. There is only one line.
+/// The line of the record in what the reader gets: the first sets the default TTL.
+const RECORD_LINE: &str = "2";
+
+/// Splits `line:column: message`, the only form in which domain gives the position. None if it is behind the record.
 fn split_position(text: &str) -> (Option<usize>, String) {
     let mut parts = text.splitn(3, ':');
-    let column = parts.next().and_then(|line| line.parse::<usize>().ok()).and(parts.next());
-    match (column.and_then(|column| column.parse::<usize>().ok()), parts.next()) {
-        (Some(column), Some(message)) => (Some(column.saturating_sub(1)), message.trim_start().to_owned()),
-        _ => (None, text.to_owned()),
-    }
+    let (Some(line), Some(column), Some(message)) = (parts.next(), parts.next(), parts.next()) else {
+        return (None, text.to_owned());
+    };
+    let column = column.parse::<usize>().ok().filter(|_| line == RECORD_LINE);
+    (column.map(|column| column.saturating_sub(1)), message.trim_start().to_owned())
 }
 
 /// The start of the word that an offset is in or right behind: the reader notices some faults at a word's end.

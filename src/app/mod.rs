@@ -27,7 +27,7 @@ use tracing::{info, warn};
 use crate::api::control::{ControlError, ControlSocket, Reload, Server};
 use crate::api::status::{self, Status};
 use crate::app::reload::{ConfigSource, Reloader};
-use crate::config::{Configuration, Policy, Settings};
+use crate::config::{Configuration, Settings};
 use crate::dns::engine::{Engine, Worker};
 use crate::dns::listen::{self, BindError, Listeners};
 use crate::dns::tcp::{TcpLimits, TcpServer};
@@ -70,7 +70,9 @@ fn remedy(error: &BindError) -> &'static str {
             "\n  help: ports below 1024 need CAP_NET_BIND_SERVICE. Use the systemd unit config/pooldns.service, or \
              `setcap cap_net_bind_service=+ep` on the program, or listen on a port above 1023."
         }
-        BindError::NotLocal { .. } => "\n  help: `ip address` lists this machine's addresses; [server] listen takes those.",
+        BindError::NotLocal { .. } => {
+            "\n  help: `ip address` lists this machine's addresses; [server] listen takes those."
+        }
         BindError::Other { .. } => "",
     }
 }

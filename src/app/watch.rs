@@ -21,7 +21,7 @@ pub async fn run<S: InventoryStore>(reloader: Reloader<S>, token: CancellationTo
     let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
         // A full channel means that a change is known already.
         if event.is_ok_and(|event| !matches!(event.kind, EventKind::Access(_))) {
-            drop(events.try_send(()));
+            events.try_send(()).ok();
         }
     });
     let mut watcher = match watcher {

@@ -43,7 +43,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     let source = args.config.source();
     let configuration = source.load().map_err(CliError::Faulty)?;
     start_logs(&configuration.settings.log);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("control").enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("control").enable_all().build()?;
     let drain_timeout = configuration.settings.drain_timeout;
     let result = runtime.block_on(async {
         let stop_demo = CancellationToken::new();

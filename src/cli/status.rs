@@ -73,7 +73,7 @@ fn text(status: &Status, now: Timestamp) -> String {
 /// A table that fits the terminal.
 fn new_table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
     table
 }
 

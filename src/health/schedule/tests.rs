@@ -193,7 +193,7 @@ async fn a_slow_probe_skips_what_it_missed() {
     tokio::time::sleep(INTERVAL * 20).await;
     let starts = bench.script.starts(A);
     assert!((6..=8).contains(&starts.len()), "{}", starts.len());
-    assert!(starts[1..].windows(2).all(|pair| pair[1] - pair[0] >= INTERVAL * 3 - MS));
+    assert!(starts[1..].windows(2).all(|pair| pair[1] - pair[0] + MS >= INTERVAL * 3));
 }
 
 #[tokio::test(start_paused = true)]
@@ -455,5 +455,5 @@ async fn a_target_at_rest_is_small() {
         stop: CancellationToken::new(),
     };
     let octets = size_of_val(&target.run());
-    assert!(octets <= 1024, "{octets} octets, times 100,000 targets");
+    assert!(octets <= 768, "{octets} octets, times 100,000 targets");
 }

@@ -1,6 +1,6 @@
 //! `pooldns serve`: run the server in the foreground.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use clap::Args;
 use sd_notify::NotifyState;
@@ -63,7 +63,11 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
 fn start_logs(log: &LogSettings) {
     // What libraries say is of use when something is wrong.
     let filter = EnvFilter::new(format!("warn,pooldns={}", log.level.word()));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false);
     match log.format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),

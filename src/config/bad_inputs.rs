@@ -374,8 +374,11 @@ config/x.toml:13:8: pools[1].name: found "web"; another of the pools has this na
     assert_eq!(report, expected);
 }
 
+/// Names and contents of files.
+type Contents<'c> = &'c [(&'c str, &'c [u8])];
+
 /// Writes files into a folder.
-fn folder(files: &[(&str, &[u8])]) -> TempDir {
+fn folder(files: Contents<'_>) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
         let path = folder.path().join(name);
@@ -408,7 +411,7 @@ fn includes_are_read_in_order_and_may_refer_to_each_other() {
 
 #[test]
 fn includes_that_are_wrong() {
-    let cases: [(&[(&str, &[u8])], &str); 9] = [
+    let cases: [(Contents<'_>, &str); 9] = [
         (
             &[("main.toml", b"version = 1\ninclude = ['b.toml']")],
             "main.toml:2:12: include[0]: b.toml: there is no such file",

@@ -451,3 +451,6 @@ pub async fn run(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //! TCP, the control socket and reloads; the health runtime, with all probes; and a thread for publish.
 
 pub mod demo;
+mod descriptors;
 pub mod reload;
 pub mod watch;
 
@@ -162,6 +163,7 @@ impl Bound {
 /// Starts a server, to be called on the control runtime. `source` is where reloads read from.
 pub async fn start(configuration: Configuration, source: ConfigSource) -> Result<RunningApp, StartError> {
     let Configuration { settings, policy, declared, .. } = configuration;
+    descriptors::raise_limit(&settings);
     let Bound { listeners, control } = Bound::new(&settings).await?;
     let policy = Arc::new(ArcSwap::from_pointee(policy));
     let store = Arc::new(MemoryStore::default());

@@ -24,7 +24,7 @@ const DEMO: ConfigSource =
 const EXAMPLES: &str = "\
 Examples:
   pooldns serve --demo                       try it: three origins that you can fail by hand
-  pooldns check --config my.toml             is this configuration good? all faults at once
+  pooldns check my.toml                      is this configuration good? all faults at once
   pooldns serve --config my.toml             run the server
   pooldns reload --config my.toml            take changes in, all or nothing
   pooldns status --config my.toml            pools, origins, and why they are down

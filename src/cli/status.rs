@@ -1,5 +1,6 @@
 //! `pooldns status`: pools, origins and load balancers of a running server.
 
+use std::fmt::{self, Display, Formatter};
 use std::io::{self, Write};
 
 use clap::Args;
@@ -8,7 +9,7 @@ use comfy_table::{ContentArrangement, Table};
 use jiff::Timestamp;
 
 use crate::api::client;
-use crate::api::status::{OriginStatus, PoolStatus, Status};
+use crate::api::status::{LoadBalancerStatus, OriginStatus, PoolStatus, Status};
 use crate::cli::{CliError, ControlArgs, block_on};
 
 /// Arguments of `status`.
@@ -31,43 +32,54 @@ pub(super) fn run(args: &StatusArgs) -> Result<(), CliError> {
         writeln!(out, "{}", serde_json::to_string_pretty(&status)?)?;
         return Ok(());
     }
-    write!(out, "{}", text(&status, Timestamp::now()))?;
+    write!(out, "{}", Report { status: &status, now: Timestamp::now() })?;
     Ok(())
 }
 
-/// The status for a person, at the time `now`.
-fn text(status: &Status, now: Timestamp) -> String {
-    let Status { version, started, ready, generation, listen, zones, pools, load_balancers, counters } = status;
-    let addresses: Vec<String> = listen.iter().map(ToString::to_string).collect();
-    let readiness = if *ready { "ready" } else { "waiting for first verdicts" };
-    let answers = counters.udp_sent + counters.tcp_sent;
-    let mut text = format!(
-        "pooldns {version}, {readiness}, up {}, generation {generation}\nlistens on {}; {answers} answers sent\n\n",
-        ago(*started, now),
-        addresses.join(", "),
-    );
-    for zone in zones {
-        text += &format!("zone {}  serial {}  static names {}\n", zone.name, zone.serial, zone.owners);
+/// The status for a person.
+struct Report<'s> {
+    /// The status.
+    status: &'s Status,
+    /// When it is shown.
+    now: Timestamp,
+}
+
+impl Display for Report<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Status { version, started, ready, generation, listen, zones, pools, load_balancers, counters } =
+            self.status;
+        let readiness = if *ready { "ready" } else { "waiting for first verdicts" };
+        writeln!(f, "pooldns {version}, {readiness}, up {}, generation {generation}", ago(*started, self.now))?;
+        let addresses: Vec<String> = listen.iter().map(ToString::to_string).collect();
+        writeln!(f, "listens on {}; {} answers sent", addresses.join(", "), counters.udp_sent + counters.tcp_sent)?;
+        writeln!(f)?;
+        for zone in zones {
+            writeln!(f, "zone {}  serial {}  static names {}", zone.name, zone.serial, zone.owners)?;
+        }
+        writeln!(f, "\n{}", load_balancer_table(load_balancers))?;
+        writeln!(f, "\n{}", origin_table(pools, self.now))
     }
+}
+
+/// Load balancers and what they answer from.
+fn load_balancer_table(load_balancers: &[LoadBalancerStatus]) -> Table {
     let mut table = new_table(["LOAD BALANCER", "CONDITION", "POOLS", "FALLBACK", "TTL"]);
     for load_balancer in load_balancers {
-        table.add_row([
-            load_balancer.name.clone(),
-            load_balancer.condition.clone(),
-            load_balancer.default_pools.join(", "),
-            load_balancer.fallback_pool.clone(),
-            load_balancer.ttl.to_string(),
-        ]);
+        let LoadBalancerStatus { name, condition, default_pools, fallback_pool, ttl } = load_balancer;
+        table.add_row([name, condition, &default_pools.join(", "), fallback_pool, &ttl.to_string()]);
     }
-    text += &format!("\n{table}\n");
+    table
+}
+
+/// Pools and their origins.
+fn origin_table(pools: &[PoolStatus], now: Timestamp) -> Table {
     let mut table = new_table(["POOL", "STATE", "ORIGIN", "ADDRESS", "VERDICT", "SINCE", "LAST PROBE"]);
     for pool in pools {
         for (index, origin) in pool.origins.iter().enumerate() {
             table.add_row(origin_row(pool, index, origin, now));
         }
     }
-    text += &format!("\n{table}\n");
-    text
+    table
 }
 
 /// A table that fits the terminal.

@@ -45,7 +45,7 @@ impl Files {
         let mut files = Self::default();
         let whole = Place { source: 0, span: 0..0 };
         let include = Include { path: main.to_owned(), at: &whole, key: String::new() };
-        files.add(include, &mut Vec::new(), faults);
+        files.add(&include, &mut Vec::new(), faults);
         files
     }
 
@@ -64,7 +64,7 @@ impl Files {
     }
 
     /// Reads a file and what it includes. `chain` is how we came here, as indices.
-    fn add(&mut self, include: Include<'_>, chain: &mut Vec<usize>, faults: &mut Faults) {
+    fn add(&mut self, include: &Include<'_>, chain: &mut Vec<usize>, faults: &mut Faults) {
         let source = self.sources.len();
         let refuse = |why: String, faults: &mut Faults| {
             faults.push(Fault::new(include.at.clone(), &include.key, why));
@@ -88,7 +88,7 @@ impl Files {
             }
             Err(unreadable) => {
                 self.seen.insert(identity, source);
-                let (text, fault) = unreadable.into_fault(source, &include);
+                let (text, fault) = unreadable.into_fault(source, include);
                 self.sources.push(Source { name: include.path.display().to_string(), text });
                 return faults.push(fault);
             }
@@ -139,10 +139,10 @@ impl Files {
         if pattern.contains("**") {
             return refuse("\"**\" would walk whole folders; name each folder".to_owned());
         }
-        let folder = includer.parent().unwrap_or(FilePath::new(""));
+        let folder = includer.parent().unwrap_or_else(|| FilePath::new(""));
         if !pattern.contains(['*', '?', '[']) {
             let include = Include { path: folder.join(pattern), at, key: key.to_owned() };
-            return self.add(include, chain, faults);
+            return self.add(&include, chain, faults);
         }
         let Some(folder) = folder.to_str() else {
             return refuse("patterns need a folder whose name is UTF-8".to_owned());
@@ -154,7 +154,7 @@ impl Files {
         };
         for found in matches.take(CONFIG_FILES_MAX + 1) {
             match found {
-                Ok(path) => self.add(Include { path, at, key: key.to_owned() }, chain, faults),
+                Ok(path) => self.add(&Include { path, at, key: key.to_owned() }, chain, faults),
                 Err(error) => {
                     let why = format!("{} cannot be read: {}", error.path().display(), error.error());
                     faults.push(Fault::new(at.clone(), key, why));

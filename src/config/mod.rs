@@ -78,8 +78,8 @@ const VERSION: i64 = 1;
 pub fn load(path: &FilePath) -> Result<Configuration, Report> {
     let mut faults = Faults::default();
     let files = Files::read(path, &mut faults);
-    // As the file's name: `pooldns.toml` alone has an empty parent, which joins to the path itself.
-    interpret(files, path.parent().unwrap_or(FilePath::new("")), faults)
+    // The parent of `pooldns.toml` alone is empty, and joined to a path it leaves that as it is.
+    interpret(files, path.parent().unwrap_or_else(|| FilePath::new("")), faults)
 }
 
 /// Loads a configuration from a text, for instance one in the executable; it includes no files, and relative paths in

@@ -136,8 +136,8 @@ impl Cursor {
         if source != self.source || offset < self.offset {
             *self = Self { source, offset: 0, lines: 0 };
         }
-        let passed = text.as_bytes().get(self.offset..offset).unwrap_or_default();
-        self.lines += passed.iter().filter(|octet| **octet == b'\n').count();
+        let passed = text.get(self.offset..offset).unwrap_or_default();
+        self.lines += passed.matches('\n').count();
         self.offset = offset;
         let column = text.get(line_span(text, offset).start..offset).unwrap_or_default().chars().count();
         Position { line: self.lines + 1, column: column + 1 }

@@ -67,11 +67,11 @@ pub const CNAME_CHAIN_MAX: usize = 16;
 /// Smallest interval of a monitor; below it a probe is a load test.
 pub const INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// Largest interval of a monitor, as in the original.
-pub const INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+pub const INTERVAL_MAX: Duration = Duration::from_hours(1);
 /// Smallest time-out of a probe.
 pub const TIMEOUT_MIN: Duration = Duration::from_millis(10);
 /// Largest time-out of a probe; the original stops at 10 s, slow origins exist.
-pub const TIMEOUT_MAX: Duration = Duration::from_secs(60);
+pub const TIMEOUT_MAX: Duration = Duration::from_mins(1);
 /// Immediate retries after a time-out, as in the original.
 pub const RETRIES_MAX: u32 = 5;
 /// Largest `consecutive_up` and `consecutive_down`; more is a typing error.

@@ -92,7 +92,30 @@ fn check_shape(line: &str) -> Result<(), RecordFault> {
         Some(b' ' | b'\t') => fault(0, "it starts with a space; each record names its owner (@ is the zone itself)"),
         Some(b'$') => fault(0, "directives such as $ORIGIN or $TTL are not allowed in inline records"),
         Some(b';') => fault(0, "it is a comment only; use # outside the text for comments"),
-        Some(_) => Ok(()),
+        Some(_) => check_closed(line),
+    }
+}
+
+/// What is opened is closed. The reader would look for the end on the next line, and can run off its buffer there.
+fn check_closed(line: &str) -> Result<(), RecordFault> {
+    let fault = |offset: usize, why: &str| Err(RecordFault { offset: Some(offset), why: why.to_owned() });
+    let (mut quote, mut open) = (None, Vec::new());
+    let mut octets = line.bytes().enumerate();
+    while let Some((offset, octet)) = octets.next() {
+        match octet {
+            b'\\' if octets.next().is_none() => return fault(offset, "nothing follows this backslash"),
+            b'"' => quote = if quote.is_some() { None } else { Some(offset) },
+            _ if quote.is_some() => {}
+            b';' => break,
+            b'(' => open.push(offset),
+            b')' if open.pop().is_none() => return fault(offset, "this parenthesis was not opened"),
+            _ => {}
+        }
+    }
+    match (quote, open.pop()) {
+        (Some(offset), _) => fault(offset, "this quotation mark is not closed"),
+        (None, Some(offset)) => fault(offset, "this parenthesis is not closed"),
+        (None, None) => Ok(()),
     }
 }
 
@@ -134,7 +157,6 @@ fn explained(message: &str) -> String {
         "expected rtype" => "a record type such as A, AAAA, MX or TXT belongs here".to_owned(),
         message if is_early_end(message) => "the record ends too early; data is missing".to_owned(),
         "trailing tokens" => "the record has more data than its type takes".to_owned(),
-        "unbalanced parens" => "a parenthesis is not closed".to_owned(),
         message if message.starts_with("different class") => "only class IN is allowed".to_owned(),
         message => format!("it cannot be read: {message}"),
     }
@@ -239,6 +261,8 @@ fn build_owner(owner: &Name, apex: &Name) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn apex() -> Name {
@@ -294,7 +318,10 @@ mod tests {
             ("www A 192.0.2.256", Some(6), "cannot be read"),
             ("www A 192.0.2.1 192.0.2.2", Some(16), "more data"),
             ("www CH A 192.0.2.1", None, "class IN"),
-            ("www TXT (x", None, "not closed"),
+            ("www TXT (x", Some(8), "not closed"),
+            ("www TXT x)", Some(9), "not opened"),
+            (r#"www TXT "x\""#, Some(8), "not closed"),
+            ("www TXT x\\", Some(9), "backslash"),
             ("www URI 10 1 \"https://example.com\"", None, "TYPE256 \\#"),
             (r"www A \# 3 C00002", None, "not what its type has"),
             ("www 4294967295 A 192.0.2.1", None, "RFC 2181"),
@@ -303,6 +330,72 @@ mod tests {
             assert!(fault.why.contains(why), "{line}: {fault:?}");
             if offset.is_some() {
                 assert_eq!(fault.offset, offset, "{line}: {fault:?}");
+            }
+        }
+    }
+
+    /// Words that a reader of records may stumble over.
+    fn word() -> impl Strategy<Value = String> {
+        let words = [
+            "@",
+            "www",
+            "IN",
+            "CH",
+            "300",
+            "A",
+            "TXT",
+            "MX",
+            "NS",
+            "SOA",
+            "CAA",
+            "HTTPS",
+            "NAPTR",
+            "CERT",
+            "CSYNC",
+            "SMIMEA",
+            "URI",
+            "TLSA",
+            "DS",
+            "OPT",
+            "TYPE1",
+            "TYPE65400",
+            "\\#",
+            "0",
+            "4",
+            "C0000201",
+            "192.0.2.1",
+            "\"\"",
+            "\"a b\"",
+            "(",
+            ")",
+            ";",
+            "\\",
+            "\\000",
+            "\\256",
+            "\"",
+            ".",
+            "..",
+            "a.",
+            "$TTL",
+            "alpn=h2",
+            "1",
+            "\t",
+            "ä",
+        ];
+        prop_oneof![4 => prop::sample::select(words.to_vec()).prop_map(str::to_owned), 1 => "[ -~]{0,80}", 1 => ".{0,4}"]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+        #[test]
+        fn any_line_is_a_record_or_has_a_fault(words in prop::collection::vec(word(), 0..8), glue in "[ \t]?") {
+            let line = words.join(if glue.is_empty() { " " } else { &glue });
+            match parse(&line, &apex(), 77) {
+                Ok(record) => {
+                    let built = build(&record, &apex());
+                    prop_assert_eq!(parse(&built, &apex(), 0), Ok(record), "{}", built);
+                }
+                Err(fault) => prop_assert!(fault.offset.is_none_or(|offset| line.is_char_boundary(offset))),
             }
         }
     }

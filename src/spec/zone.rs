@@ -34,7 +34,9 @@ pub fn parse(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Zone> {
     match Zone::try_new(id, apex.clone(), records) {
         Ok(zone) => Some(zone),
         Err(zone_faults) => {
-            zone_faults.iter().for_each(|fault| report(&mut fields, fault, lines));
+            for fault in &zone_faults {
+                report(&mut fields, fault, lines);
+            }
             None
         }
     }

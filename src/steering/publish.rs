@@ -425,7 +425,7 @@ pub async fn run(
     token: CancellationToken,
 ) {
     /// Further away than anything: a timer that is not set.
-    const NEVER: Duration = Duration::from_secs(86_400 * 365);
+    const NEVER: Duration = Duration::from_hours(24 * 365);
     let mut batch = Vec::new();
     loop {
         let due = publisher.next_timer();
@@ -451,3 +451,6 @@ pub async fn run(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,8 +74,9 @@ pub fn select<'p, P: PoolHealth>(
 /// What a default pool gives; none if steering has to go on to the next.
 fn from_pool<P: PoolHealth>(health: &P, family: Family) -> Option<Selection<'_>> {
     let pool = health.pool();
-    // Health of the pool counts origins of both families; so does whether it can return anything.
-    let minimum = usize::try_from(pool.minimum_origins).unwrap_or(usize::MAX);
+    // Health of the pool counts origins of both families; so does whether it can return anything. Where there is no
+    // monitor health is not considered at all, thus there is no minimum either.
+    let minimum = pool.monitor.map_or(0, |_| usize::try_from(pool.minimum_origins).unwrap_or(usize::MAX));
     let returnable = |origin: &(usize, &Origin)| is_healthy(health, origin) && takes_traffic(origin);
     let healthy = pool.origins.iter().enumerate().filter(|origin| is_healthy(health, origin)).count();
     if !pool.enabled || healthy < minimum || !pool.origins.iter().enumerate().any(|origin| returnable(&origin)) {
@@ -147,9 +148,9 @@ fn takes_traffic((_, origin): &(usize, &Origin)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::id::PoolId;
+    use crate::model::id::{MonitorId, PoolId};
 
-    /// A pool written as one word an origin: `name`, `+` up, `-` down, `?` unknown, then flags `6` for IPv6, `0` for
+    /// A pool written as one word an origin: `name`, `+` up, `-` down, `?` unknown, `=` no monitor, then flags `6` for IPv6, `0` for
     /// weight zero, `x` for disabled.
     struct Fake(Pool, Vec<Option<Verdict>>);
 
@@ -188,7 +189,7 @@ mod tests {
             description: String::new(),
             enabled: true,
             minimum_origins: minimum,
-            monitor: None,
+            monitor: verdicts.iter().any(Option::is_some).then(|| MonitorId::declared("m")),
             origins,
         };
         Fake(pool, verdicts)
@@ -213,6 +214,7 @@ mod tests {
             ("one down", vec![pool(1, "a+ b- c+6")], "Pool a", "Pool c"),
             ("unknown is not healthy", vec![pool(1, "a+ b?")], "Pool a", "NoFamily"),
             ("no monitor, no health", vec![pool(1, "a= b=x c=6")], "Pool a", "Pool c"),
+            ("no monitor, no minimum", vec![pool(3, "a= b=6")], "Pool a", "Pool b"),
             ("disabled and drained stay out", vec![pool(1, "a+x b+0 c+")], "Pool c", "NoFamily"),
             ("below the minimum", vec![pool(2, "a+ b-"), pool(1, "c+")], "Pool c", "NoFamily"),
             ("the minimum counts both families", vec![pool(2, "a+ b+6"), pool(1, "c+")], "Pool a", "Pool b"),

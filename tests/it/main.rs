@@ -1,14 +1,18 @@
-//! The integration tests: the server as its users have it.
+//! The integration tests: the server's parts put together in process, and the whole program as its users have it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 #![allow(clippy::indexing_slicing, reason = "an index out of range is a failure like any other")]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "whole processes run on the real clock")]
 #![allow(clippy::print_stderr, reason = "whoever reads a test's output should know what it skipped")]
 
+mod allocation;
 mod answers;
 mod failover;
 mod harness;
 mod operation;
+mod query;
 mod reload;
+mod subject;
 mod tools;
+mod twin;
 mod wire;

@@ -20,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Desk, Shared};
 use crate::dns::engine::Client;
-use crate::dns::transport::{HEADER_OCTETS, Responder};
+use crate::dns::transport::Responder;
+use crate::wire::query::HEADER_OCTETS;
 
 /// Octets of the length before a message.
 const PREFIX_OCTETS: usize = 2;

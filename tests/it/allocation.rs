@@ -1,0 +1,197 @@
+//! An answer costs no allocation: a counting allocator looks on while the engine answers.
+
+#![allow(unsafe_code, reason = "an allocator is unsafe to write, and only an allocator sees allocations")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use pooldns::dns::engine::Transport;
+use pooldns::model::inventory::Declared;
+
+use crate::query::{CH, IN, OPT, client, query};
+use crate::subject::{Subject, paused_runtime};
+use crate::twin::plan::{BalancerPlan, Data, OriginPlan, PoolPlan, RecordPlan, World, ZonePlan};
+
+/// The system's allocator, which counts.
+struct Counting;
+
+thread_local! {
+    /// How often this thread asked for memory. Constant and without a destructor, so that counting allocates nothing.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Counts one.
+fn count() {
+    // While a thread ends its locals may be gone; nothing is measured then.
+    let _gone = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every method passes its arguments unchanged to the system's allocator, which keeps the contract. Counting
+// neither allocates nor unwinds.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as promised by our caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as promised by our caller.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as promised by our caller: the block is from us, thus from the system.
+        unsafe { System.realloc(block, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: as promised by our caller: the block is from us, thus from the system.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+/// How often this thread asks for memory during `work`.
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.get();
+    work();
+    ALLOCATIONS.get() - before
+}
+
+/// A zone with something of everything.
+fn declared() -> Declared {
+    let record = |owner: &str, data| RecordPlan { owner: format!("{owner}.example.com"), ttl: 60, data };
+    let mut records = vec![
+        record("static", Data::Address("192.0.2.9".parse().unwrap())),
+        record("*.wild", Data::Txt("wild".into())),
+        record("alias", Data::Cname("alias2.example.com".into())),
+        record("alias2", Data::Cname("live.example.com".into())),
+        record("loop", Data::Cname("loop.example.com".into())),
+    ];
+    records.extend((0..60).map(|n| record("large", Data::Txt(format!("a string of some length, number {n}")))));
+    let zone = ZonePlan { apex: "example.com".into(), soa_ttl: 300, minimum: 60, records };
+    let origin = |last| OriginPlan { address: IpAddr::from([192, 0, 2, last]), enabled: true, weight: 100 };
+    let pool = |monitor| PoolPlan { enabled: true, monitor, minimum: 1, origins: vec![origin(1), origin(2)] };
+    let balancer = |id, name: &str, pools| BalancerPlan {
+        id,
+        name: format!("{name}.example.com"),
+        enabled: true,
+        pools,
+        fallback: 1,
+        ttl: 30,
+        answers: None,
+    };
+    let balancers = vec![balancer(0, "live", vec![0]), balancer(1, "*.live", vec![0]), balancer(2, "down", vec![1])];
+    World { zones: vec![zone], pools: vec![pool(None), pool(Some(0))], balancers }.declared()
+}
+
+/// Random numbers: `SplitMix64`.
+fn next_random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = *state;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+/// A server that has settled: `live` is healthy, `down` is not.
+fn with_subject(test: impl FnOnce(&mut Subject)) {
+    paused_runtime().block_on(async {
+        let mut subject = Subject::new();
+        subject.script.set([1, 2].map(|last| (IpAddr::from([192, 0, 2, last]), false)));
+        subject.declare(declared());
+        subject.settle().await;
+        test(&mut subject);
+    });
+}
+
+/// One query of each kind: what it is, its octets, and the answer's code in the header, TC, and number of answers.
+fn kinds() -> Vec<(&'static str, Vec<u8>, (u8, bool, u8))> {
+    let bad_version = b"\0\0\x29\x04\xd0\0\x01\0\0\0\0";
+    let two_questions = {
+        let mut octets = query("live.example.com", 1, IN, b"");
+        octets[5] = 2;
+        octets
+    };
+    vec![
+        ("live A", query("live.example.com", 1, IN, OPT), (0, false, 2)),
+        ("live AAAA, NODATA", query("live.example.com", 28, IN, OPT), (0, false, 0)),
+        ("live wildcard", query("x.live.example.com", 1, IN, b""), (0, false, 2)),
+        ("last resort, with an Extended DNS Error", query("down.example.com", 1, IN, OPT), (0, false, 2)),
+        ("ANY", query("live.example.com", 255, IN, OPT), (0, false, 2)),
+        ("static RRset", query("STATIC.example.com", 1, IN, b""), (0, false, 1)),
+        ("CNAME chain to a live name", query("alias.example.com", 1, IN, OPT), (0, false, 4)),
+        ("wildcard", query("x.y.wild.example.com", 16, IN, OPT), (0, false, 1)),
+        ("NXDOMAIN", query("nobody.example.com", 1, IN, OPT), (3, false, 0)),
+        ("REFUSED", query("example.net", 1, IN, OPT), (5, false, 0)),
+        ("BADVERS", query("live.example.com", 1, IN, bad_version), (0, false, 0)),
+        ("FORMERR", two_questions, (1, false, 0)),
+        ("truncated", query("large.example.com", 16, IN, OPT), (0, true, 0)),
+        ("CHAOS", query("version.bind", 16, CH, b""), (0, false, 1)),
+    ]
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1_u64)))), 1);
+    assert_eq!(allocations(|| {}), 0);
+}
+
+#[test]
+fn no_kind_of_answer_allocates() {
+    with_subject(|subject| {
+        let mut out = vec![0; 65_535];
+        for (what, octets, expected) in kinds() {
+            for transport in [Transport::Udp, Transport::Tcp] {
+                let mut len = 0;
+                let count = allocations(|| {
+                    len = subject.face.worker().answer(&octets, &client(transport), 1, &mut out).len;
+                });
+                assert_eq!(count, 0, "{what} over {transport:?}");
+                if transport == Transport::Udp {
+                    assert_eq!((out[3] & 0x0f, out[2] & 2 != 0, out[7]), expected, "{what}, {len} octets");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn no_random_packet_allocates() {
+    with_subject(|subject| {
+        let mut out = vec![0; 65_535];
+        let bases: Vec<Vec<u8>> = kinds().into_iter().map(|(_, octets, _)| octets).collect();
+        let mut state = 1;
+        let mut codes = BTreeSet::new();
+        for round in 0..20_000_usize {
+            let mut packet = bases[round % bases.len()].clone();
+            for _ in 0..next_random(&mut state) % 4 {
+                let at = usize::try_from(next_random(&mut state)).unwrap() % packet.len();
+                packet[at] = next_random(&mut state).to_be_bytes()[0];
+            }
+            if round % 7 == 0 {
+                packet.truncate(usize::try_from(next_random(&mut state)).unwrap() % packet.len());
+            }
+            let transport = if round % 2 == 0 { Transport::Udp } else { Transport::Tcp };
+            let random = next_random(&mut state);
+            let mut len = 0;
+            let count = allocations(|| {
+                len = subject.face.worker().answer(&packet, &client(transport), random, &mut out).len;
+            });
+            assert_eq!(count, 0, "{packet:02x?}");
+            codes.insert((len > 0).then_some(out[3] & 0x0f));
+        }
+        // Silence, NOERROR, FORMERR, NXDOMAIN, NOTIMP, REFUSED: the packets went everywhere.
+        assert!(
+            [None, Some(0), Some(1), Some(3), Some(4), Some(5)].iter().all(|code| codes.contains(code)),
+            "{codes:?}"
+        );
+    });
+}

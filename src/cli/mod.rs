@@ -6,7 +6,7 @@ mod serve;
 mod status;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -91,7 +91,9 @@ impl ControlArgs {
         }
         match self.config.source().load() {
             Ok(configuration) => Ok(configuration.settings.control),
-            Err(report) => Err(CliError::NoControl(report)),
+            // A faulty pool is no reason not to look at the server that runs, nor to hear from it that it keeps the
+            // configuration that it has.
+            Err(report) => report.control().map(Path::to_owned).ok_or(CliError::NoControl(report)),
         }
     }
 }

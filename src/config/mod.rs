@@ -94,10 +94,12 @@ pub fn load_text(name: &str, text: &str) -> Result<Configuration, Report> {
 fn interpret(files: Files, folder: &FilePath, mut faults: Faults) -> Result<Configuration, Report> {
     let extent = if faults.is_empty() { Extent::Complete } else { Extent::Partial };
     let (mut settings, mut policy) = (Settings::default(), Policy::default());
+    let mut control = None;
     for (source, root) in &files.roots {
         if *source == 0 {
             check_root(*source, root, MAIN_KEYS, &mut faults);
             read_settings(root, folder, &mut settings, &mut policy, &mut faults);
+            control = has_sound_settings(&faults).then(|| settings.control.clone());
         } else {
             check_root(*source, root, INCLUDED_KEYS, &mut faults);
         }
@@ -106,8 +108,13 @@ fn interpret(files: Files, folder: &FilePath, mut faults: Faults) -> Result<Conf
         files.roots.iter().map(|(source, root)| Document { source: *source, root }).collect();
     match declared::parse(&documents, extent, &mut faults) {
         Some(declared) if faults.is_empty() => Ok(Configuration { settings, policy, declared, files: files.paths }),
-        _ => Err(Report::new(files.sources, &faults)),
+        _ => Err(Report::new(files.sources, &faults).with_control(control)),
     }
+}
+
+/// Whether nothing is wrong with the main file's settings, `faults` being those before any object is read.
+fn has_sound_settings(faults: &Faults) -> bool {
+    faults.dropped() == 0 && faults.kept().iter().all(|fault| fault.at.source != 0 || fault.path.starts_with("include"))
 }
 
 /// Keys and version of a document's root.

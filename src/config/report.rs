@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use crate::spec::fault::{Fault, Faults};
 
@@ -26,6 +27,8 @@ pub struct Report {
     faults: Vec<Fault>,
     /// How many more faults there are.
     dropped: usize,
+    /// The control socket, if the faults leave no doubt about it.
+    control: Option<PathBuf>,
 }
 
 /// A line and a column, both from 1; columns count characters.
@@ -48,7 +51,7 @@ impl Report {
         let dropped = faults.dropped();
         let mut faults = faults.kept().to_vec();
         faults.sort_by_key(|fault| (fault.at.source, fault.at.span.start));
-        Self { sources, faults, dropped }
+        Self { sources, faults, dropped, control: None }
     }
 
     /// The faults in order, with file and position.
@@ -60,6 +63,18 @@ impl Report {
             let position = cursor.position(fault.at.source, text, fault.at.span.start);
             (source.map_or("", |source| source.name.as_str()), position, fault)
         })
+    }
+
+    /// The same with the control socket that the configuration names.
+    #[must_use]
+    pub(super) fn with_control(mut self, control: Option<PathBuf>) -> Self {
+        self.control = control;
+        self
+    }
+
+    /// The control socket, if the faults leave no doubt about it: a server that runs can still be asked.
+    pub fn control(&self) -> Option<&Path> {
+        self.control.as_deref()
     }
 
     /// How many faults there are, with those that are not listed.

@@ -192,14 +192,7 @@ fn any_gives_one_set_over_udp_and_all_over_tcp() {
         assert_eq!(types(server.dns().ask(&any)).len(), 1, "{name}");
         assert_eq!(types(server.dns().ask_tcp(&any)).len(), all, "{name}");
     }
-    expect(
-        server.dns(),
-        "nobody.example.test.",
-        RecordType::ANY,
-        ResponseCode::NXDomain,
-        &[],
-        &[SOA],
-    );
+    expect(server.dns(), "nobody.example.test.", RecordType::ANY, ResponseCode::NXDomain, &[], &[SOA]);
 }
 
 #[test]

@@ -8,9 +8,7 @@ use hickory_proto::rr::RecordType;
 use crate::harness::origin::{load_balancer, pool};
 use crate::harness::server::Options;
 use crate::harness::tls::HOST;
-use crate::harness::{
-    Behaviour, Site, TestServer, ZONE, addresses, extended_error, question, records, wait, wait_for,
-};
+use crate::harness::{Behaviour, Site, TestServer, ZONE, addresses, extended_error, question, records, wait, wait_for};
 
 /// A monitor that probes often, and waits no longer than it must on a busy machine.
 const QUICK: &str = "interval = \"500ms\"\ntimeout = \"400ms\"\nretries = 0";

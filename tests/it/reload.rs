@@ -51,8 +51,10 @@ fn a_good_file_changes_answers() {
 fn a_bad_file_is_refused_with_all_its_faults_and_changes_nothing() {
     let server = TestServer::start(&objects("blue"));
     let generation = server.status().generation;
-    let bad = objects("green").replace("fallback_pool = \"green\"", "fallback_pool = \"gren\"\nttl = 99999999")
-        .replace("name = \"b\"", "nam = \"b\"").replacen("\nttl = 5", "", 1);
+    let bad = objects("green")
+        .replace("fallback_pool = \"green\"", "fallback_pool = \"gren\"\nttl = 99999999")
+        .replace("name = \"b\"", "nam = \"b\"")
+        .replacen("\nttl = 5", "", 1);
     server.edit(&bad);
     let Ran { code, stderr, .. } = server.command("reload");
     assert_eq!(code, Some(2), "{stderr}");
@@ -66,6 +68,13 @@ fn a_bad_file_is_refused_with_all_its_faults_and_changes_nothing() {
     assert!(stderr.contains("help: ") && stderr.contains("green"), "{stderr}");
     assert!(stderr.contains("The server keeps the configuration that it has."), "{stderr}");
     assert_eq!((www(&server), server.status().generation), (vec!["192.0.2.1".to_owned()], generation));
+
+    // Without `--control`, too, whoever has broken the file can ask the server.
+    assert_eq!(server.command("status").code, Some(0));
+    server.edit(&format!("{}\n[nonsense]\n", objects("green")));
+    let Ran { code, stderr, .. } = server.command("reload");
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("[nonsense]") && stderr.contains("--control SOCKET"), "{stderr}");
 
     std::fs::remove_file(server.config()).unwrap();
     let ran = run(command(server.folder.path(), "reload").arg("--control").arg(server.control()));
@@ -100,7 +109,8 @@ fn unchanged_targets_keep_their_verdicts_and_are_not_probed_anew() {
     assert_eq!(server.dns().addresses("two.example.test."), site.addresses()[1..]);
     // A new origin is probed, the others are not.
     let third = Site::http(1);
-    let mixed = more.replace(&monitor, &format!("{monitor}{}{}", third.monitor("third", "http", ""), third.pool("third", "third")));
+    let mixed = more
+        .replace(&monitor, &format!("{monitor}{}{}", third.monitor("third", "http", ""), third.pool("third", "third")));
     server.reload(&mixed);
     wait("the new origin's verdict", || server.origin("third", 0).verdict == "up");
     assert_eq!(site.origins.iter().map(crate::harness::Origin::connections).collect::<Vec<_>>(), [1, 1]);
@@ -225,7 +235,8 @@ fn steady_load(dns: Dns, window: u16, done: &AtomicBool) -> usize {
     }
     let (mut answered, mut answer) = (0, [0; 512]);
     while !outstanding.is_empty() {
-        let length = socket.recv(&mut answer).unwrap_or_else(|error| panic!("{} unanswered: {error}", outstanding.len()));
+        let length =
+            socket.recv(&mut answer).unwrap_or_else(|error| panic!("{} unanswered: {error}", outstanding.len()));
         assert!(outstanding.remove(&[answer[0], answer[1]]).is_some(), "an answer that nobody waits for");
         assert_eq!((answer[3] & 0x0f, answer[7]), (0, 1), "one address");
         assert!(matches!(answer[length - 4..length], [192, 0, 2, 1 | 2]));

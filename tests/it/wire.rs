@@ -93,18 +93,56 @@ fn broken_queries_get_formerr_and_other_opcodes_notimp() {
     };
     let opt = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0];
     for (what, octets) in [
-        ("RFC 9619: no question", edit(|q| { q[5] = 0; q.truncate(12) })),
+        (
+            "RFC 9619: no question",
+            edit(|q| {
+                q[5] = 0;
+                q.truncate(12)
+            }),
+        ),
         ("RFC 9619: no question, but octets", edit(|q| q[5] = 0)),
-        ("RFC 9619: two questions", edit(|q| { q[5] = 2; let again = q[12..].to_vec(); q.extend(again) })),
+        (
+            "RFC 9619: two questions",
+            edit(|q| {
+                q[5] = 2;
+                let again = q[12..].to_vec();
+                q.extend(again)
+            }),
+        ),
         ("a question that is missing", edit(|q| q.truncate(12))),
         ("a question cut off", edit(|q| q.truncate(q.len() - 1))),
         ("octets left over", edit(|q| q.push(0))),
         ("a label of a reserved kind", edit(|q| q[12] = 0x80)),
-        ("a pointer to itself", edit(|q| { q[12] = 0xc0; q[13] = 12 })),
+        (
+            "a pointer to itself",
+            edit(|q| {
+                q[12] = 0xc0;
+                q[13] = 12
+            }),
+        ),
         ("an additional record that is missing", edit(|q| q[11] = 1)),
-        ("RFC 6891 §6.1.1: two OPT", { let mut q = query(); q[11] = 2; q.extend(opt); q.extend(opt); q }),
-        ("an OPT in the answer section", { let mut q = query(); q[7] = 1; q.extend(opt); q }),
-        ("an option longer than OPT", { let mut q = query(); q[11] = 1; q.extend(opt); let n = q.len(); q[n - 1] = 4; q.extend([0, 10, 0, 9]); q }),
+        ("RFC 6891 §6.1.1: two OPT", {
+            let mut q = query();
+            q[11] = 2;
+            q.extend(opt);
+            q.extend(opt);
+            q
+        }),
+        ("an OPT in the answer section", {
+            let mut q = query();
+            q[7] = 1;
+            q.extend(opt);
+            q
+        }),
+        ("an option longer than OPT", {
+            let mut q = query();
+            q[11] = 1;
+            q.extend(opt);
+            let n = q.len();
+            q[n - 1] = 4;
+            q.extend([0, 10, 0, 9]);
+            q
+        }),
         ("a type for messages only", question("static.example.test.", RecordType::OPT).to_vec().unwrap()),
     ] {
         let answer = dns.exchange(&octets);
@@ -185,7 +223,8 @@ fn tcp_answers_many_queries_of_one_connection_in_pieces_or_at_once() {
     let mut stream = server.dns().connect();
     // RFC 7766 §6.2.1.1: pipelined; all in one segment.
     let queries: Vec<Vec<u8>> = (0..50).map(|_| query()).collect();
-    let framed: Vec<u8> = queries.iter().flat_map(|query| [&[0, u8::try_from(query.len()).unwrap()], &query[..]].concat()).collect();
+    let framed: Vec<u8> =
+        queries.iter().flat_map(|query| [&[0, u8::try_from(query.len()).unwrap()], &query[..]].concat()).collect();
     stream.write_all(&framed).unwrap();
     let mut ids: Vec<[u8; 2]> = queries.iter().map(|query| [query[0], query[1]]).collect();
     for _ in &queries {

@@ -251,7 +251,7 @@ answers = 1
     let dns = server.dns();
     let texts = |name| dns.addresses(name).iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(texts("all.example.test."), ["192.0.2.1", "192.0.2.2"]);
-    let v6 = dns.ask(&with_edns(question("all.example.test.", RecordType::AAAA), |_| {}));
+    let v6 = dns.ask(&with_edns(question("all.example.test.", RecordType::AAAA), |edns| edns));
     assert_eq!(records(&v6.answers), ["all.example.test. 30 IN AAAA 2001:db8::5"]);
     let (mut a, mut b) = (0, 0);
     for _ in 0..300 {

@@ -9,7 +9,7 @@ pub(crate) mod tools;
 
 use std::time::{Duration, Instant};
 
-pub(crate) use client::{Dns, Question, addresses, extended_error, question, records};
+pub(crate) use client::{Dns, addresses, extended_error, question, records};
 pub(crate) use origin::{Behaviour, Origin, Site};
 pub(crate) use server::{Ran, TestServer, run};
 
@@ -30,6 +30,12 @@ records = [
   "static 60 A 192.0.2.80",
 ]
 "#;
+
+/// The same zone with `big`, 40 TXT records that fit no datagram.
+pub(crate) fn big_zone() -> String {
+    let texts: Vec<String> = (0..40).map(|n| format!("  \"big 60 TXT {n:0>60}\",\n")).collect();
+    ZONE.replace("  \"static 60", &format!("{}  \"static 60", texts.concat()))
+}
 
 /// Polls until there is a value; fails after [`PATIENCE`].
 #[track_caller]

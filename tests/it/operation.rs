@@ -24,7 +24,7 @@ fn folder(objects: &str, options: &Options) -> tempfile::TempDir {
 }
 
 /// Options that listen at one address.
-fn listening(address: impl ToString) -> Options {
+fn listening(address: SocketAddr) -> Options {
     Options { listen: vec![address.to_string()], ..Options::default() }
 }
 
@@ -113,7 +113,7 @@ fn a_port_that_is_taken() {
 
 #[test]
 fn an_address_of_another_machine() {
-    let folder = folder(ZONE, &listening("192.0.2.1:0"));
+    let folder = folder(ZONE, &listening(SocketAddr::from(([192, 0, 2, 1], 0))));
     let Ran { code, stderr, .. } = fail_to_start(folder.path());
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stderr.contains("192.0.2.1:0: this machine has no such address"), "{stderr}");
@@ -141,7 +141,8 @@ fn can_run(folder: &Path) -> Option<Command> {
     // The build's folder is closed to others at times; a copy is not.
     let program = folder.join("pooldns");
     if !program.exists() {
-        std::fs::copy(PROGRAM, &program).unwrap();
+        // By a process of its own: a file that we write cannot be run while another test's child still has it open.
+        assert_eq!(run(Command::new("cp").arg(PROGRAM).arg(&program)).code, Some(0));
     }
     if run(probe.arg(&program).arg("--version")).code != Some(0) {
         skipped("nobody else can run the program here");

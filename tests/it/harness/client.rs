@@ -24,7 +24,7 @@ pub(crate) fn question(name: &str, rtype: RecordType) -> Question {
 }
 
 /// The same with EDNS.
-pub(crate) fn with_edns(mut message: Question, edit: impl FnOnce(&mut Edns)) -> Question {
+pub(crate) fn with_edns(mut message: Question, edit: fn(&mut Edns) -> &mut Edns) -> Question {
     let mut edns = Edns::new();
     edns.set_max_payload(1232).set_version(0);
     edit(&mut edns);
@@ -85,7 +85,7 @@ impl Dns {
     /// Asks for a type at a name over UDP, with EDNS.
     #[track_caller]
     pub(crate) fn get(self, name: &str, rtype: RecordType) -> Message {
-        self.ask(&with_edns(question(name, rtype), |_| {}))
+        self.ask(&with_edns(question(name, rtype), |edns| edns))
     }
 
     /// Asks over TCP.

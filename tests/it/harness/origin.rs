@@ -102,11 +102,10 @@ impl Site {
 
 /// A pool of addresses.
 pub(crate) fn pool(name: &str, monitor: &str, addresses: &[IpAddr]) -> String {
-    let mut text = format!("\n[[pools]]\nname = \"{name}\"\nmonitor = \"{monitor}\"\norigins = [\n");
-    for (index, address) in addresses.iter().enumerate() {
-        text += &format!("  {{ name = \"{name}-{index}\", address = \"{address}\" }},\n");
-    }
-    text + "]\n"
+    let origin = |(index, address)| format!("  {{ name = \"{name}-{index}\", address = \"{address}\" }},\n");
+    let origins: Vec<String> = addresses.iter().enumerate().map(origin).collect();
+    let origins = origins.concat();
+    format!("\n[[pools]]\nname = \"{name}\"\nmonitor = \"{monitor}\"\norigins = [\n{origins}]\n")
 }
 
 /// A load balancer with a TTL of 5 that falls back to the last of its pools.

@@ -1,1 +1,322 @@
-//! To come.
+//! The composition root: what is started in which order, and ended in which.
+//!
+//! Everything that can fail because of the machine (sockets, the control socket) happens before anything runs. Four
+//! places run code, and none of them can hold up another: one thread for each UDP socket; the control runtime, with
+//! TCP, the control socket and reloads; the health runtime, with all probes; and a thread for publish.
+
+pub mod demo;
+mod descriptors;
+pub mod reload;
+pub mod watch;
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, watch as watch_channel};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::api::control::{ControlError, ControlSocket, Reload, Server};
+use crate::api::status::{self, Status};
+use crate::app::reload::{ConfigSource, Reloader};
+use crate::config::{Configuration, Settings};
+use crate::dns::engine::{Engine, Worker};
+use crate::dns::listen::{self, BindError, Listeners};
+use crate::dns::tcp::{TcpLimits, TcpServer};
+use crate::dns::udp::UdpWorkers;
+use crate::health::probe::{Prober, tls};
+use crate::health::schedule::{self, Assigned, Schedule};
+use crate::model::inventory::{Change, Contradiction};
+use crate::model::limits::TRANSITIONS_QUEUED_MAX;
+use crate::steering::publish::{self, Live, Publisher};
+use crate::steering::table::RecordTable;
+use crate::store::InventoryStore;
+use crate::store::memory::MemoryStore;
+use crate::telemetry::{Counters, Registry};
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listen address that cannot be had.
+    #[error("{0}{remedy}", remedy = remedy(.0))]
+    Bind(#[from] BindError),
+    /// The control socket.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// A configuration that contradicts itself; parsing finds that first.
+    #[error("the configuration contradicts itself: {0}")]
+    Inventory(#[from] Contradiction),
+    /// Threads or runtimes that the system does not give.
+    #[error("the system does not give what is needed to start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// What to do about a listen address that cannot be had.
+fn remedy(error: &BindError) -> &'static str {
+    match error {
+        BindError::Taken { .. } => {
+            "\n  help: `ss -lnptu` shows who has it. On port 53 that is often systemd-resolved's stub listener: listen on \
+             this machine's own addresses instead of all, or set DNSStubListener=no in /etc/systemd/resolved.conf."
+        }
+        BindError::Privileged { .. } => {
+            "\n  help: ports below 1024 need CAP_NET_BIND_SERVICE. Use the systemd unit config/pooldns.service, or \
+             `setcap cap_net_bind_service=+ep` on the program, or listen on a port above 1023."
+        }
+        BindError::NotLocal { .. } => {
+            "\n  help: `ip address` lists this machine's addresses; [server] listen takes those."
+        }
+        BindError::Other { .. } => "",
+    }
+}
+
+/// A server that runs. Dropping it does not stop it in good order; [`RunningApp::shutdown`] does.
+#[derive(Debug)]
+pub struct RunningApp {
+    /// What the control socket sees.
+    shared: Arc<Shared>,
+    /// Ends everything on the control runtime.
+    stop: CancellationToken,
+    /// Ends probing and publishing, after the transports.
+    stop_health: CancellationToken,
+    /// UDP threads of each listen address.
+    udp: Vec<UdpWorkers>,
+    /// TCP, control socket and reloads.
+    tasks: JoinSet<()>,
+    /// The thread of publish.
+    publish: JoinHandle<()>,
+    /// The runtime of all probes.
+    health: Runtime,
+}
+
+/// What the control socket sees of the server.
+#[derive(Debug)]
+pub struct Shared {
+    /// Settings in force.
+    settings: Settings,
+    /// When the server started.
+    started: SystemTime,
+    /// Where it listens.
+    addresses: Vec<SocketAddr>,
+    /// The live record table.
+    table: Arc<ArcSwap<RecordTable>>,
+    /// The inventory with its targets.
+    assigned: watch_channel::Receiver<Arc<Assigned>>,
+    /// What is live.
+    live: watch_channel::Receiver<Live>,
+    /// What is counted.
+    registry: Registry,
+    /// Reads the configuration again.
+    reloader: Reloader<MemoryStore>,
+}
+
+impl Server for Shared {
+    fn status(&self) -> Status {
+        let assigned = Arc::clone(&self.assigned.borrow());
+        let Live { generation, waiting } = *self.live.borrow();
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: Timestamp::try_from(self.started).unwrap_or_default(),
+            ready: waiting == 0,
+            generation: generation.0,
+            listen: self.addresses.clone(),
+            zones: status::zones(&assigned),
+            pools: status::pools(&assigned),
+            load_balancers: status::load_balancers(&assigned, &self.table.load()),
+            counters: self.registry.totals(),
+        }
+    }
+
+    async fn reload(&self) -> Reload {
+        self.reloader.reload().await
+    }
+}
+
+/// Sockets that are bound before anything runs.
+struct Bound {
+    /// One for each listen address.
+    listeners: Vec<Listeners>,
+    /// The control socket.
+    control: ControlSocket,
+}
+
+impl Bound {
+    /// Binds everything that the settings name.
+    async fn new(settings: &Settings) -> Result<Self, StartError> {
+        let threads = NonZeroUsize::new(settings.threads)
+            .or_else(|| std::thread::available_parallelism().ok())
+            .unwrap_or(NonZeroUsize::MIN);
+        let listeners =
+            settings.listen.iter().map(|address| listen::bind(*address, threads)).collect::<Result<_, _>>()?;
+        Ok(Self { listeners, control: ControlSocket::bind(&settings.control).await? })
+    }
+}
+
+/// Starts a server, to be called on the control runtime. `source` is where reloads read from.
+pub async fn start(configuration: Configuration, source: ConfigSource) -> Result<RunningApp, StartError> {
+    let Configuration { settings, policy, declared, .. } = configuration;
+    descriptors::raise_limit(&settings);
+    let Bound { listeners, control } = Bound::new(&settings).await?;
+    let policy = Arc::new(ArcSwap::from_pointee(policy));
+    let store = Arc::new(MemoryStore::default());
+    store.commit(Change::Declare(declared)).await?;
+
+    let stop_health = CancellationToken::new();
+    let health = Builder::new_multi_thread()
+        .worker_threads(settings.health.threads)
+        .thread_name("health")
+        .enable_all()
+        .build()?;
+    let (flips, flipped) = mpsc::channel(TRANSITIONS_QUEUED_MAX);
+    let prober = Prober::new(tls::system_roots());
+    let mut schedule = Schedule::new(prober, flips, settings.health.probes_in_flight_max, health.handle().clone());
+    let first = schedule.reconcile(store.load());
+    let (assign, assigned) = watch_channel::channel(Arc::clone(&first));
+    let table = Arc::new(ArcSwap::from_pointee(RecordTable::new(seed())));
+    let mut publisher = Publisher::new(Arc::clone(&table), Arc::clone(&policy));
+    publisher.apply(first, Instant::now());
+    let live = publisher.live();
+    let publish = spawn_publish(publish::run(publisher, assigned.clone(), flipped, stop_health.clone()))?;
+    health.spawn(schedule::run(schedule, store.subscribe(), assign, stop_health.clone()));
+
+    let registry = Registry::default();
+    let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy));
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
+    let udp = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
+
+    let reloader = Reloader::new(source, settings.clone(), policy, store);
+    let started = SystemTime::now();
+    let shared = Arc::new(Shared { settings, started, addresses, table, assigned, live, registry, reloader });
+    tasks.spawn(serve_control(control, Arc::clone(&shared), stop.clone()));
+    if shared.settings.watch {
+        tasks.spawn(watch::run(shared.reloader.clone(), stop.clone()));
+    }
+    info!(listen = ?shared.addresses, "listening");
+    Ok(RunningApp { shared, stop, stop_health, udp, tasks, publish, health })
+}
+
+/// A number that nobody outside knows, for the table's hashes.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one("record table")
+}
+
+/// Runs publish on a thread of its own, so that nothing else can delay an answer's change.
+fn spawn_publish(publish: impl Future<Output = ()> + Send + 'static) -> io::Result<JoinHandle<()>> {
+    let runtime = Builder::new_current_thread().enable_time().build()?;
+    std::thread::Builder::new().name("publish".to_owned()).spawn(move || runtime.block_on(publish))
+}
+
+/// Serves DNS on all listeners.
+fn serve_dns(
+    listeners: Vec<Listeners>,
+    settings: &Settings,
+    engine: &Engine,
+    registry: &Registry,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<()>,
+) -> io::Result<Vec<UdpWorkers>> {
+    let worker = {
+        let (engine, registry) = (engine.clone(), registry.clone());
+        move || -> (Worker, Arc<Counters>) {
+            let counters = registry.worker();
+            (engine.worker(Arc::clone(&counters)), counters)
+        }
+    };
+    let tcp = TcpServer::new(tcp_limits(settings), registry.worker(), worker.clone());
+    let mut udp = Vec::new();
+    for Listeners { udp: sockets, tcp: listener, address } in listeners {
+        udp.push(sockets.spawn(worker.clone())?);
+        let (tcp, stop) = (tcp.clone(), stop.clone());
+        tasks.spawn(async move {
+            if let Err(error) = tcp.serve(listener, stop).await {
+                warn!(%address, %error, "TCP stopped");
+            }
+        });
+    }
+    Ok(udp)
+}
+
+/// The limits of TCP in the form that the transport wants.
+const fn tcp_limits(settings: &Settings) -> TcpLimits {
+    let tcp = &settings.tcp;
+    TcpLimits {
+        connections_max: tcp.connections_max,
+        connections_per_prefix_max: tcp.connections_per_prefix_max,
+        idle_timeout: tcp.idle_timeout,
+        read_timeout: tcp.read_timeout,
+        write_timeout: tcp.write_timeout,
+    }
+}
+
+/// Serves the control socket.
+async fn serve_control(control: ControlSocket, shared: Arc<Shared>, stop: CancellationToken) {
+    if let Err(error) = control.serve(shared, stop).await {
+        warn!(%error, "the control socket stopped");
+    }
+}
+
+impl RunningApp {
+    /// Where it listens: real ports where 0 was asked for.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.shared.addresses
+    }
+
+    /// The server at this moment.
+    pub fn status(&self) -> Status {
+        self.shared.status()
+    }
+
+    /// Reads the configuration again.
+    pub async fn reload(&self) -> Reload {
+        self.shared.reload().await
+    }
+
+    /// Waits until every live name has what it needs to answer, or has waited long enough.
+    pub async fn ready(&self) {
+        let mut live = self.shared.live.clone();
+        // An error means that publish has ended: there is nothing left to wait for.
+        drop(live.wait_for(|live| live.waiting == 0).await);
+    }
+
+    /// What is live, to be waited on.
+    pub fn live(&self) -> watch_channel::Receiver<Live> {
+        self.shared.live.clone()
+    }
+
+    /// Stops in good order within the drain time-out: transports first, then whatever fed them.
+    pub async fn shutdown(self) {
+        let Self { shared, stop, stop_health, udp, mut tasks, publish, health } = self;
+        let timeout = shared.settings.drain_timeout;
+        info!("stopping");
+        stop.cancel();
+        udp.iter().for_each(UdpWorkers::stop);
+        let joined = tokio::task::spawn_blocking(move || udp.into_iter().for_each(UdpWorkers::join));
+        let drained = async {
+            // A thread that panicked has said so.
+            drop(joined.await);
+            while tasks.join_next().await.is_some() {}
+        };
+        if tokio::time::timeout(timeout, drained).await.is_err() {
+            warn!(?timeout, "connections are still open; closing them");
+        }
+        tasks.shutdown().await;
+        stop_health.cancel();
+        let ended = tokio::task::spawn_blocking(move || {
+            drop(publish.join());
+            health.shutdown_timeout(timeout);
+        });
+        drop(ended.await);
+        info!("stopped");
+    }
+}

@@ -1,1 +1,168 @@
-//! To come.
+//! The command line: one file a command. A server that runs is reached by its control socket only.
+
+mod check;
+mod reload;
+mod serve;
+mod status;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::api::client::ClientError;
+use crate::app::StartError;
+use crate::app::reload::ConfigSource;
+use crate::config::Report;
+
+/// The configuration that `serve --demo` runs, part of the program so that it works anywhere.
+const DEMO: ConfigSource =
+    ConfigSource::Text { name: "config/demo.toml", text: include_str!("../../config/demo.toml") };
+
+/// What `--help` shows below the options.
+const EXAMPLES: &str = "\
+Examples:
+  pooldns serve --demo                       try it: three origins that you can fail by hand
+  pooldns check my.toml                      is this configuration good? all faults at once
+  pooldns serve --config my.toml             run the server
+  pooldns reload --config my.toml            take changes in, all or nothing
+  pooldns status --config my.toml            pools, origins, and why they are down
+  pooldns status --json | jq .pools          the same for scripts
+
+Exit status: 0 done, 1 failed, 2 faulty configuration or command line.";
+
+/// An authoritative DNS server that answers with only the healthy addresses of a pool.
+#[derive(Parser, Debug)]
+#[command(name = "pooldns", version, about, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the server in the foreground.
+    Serve(serve::ServeArgs),
+    /// Say whether a configuration is good: all faults, each with its place.
+    Check(check::CheckArgs),
+    /// Have a running server read its configuration again; a faulty one changes nothing.
+    Reload(reload::ReloadArgs),
+    /// Show pools, origins and load balancers of a running server.
+    Status(status::StatusArgs),
+}
+
+/// Which configuration.
+#[derive(Args, Debug, Clone)]
+struct ConfigArgs {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = "config/pooldns.toml")]
+    config: PathBuf,
+    /// The demonstration's configuration instead of a file.
+    #[arg(long, conflicts_with = "config")]
+    demo: bool,
+}
+
+impl ConfigArgs {
+    /// Where the configuration comes from.
+    fn source(&self) -> ConfigSource {
+        if self.demo { DEMO } else { ConfigSource::File(self.config.clone()) }
+    }
+}
+
+/// Which running server.
+#[derive(Args, Debug, Clone)]
+struct ControlArgs {
+    /// The configuration that names the control socket.
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The control socket, whatever the configuration says.
+    #[arg(long, value_name = "SOCKET")]
+    control: Option<PathBuf>,
+}
+
+impl ControlArgs {
+    /// The control socket's path.
+    fn path(&self) -> Result<PathBuf, CliError> {
+        if let Some(path) = &self.control {
+            return Ok(path.clone());
+        }
+        match self.config.source().load() {
+            Ok(configuration) => Ok(configuration.settings.control),
+            Err(report) => Err(CliError::NoControl(report)),
+        }
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    /// The configuration is faulty.
+    #[error("{0}")]
+    Faulty(Report),
+    /// The configuration that should name the control socket is faulty.
+    #[error("{0}\nThe control socket's path is in that file; --control SOCKET names it without.")]
+    NoControl(Report),
+    /// A reload that the server refused.
+    #[error("{0}")]
+    Refused(String),
+    /// No answer from a running server.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The server does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A demonstration's origin cannot be had.
+    #[error("cannot bind the demonstration's origin {address}: {cause}; is another demonstration running?")]
+    Demo {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// Anything that the system refuses.
+    #[error(transparent)]
+    System(#[from] io::Error),
+    /// What cannot be written as JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+impl CliError {
+    /// 2 for what the person has to mend in a file, 1 for everything else.
+    const fn exit_status(&self) -> u8 {
+        match self {
+            Self::Faulty(_) | Self::NoControl(_) | Self::Refused(_) => 2,
+            Self::Client(_) | Self::Start(_) | Self::Demo { .. } | Self::System(_) | Self::Json(_) => 1,
+        }
+    }
+}
+
+/// Runs a command line.
+pub fn run(cli: Cli) -> ExitCode {
+    let Cli { command } = cli;
+    let result = match command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Reload(args) => reload::run(&args),
+        Command::Status(args) => status::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // A reader that has gone, such as `head`: nothing failed.
+        Err(CliError::System(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let prefix = if error.exit_status() == 2 { "" } else { "pooldns: " };
+            // Nobody is left to be told when this fails.
+            drop(writeln!(io::stderr(), "{prefix}{error}"));
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+/// A runtime for commands that ask a server one thing.
+fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future))
+}

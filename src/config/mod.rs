@@ -1,14 +1,140 @@
-//! Stub.
-use std::time::Duration;
-/// Stub.
+//! The configuration: one main file, what it includes, and what all of it says. Everything wrong is reported at once.
+//!
+//! The main file holds settings; objects may stand in any file. Nothing is kept here: who loads again compares.
+
+pub mod settings;
+
+mod files;
+mod report;
+#[cfg(test)]
+mod bad_inputs;
+#[cfg(test)]
+mod own_files;
+
+use std::path::{Path as FilePath, PathBuf};
+
+use crate::config::files::Files;
+pub use crate::config::report::{Position, Report, Source};
+pub use crate::config::settings::{Policy, Settings};
+use crate::model::inventory::Declared;
+use crate::spec::declared::{self, Document, Extent};
+use crate::spec::fault::Faults;
+use crate::spec::fields::{Key, Need, Path, Spot, check_keys, defaulted, optional, required};
+use crate::spec::tree::{Node, Table, Value};
+
+/// Everything that a configuration says.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Policy {
-    /// Largest UDP payload.
-    pub udp_payload_max: u16,
-    /// version.bind
-    pub version_bind: String,
-    /// id.server
-    pub id_server: String,
-    /// How long a live name waits.
-    pub first_verdict_timeout: Duration,
+pub struct Configuration {
+    /// What is fixed while the process runs.
+    pub settings: Settings,
+    /// What a reload may change.
+    pub policy: Policy,
+    /// The declared objects.
+    pub declared: Declared,
+    /// The files that were read, the main one first; whoever watches for changes watches these.
+    pub files: Vec<PathBuf>,
+}
+
+/// The keys of the main file.
+pub const MAIN_KEYS: &[Key] = &[
+    required("version"),
+    defaulted("include"),
+    optional("server"),
+    optional("tcp"),
+    optional("health"),
+    optional("log"),
+    optional("zones"),
+    optional("monitors"),
+    optional("pools"),
+    optional("load_balancers"),
+];
+
+/// The keys of an included file.
+const INCLUDED_KEYS: &[Key] = &[
+    optional("version"),
+    defaulted("include"),
+    misplaced("server"),
+    misplaced("tcp"),
+    misplaced("health"),
+    misplaced("log"),
+    optional("zones"),
+    optional("monitors"),
+    optional("pools"),
+    optional("load_balancers"),
+];
+
+/// A table of settings in an included file.
+const fn misplaced(name: &'static str) -> Key {
+    Key { name, need: Need::Unsupported("settings belong to the main file; move this table there") }
+}
+
+/// The tables of settings.
+const SETTINGS_TABLES: &[&str] = &["server", "tcp", "health", "log"];
+
+/// The only version of the configuration's form that there is.
+const VERSION: i64 = 1;
+
+/// Loads the configuration that a main file begins.
+pub fn load(path: &FilePath) -> Result<Configuration, Report> {
+    let mut faults = Faults::default();
+    let files = Files::read(path, &mut faults);
+    // The parent of `pooldns.toml` alone is empty, and joined to a path it leaves that as it is.
+    interpret(files, path.parent().unwrap_or_else(|| FilePath::new("")), faults)
+}
+
+/// Loads a configuration from a text, for instance one in the executable; it includes no files, and relative paths in
+/// it stay as they are.
+pub fn load_text(name: &str, text: &str) -> Result<Configuration, Report> {
+    let mut faults = Faults::default();
+    let files = Files::of_text(name, text, &mut faults);
+    interpret(files, FilePath::new(""), faults)
+}
+
+/// Makes a configuration of files; `folder` is the main file's.
+fn interpret(files: Files, folder: &FilePath, mut faults: Faults) -> Result<Configuration, Report> {
+    let extent = if faults.is_empty() { Extent::Complete } else { Extent::Partial };
+    let (mut settings, mut policy) = (Settings::default(), Policy::default());
+    for (source, root) in &files.roots {
+        if *source == 0 {
+            check_root(*source, root, MAIN_KEYS, &mut faults);
+            read_settings(root, folder, &mut settings, &mut policy, &mut faults);
+        } else {
+            check_root(*source, root, INCLUDED_KEYS, &mut faults);
+        }
+    }
+    let documents: Vec<Document<'_>> =
+        files.roots.iter().map(|(source, root)| Document { source: *source, root }).collect();
+    match declared::parse(&documents, extent, &mut faults) {
+        Some(declared) if faults.is_empty() => Ok(Configuration { settings, policy, declared, files: files.paths }),
+        _ => Err(Report::new(files.sources, &faults)),
+    }
+}
+
+/// Keys and version of a document's root.
+fn check_root(source: usize, root: &Table, keys: &[Key], faults: &mut Faults) {
+    // The root stands nowhere in its text; a missing key is a fault of the first line.
+    let node = Node::built(Value::Table(Table::default()));
+    let spot = Spot { source, path: &Path::ROOT, node: &node };
+    check_keys(&spot, root, keys, faults);
+    if let Some(entry) = root.entry("version")
+        && entry.node.value != Value::Int(VERSION)
+    {
+        let path = Path::ROOT.key("version");
+        faults.push(spot.inner(&path, &entry.node).not_allowed(VERSION));
+    }
+}
+
+/// Reads the tables of settings.
+fn read_settings(root: &Table, folder: &FilePath, settings: &mut Settings, policy: &mut Policy, faults: &mut Faults) {
+    for table in SETTINGS_TABLES {
+        let Some(entry) = root.entry(table) else { continue };
+        let path = Path::ROOT.key(table);
+        let spot = Spot { source: 0, path: &path, node: &entry.node };
+        match *table {
+            "server" => settings::read_server(spot, folder, settings, policy, faults),
+            "tcp" => settings::read_tcp(spot, settings, faults),
+            "health" => settings::read_health(spot, settings, policy, faults),
+            _ => settings::read_log(spot, settings, faults),
+        }
+    }
 }

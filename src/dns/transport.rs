@@ -16,9 +16,6 @@ impl Responder for Worker {
     }
 }
 
-/// Octets of a DNS header (RFC 1035 §4.1.1): nothing shorter is a message.
-pub const HEADER_OCTETS: usize = 12;
-
 /// Random numbers of one thread: `SplitMix64`. They spread load and guard nothing.
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);

@@ -22,7 +22,8 @@ use crate::model::event::Transition;
 use crate::model::monitor::Monitor;
 use crate::model::verdict::{FailReason, Outcome, Verdict};
 
-/// A verdict that changed, and where. The cell has the new verdict already.
+/// A verdict that changed, and where. The cell has the new verdict already, perhaps even a later one. The target may be
+/// gone from the inventory by now, or not yet be in the one that its reader knows.
 #[derive(Clone, Debug)]
 pub struct Flip {
     /// The target.

@@ -24,7 +24,8 @@ macro_rules! id {
 
             /// 64 bits that are already well distributed: digests and random numbers both are.
             pub const fn hash64(self) -> u64 {
-                self.0 as u64
+                let [a, b, c, d, e, f, g, h, ..] = self.0.to_le_bytes();
+                u64::from_le_bytes([a, b, c, d, e, f, g, h])
             }
         }
 

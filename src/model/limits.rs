@@ -17,6 +17,24 @@ pub const FAULTS_MAX: usize = 1_000;
 pub const LISTEN_MAX: usize = 64;
 /// UDP workers of one listen address.
 pub const THREADS_MAX: usize = 256;
+/// Octets of the control socket's path: what `sockaddr_un` holds, with its final zero.
+pub const CONTROL_PATH_OCTETS_MAX: usize = 107;
+/// Octets of the texts for `version.bind` and `id.server`: one character string (RFC 1035 §3.3).
+pub const IDENTITY_OCTETS_MAX: usize = 255;
+/// Longest drain: whoever stops a server waits for it.
+pub const DRAIN_MAX: Duration = Duration::from_mins(5);
+/// TCP connections at one time that can be set; each takes a file descriptor and a buffer.
+pub const CONNECTIONS_MAX: usize = 1_000_000;
+/// Smallest time-out of a TCP connection: a round trip around the world.
+pub const STREAM_TIMEOUT_MIN: Duration = Duration::from_millis(500);
+/// Largest time-out of a TCP connection.
+pub const STREAM_TIMEOUT_MAX: Duration = Duration::from_hours(1);
+/// Longest wait for first verdicts: resolvers give up long before.
+pub const FIRST_VERDICT_MAX: Duration = Duration::from_mins(10);
+/// Probes at one time that can be set; each takes a file descriptor.
+pub const PROBES_IN_FLIGHT_MAX: usize = 100_000;
+/// Threads of the probers' runtime.
+pub const PROBER_THREADS_MAX: usize = 64;
 
 /// Zones of one server.
 pub const ZONES_MAX: usize = 1_000_000;
@@ -49,11 +67,11 @@ pub const CNAME_CHAIN_MAX: usize = 16;
 /// Smallest interval of a monitor; below it a probe is a load test.
 pub const INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// Largest interval of a monitor, as in the original.
-pub const INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+pub const INTERVAL_MAX: Duration = Duration::from_hours(1);
 /// Smallest time-out of a probe.
 pub const TIMEOUT_MIN: Duration = Duration::from_millis(10);
 /// Largest time-out of a probe; the original stops at 10 s, slow origins exist.
-pub const TIMEOUT_MAX: Duration = Duration::from_secs(60);
+pub const TIMEOUT_MAX: Duration = Duration::from_mins(1);
 /// Immediate retries after a time-out, as in the original.
 pub const RETRIES_MAX: u32 = 5;
 /// Largest `consecutive_up` and `consecutive_down`; more is a typing error.

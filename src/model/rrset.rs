@@ -240,7 +240,7 @@ mod tests {
         let a = owner.rrset(Rtype::A).unwrap();
         assert_eq!((a.count, a.ttl()), (2, 120));
         assert_eq!(a.rdatas().collect::<Vec<_>>(), [&[192, 0, 2, 1][..], &[192, 0, 2, 2]]);
-        assert_eq!(a.rendered.get(..16).unwrap(), b"\xc0\x0c\0\x01\0\x01\0\0\0\x78\0\x04\xc0\0\x02\x01");
+        assert_eq!(&a.rendered[..16], b"\xc0\x0c\0\x01\0\x01\0\0\0\x78\0\x04\xc0\0\x02\x01");
         assert_eq!(owner.rrset(Rtype::TXT).unwrap().ttl(), 60);
         assert_eq!(owner.rrset(Rtype::AAAA), None);
     }

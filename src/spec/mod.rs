@@ -1,1 +1,20 @@
-//! To come.
+//! The nouns as outsiders write them. A document becomes a [`tree`], whatever its language; **parse** turns trees into
+//! the model with all faults at once, **build** turns the model into a tree again, so that `parse(build(x)) == x`.
+//!
+//! Deliberately absent: files, clocks, ids that somebody else hands out. Objects refer to each other by name here and
+//! by id in the model.
+
+pub mod declared;
+pub mod fault;
+pub mod fields;
+pub mod header;
+pub mod load_balancer;
+pub mod monitor;
+pub mod pool;
+pub mod record;
+#[cfg(test)]
+mod strategies;
+pub mod toml_text;
+pub mod tree;
+pub mod value;
+pub mod zone;

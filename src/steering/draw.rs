@@ -180,7 +180,9 @@ mod tests {
             #[expect(clippy::cast_precision_loss)]
             let chance = draw.share as f64 / prepared.shares as f64;
             let set = &prepared.sets[draw.set];
-            set.iter().for_each(|member| included[*member] += chance);
+            for member in set {
+                included[*member] += chance;
+            }
             first[set[draw.first]] += chance;
         }
         (included, first)

@@ -63,6 +63,15 @@ struct Class {
     condition: Condition,
 }
 
+/// What is live.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Live {
+    /// Generation of the inventory.
+    pub generation: Generation,
+    /// How many kinds of steering wait for first verdicts; 0 means that every live name answers.
+    pub waiting: usize,
+}
+
 /// What publish knows.
 #[derive(Debug)]
 pub struct Publisher {
@@ -72,8 +81,8 @@ pub struct Publisher {
     policy: Arc<ArcSwap<Policy>>,
     /// The inventory that is live, with its targets.
     assigned: Arc<Assigned>,
-    /// Tells which generation that is.
-    generation: watch::Sender<Generation>,
+    /// Tells what is live.
+    live: watch::Sender<Live>,
     /// Classes by number; gaps are reused.
     classes: Vec<Option<Class>>,
     /// Numbers of gaps.
@@ -95,7 +104,7 @@ impl Publisher {
             table,
             policy,
             assigned: Arc::default(),
-            generation: watch::Sender::default(),
+            live: watch::Sender::default(),
             classes: Vec::new(),
             free: Vec::new(),
             by_steering: HashMap::new(),
@@ -105,9 +114,9 @@ impl Publisher {
         }
     }
 
-    /// Which generation is live.
-    pub fn generation(&self) -> watch::Receiver<Generation> {
-        self.generation.subscribe()
+    /// What is live.
+    pub fn live(&self) -> watch::Receiver<Live> {
+        self.live.subscribe()
     }
 
     /// Publishes an inventory: whatever differs from the one before.
@@ -116,7 +125,14 @@ impl Publisher {
         let mut stale = self.apply_pools(&before, now);
         self.apply_names(&before, now, &mut stale);
         self.compile_classes(stale, now);
-        self.generation.send_replace(self.assigned.inventory.generation);
+        self.tell();
+    }
+
+    /// Tells what is live.
+    fn tell(&self) {
+        // A class has a timer exactly as long as it is not ready.
+        let now = Live { generation: self.assigned.inventory.generation, waiting: self.timers.len() };
+        self.live.send_if_modified(|live| std::mem::replace(live, now) != now);
     }
 
     /// Compiles what depends on targets whose verdicts changed.
@@ -125,6 +141,7 @@ impl Publisher {
         let pools: HashSet<PoolId> = targets.filter_map(|index| self.by_target.get(index)).flatten().copied().collect();
         let stale = pools.iter().filter_map(|pool| self.by_pool.get(pool)).flatten().copied().collect();
         self.compile_classes(stale, now);
+        self.tell();
     }
 
     /// When [`Publisher::expire`] has something to do.
@@ -136,6 +153,7 @@ impl Publisher {
     pub fn expire(&mut self, now: Instant) {
         let due = self.timers.iter().take_while(|(due, _)| *due <= now).map(|(_, class)| *class).collect();
         self.compile_classes(due, now);
+        self.tell();
     }
 
     /// Takes in pools that changed; gives the classes that use them.
@@ -407,7 +425,7 @@ pub async fn run(
     token: CancellationToken,
 ) {
     /// Further away than anything: a timer that is not set.
-    const NEVER: Duration = Duration::from_secs(86_400 * 365);
+    const NEVER: Duration = Duration::from_hours(24 * 365);
     let mut batch = Vec::new();
     loop {
         let due = publisher.next_timer();

@@ -90,37 +90,37 @@ impl<'q> Query<'q> {
         let (question, rest) = body.split_at_checked(name_octets + 4).ok_or(malformed)?;
         let [t0, t1, c0, c1] = question.last_chunk::<4>().ok_or(malformed)?;
         let counts = [[*a0, *a1], [*n0, *n1], [*r0, *r1]].map(u16::from_be_bytes);
-        let edns = parse_records(rest, counts).ok_or(malformed)?;
+        let edns = parse_records(rest, counts).map_err(|Malformed| malformed)?;
         let qtype = Rtype(u16::from_be_bytes([*t0, *t1]));
         Ok(Self { header, question, qtype, qclass: u16::from_be_bytes([*c0, *c1]), edns })
     }
 }
 
-/// Walks the records after the question; gives the OPT record if there is one. None if the message is malformed: a
-/// record or option that does not fit, a second OPT, an OPT at a wrong place, or octets left over.
-fn parse_records(mut rest: &[u8], [answers, authorities, additionals]: [u16; 3]) -> Option<Option<Edns>> {
-    if rest.is_empty() && (answers | authorities | additionals) == 0 {
-        return Some(None);
-    }
+/// A record or option that does not fit, a second OPT, an OPT at a wrong place, or octets left over.
+struct Malformed;
+
+/// Walks the records after the question; gives the OPT record if there is one.
+fn parse_records(mut rest: &[u8], [answers, authorities, additionals]: [u16; 3]) -> Result<Option<Edns>, Malformed> {
     let mut edns = None;
     let before_additional = u32::from(answers) + u32::from(authorities);
     for index in 0..before_additional + u32::from(additionals) {
-        let (is_root, after_name) = skip_name(rest)?;
-        let ([t0, t1, c0, c1, ttl @ .., l0, l1], tail) = after_name.split_first_chunk::<10>()?;
-        let (rdata, next) = tail.split_at_checked(usize::from(u16::from_be_bytes([*l0, *l1])))?;
+        let (is_root, after_name) = skip_name(rest).ok_or(Malformed)?;
+        let ([t0, t1, c0, c1, ttl @ .., l0, l1], tail) = after_name.split_first_chunk::<10>().ok_or(Malformed)?;
+        let length = usize::from(u16::from_be_bytes([*l0, *l1]));
+        let (rdata, next) = tail.split_at_checked(length).ok_or(Malformed)?;
         rest = next;
         if u16::from_be_bytes([*t0, *t1]) != Rtype::OPT.0 {
             continue;
         }
         // RFC 6891 §6.1.1: one OPT, in the additional section, owned by the root; anything else is FORMERR.
         if edns.is_some() || !is_root || index < before_additional || !options_fit(rdata) {
-            return None;
+            return Err(Malformed);
         }
         let [_extended_rcode, version, flags, _] = *ttl;
         let udp_payload = u16::from_be_bytes([*c0, *c1]);
         edns = Some(Edns { udp_payload, version, dnssec_ok: flags & 0x80 != 0 });
     }
-    rest.is_empty().then_some(edns)
+    if rest.is_empty() { Ok(edns) } else { Err(Malformed) }
 }
 
 /// Skips a name that may end in a compression pointer; says whether it is the root.

@@ -23,15 +23,22 @@ const THREADS: usize = 2;
 
 /// A server, and how to talk to it.
 struct Fixture<R> {
+    /// Where it listens.
     address: SocketAddr,
+    /// The server.
     server: TcpServer<R>,
+    /// Where it counts connections.
     counters: Arc<Counters>,
+    /// How many responders it has made.
     desks: Arc<AtomicUsize>,
+    /// Stops it.
     stop: CancellationToken,
+    /// Its listener's task.
     serving: JoinHandle<io::Result<()>>,
 }
 
 impl<R: Responder> Fixture<R> {
+    /// Serves with `responder`.
     fn new(limits: TcpLimits, responder: impl Fn() -> R + Send + Sync + 'static) -> Self {
         let listener = bind_tcp((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let (address, counters, desks) = (listener.local_addr().unwrap(), Arc::default(), Arc::default());
@@ -51,6 +58,7 @@ impl<R: Responder> Fixture<R> {
         Self { address, server, counters, desks, stop, serving }
     }
 
+    /// A new connection.
     async fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
@@ -304,7 +312,9 @@ async fn one_prefix_does_not_take_the_room_of_others() {
 
 /// Echoes, but tells when it begins and waits until it may.
 struct Gated {
+    /// Hears of each query.
     begun: mpsc::Sender<()>,
+    /// Lets one query pass for each message.
     gate: Arc<Mutex<mpsc::Receiver<()>>>,
 }
 

@@ -259,7 +259,7 @@ mod tests {
             let odd = HttpCheck { method: method.into(), ..plain.clone() };
             assert!(request(&odd, &key).is_none(), "{method}");
         }
-        assert!(request(&HttpCheck { path: "health".into(), ..plain.clone() }, &key).is_none());
+        assert!(request(&HttpCheck { path: "health".into(), ..plain }, &key).is_none());
         let long = TargetKey { host: Some("a".repeat(64).into()), ..key };
         assert!(request(&check(Scheme::Https, None, &[]), &long).is_none(), "no name for a handshake");
     }

@@ -2,7 +2,7 @@
 //!
 //! [`Probe`] is the seam for tests; [`Prober`] is the real one. Nothing is kept between two probes: no connection, no
 //! TLS session, no client, so every probe sees what a new visitor sees, and 100,000 targets at rest cost nothing here.
-//! What a peer sends is bounded, and leaves as a code of three digits or a [`FailReason`], never as text.
+//! What a peer sends is bounded, and leaves as a code of three digits or a `FailReason`, never as text.
 
 use std::net::SocketAddr;
 

@@ -1,0 +1,110 @@
+//! Reload: the configuration is read again, and takes effect as a whole or not at all.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
+use tracing::{info, warn};
+
+use crate::api::control::Reload;
+use crate::config::{self, Configuration, Policy, Report, Settings};
+use crate::model::inventory::Change;
+use crate::store::InventoryStore;
+
+/// Where a configuration comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ConfigSource {
+    /// A file, with whatever it includes.
+    File(PathBuf),
+    /// A text that is part of the program.
+    Text {
+        /// What faults call it.
+        name: &'static str,
+        /// The text.
+        text: &'static str,
+    },
+}
+
+impl ConfigSource {
+    /// Reads and parses it.
+    pub fn load(&self) -> Result<Configuration, Report> {
+        match self {
+            Self::File(path) => config::load(path),
+            Self::Text { name, text } => config::load_text(name, text),
+        }
+    }
+}
+
+/// Reads the configuration again when told to. Clones reload one after another.
+#[derive(Debug)]
+pub struct Reloader<S> {
+    /// Shared by all clones.
+    inner: Arc<Inner<S>>,
+}
+
+impl<S> Clone for Reloader<S> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+/// What a reload needs.
+#[derive(Debug)]
+struct Inner<S> {
+    /// Where to read.
+    source: ConfigSource,
+    /// Settings in force until a restart.
+    settings: Settings,
+    /// Policy, which a reload replaces.
+    policy: Arc<ArcSwap<Policy>>,
+    /// The inventory, likewise.
+    store: Arc<S>,
+    /// Files that the last good configuration was read from; held during a reload, so that there is one at a time.
+    files: Mutex<Vec<PathBuf>>,
+}
+
+impl<S: InventoryStore> Reloader<S> {
+    /// Reloads from `source`; `settings` are those in force.
+    pub fn new(source: ConfigSource, settings: Settings, policy: Arc<ArcSwap<Policy>>, store: Arc<S>) -> Self {
+        let files = match &source {
+            ConfigSource::File(path) => vec![path.clone()],
+            ConfigSource::Text { .. } => vec![],
+        };
+        Self { inner: Arc::new(Inner { source, settings, policy, store, files: Mutex::new(files) }) }
+    }
+
+    /// Reads the configuration again. A faulty one changes nothing.
+    pub async fn reload(&self) -> Reload {
+        let mut files = self.inner.files.lock().await;
+        let source = self.inner.source.clone();
+        let loaded = tokio::task::spawn_blocking(move || source.load().map_err(|report| report.to_string())).await;
+        let faults = match loaded {
+            Ok(Ok(configuration)) => match self.take(configuration, &mut files).await {
+                Ok(done) => return done,
+                Err(contradiction) => contradiction,
+            },
+            Ok(Err(faults)) => faults,
+            Err(panic) => format!("reading the configuration failed: {panic}"),
+        };
+        warn!(%faults, "the configuration is faulty; the one before stays in force");
+        Reload::Refused { faults }
+    }
+
+    /// Files to watch.
+    pub async fn files(&self) -> Vec<PathBuf> {
+        self.inner.files.lock().await.clone()
+    }
+
+    /// Puts a good configuration in force.
+    async fn take(&self, configuration: Configuration, files: &mut Vec<PathBuf>) -> Result<Reload, String> {
+        let Configuration { settings, policy, declared, files: read } = configuration;
+        let committed = self.inner.store.commit(Change::Declare(declared)).await;
+        let generation = committed.map_err(|contradiction| contradiction.to_string())?;
+        self.inner.policy.store(Arc::new(policy));
+        *files = read;
+        let waiting: Vec<String> = self.inner.settings.changed_keys(&settings).into_iter().map(str::to_owned).collect();
+        info!(%generation, waiting_for_restart = ?waiting, "configuration reloaded");
+        Ok(Reload::Done { generation: generation.0, waiting_for_restart: waiting })
+    }
+}

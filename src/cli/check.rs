@@ -1,0 +1,39 @@
+//! `pooldns check`: is a configuration good?
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::app::reload::ConfigSource;
+use crate::cli::{CliError, ConfigArgs};
+use crate::config::Configuration;
+
+/// Arguments of `check`.
+#[derive(Args, Debug)]
+pub(super) struct CheckArgs {
+    /// The configuration file, as with --config.
+    #[arg(value_name = "FILE", conflicts_with_all = ["config", "demo"])]
+    file: Option<PathBuf>,
+    /// Which configuration.
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Parses and cross-checks; prints a summary or all faults.
+pub(super) fn run(args: &CheckArgs) -> Result<(), CliError> {
+    let CheckArgs { file, config } = args;
+    let source = file.clone().map_or_else(|| config.source(), ConfigSource::File);
+    let Configuration { declared, files, .. } = source.load().map_err(CliError::Faulty)?;
+    let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+    writeln!(
+        io::stdout(),
+        "good: {}, {}, {}, {} in {}",
+        count(declared.zones.len(), "zone"),
+        count(declared.monitors.len(), "monitor"),
+        count(declared.pools.len(), "pool"),
+        count(declared.load_balancers.len(), "load balancer"),
+        count(files.len().max(1), "file"),
+    )?;
+    Ok(())
+}

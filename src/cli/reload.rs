@@ -1,0 +1,35 @@
+//! `pooldns reload`: have a running server read its configuration again.
+
+use std::io::{self, Write};
+
+use clap::Args;
+
+use crate::api::client;
+use crate::api::control::Reload;
+use crate::cli::{CliError, ControlArgs, block_on};
+
+/// Arguments of `reload`.
+#[derive(Args, Debug)]
+pub(super) struct ReloadArgs {
+    /// Which server.
+    #[command(flatten)]
+    control: ControlArgs,
+}
+
+/// Asks for a reload and prints how it went.
+pub(super) fn run(args: &ReloadArgs) -> Result<(), CliError> {
+    let path = args.control.path()?;
+    match block_on(client::reload(&path))?? {
+        Reload::Done { generation, waiting_for_restart } => {
+            let mut out = io::stdout();
+            writeln!(out, "reloaded: generation {generation}")?;
+            if !waiting_for_restart.is_empty() {
+                writeln!(out, "changed, but only a restart takes it in: {}", waiting_for_restart.join(", "))?;
+            }
+            Ok(())
+        }
+        Reload::Refused { faults } => {
+            Err(CliError::Refused(format!("{faults}\nThe server keeps the configuration that it has.")))
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `pooldns status`: pools, origins and load balancers of a running server.
+
+use std::fmt::{self, Display, Formatter};
+use std::io::{self, Write};
+
+use clap::Args;
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
+use jiff::Timestamp;
+
+use crate::api::client;
+use crate::api::status::{LoadBalancerStatus, OriginStatus, PoolStatus, Status};
+use crate::cli::{CliError, ControlArgs, block_on};
+
+/// Arguments of `status`.
+#[derive(Args, Debug)]
+pub(super) struct StatusArgs {
+    /// Which server.
+    #[command(flatten)]
+    control: ControlArgs,
+    /// Everything as JSON, counters too.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Asks for the status and prints it.
+pub(super) fn run(args: &StatusArgs) -> Result<(), CliError> {
+    let path = args.control.path()?;
+    let status = block_on(client::status(&path))??;
+    let mut out = io::stdout();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&status)?)?;
+        return Ok(());
+    }
+    write!(out, "{}", Report { status: &status, now: Timestamp::now() })?;
+    Ok(())
+}
+
+/// The status for a person.
+struct Report<'s> {
+    /// The status.
+    status: &'s Status,
+    /// When it is shown.
+    now: Timestamp,
+}
+
+impl Display for Report<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Status { version, started, ready, generation, listen, zones, pools, load_balancers, counters } =
+            self.status;
+        let readiness = if *ready { "ready" } else { "waiting for first verdicts" };
+        writeln!(f, "pooldns {version}, {readiness}, up {}, generation {generation}", ago(*started, self.now))?;
+        let addresses: Vec<String> = listen.iter().map(ToString::to_string).collect();
+        writeln!(f, "listens on {}; {} answers sent", addresses.join(", "), counters.udp_sent + counters.tcp_sent)?;
+        writeln!(f)?;
+        for zone in zones {
+            writeln!(f, "zone {}  serial {}  static names {}", zone.name, zone.serial, zone.owners)?;
+        }
+        writeln!(f, "\n{}", load_balancer_table(load_balancers))?;
+        writeln!(f, "\n{}", origin_table(pools, self.now))
+    }
+}
+
+/// Load balancers and what they answer from.
+fn load_balancer_table(load_balancers: &[LoadBalancerStatus]) -> Table {
+    let mut table = new_table(["LOAD BALANCER", "CONDITION", "POOLS", "FALLBACK", "TTL"]);
+    for load_balancer in load_balancers {
+        let LoadBalancerStatus { name, condition, default_pools, fallback_pool, ttl } = load_balancer;
+        table.add_row([name, condition, &default_pools.join(", "), fallback_pool, &ttl.to_string()]);
+    }
+    table
+}
+
+/// Pools and their origins.
+fn origin_table(pools: &[PoolStatus], now: Timestamp) -> Table {
+    let mut table = new_table(["POOL", "STATE", "ORIGIN", "ADDRESS", "VERDICT", "SINCE", "LAST PROBE"]);
+    for pool in pools {
+        for (index, origin) in pool.origins.iter().enumerate() {
+            table.add_row(origin_row(pool, index, origin, now));
+        }
+    }
+    table
+}
+
+/// A table that fits the terminal.
+fn new_table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
+    table
+}
+
+/// One origin. The pool is named in its first row only.
+fn origin_row(pool: &PoolStatus, index: usize, origin: &OriginStatus, now: Timestamp) -> [String; 7] {
+    let (name, state) = if index == 0 { (pool.name.clone(), pool.state.clone()) } else { Default::default() };
+    let last = origin.last.as_ref().map_or_else(String::new, |last| {
+        let code = last.code.map_or_else(String::new, |code| format!(" ({code})"));
+        format!("{}{code}, {:.1} ms, {} ago", last.reason, last.rtt_ms, ago(last.at, now))
+    });
+    let since = origin.since.map_or_else(String::new, |since| ago(since, now));
+    [name, state, origin.name.clone(), origin.address.to_string(), origin.verdict.clone(), since, last]
+}
+
+/// How long ago something was, in its two largest units.
+fn ago(then: Timestamp, now: Timestamp) -> String {
+    let span = now.duration_since(then).max(jiff::SignedDuration::ZERO);
+    let seconds = span.as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}

@@ -1,0 +1,133 @@
+//! Tests of the files in `config/`: they load, and the example has every key with its default.
+
+use std::path::Path as FilePath;
+
+use crate::config::settings::{HEALTH_KEYS, LOG_KEYS, SERVER_KEYS, TCP_KEYS};
+use crate::config::{Configuration, MAIN_KEYS, Policy, Settings, load, load_text};
+use crate::spec::declared::ARRAYS;
+use crate::spec::fields::{Key, Need};
+use crate::spec::tree::{Entry, Node, Table, Value};
+use crate::spec::{header, load_balancer, monitor, pool, toml_text, zone};
+
+/// The text of the example.
+const EXAMPLE: &str = include_str!("../../config/example.toml");
+
+/// Loads a file of `config/`.
+fn load_own(name: &str) -> Configuration {
+    let path = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name);
+    load(&path).unwrap_or_else(|report| panic!("{report}"))
+}
+
+/// The keys of the table at a path, and whether keys at that path are free.
+fn keys_of(path: &str) -> Option<&'static [Key]> {
+    Some(match path {
+        "" => MAIN_KEYS,
+        ".server" => SERVER_KEYS,
+        ".tcp" => TCP_KEYS,
+        ".health" => HEALTH_KEYS,
+        ".log" => LOG_KEYS,
+        ".zones" => zone::KEYS,
+        ".monitors" => monitor::KEYS,
+        ".pools" => pool::KEYS,
+        ".pools.origins" => pool::ORIGIN_KEYS,
+        ".pools.origins.header" => pool::HEADER_KEYS,
+        ".load_balancers" => load_balancer::KEYS,
+        _ => return None,
+    })
+}
+
+/// Calls `visit` with path and table of every table of a tree.
+fn walk(path: &str, table: &Table, visit: &mut impl FnMut(&str, &Table)) {
+    visit(path, table);
+    for Entry { key, key_span: _, node } in table.entries() {
+        let nodes = if let Value::Array(items) = &node.value { items } else { std::slice::from_ref(node) };
+        for node in nodes {
+            if let Value::Table(table) = &node.value {
+                walk(&format!("{path}.{key}"), table, visit);
+            }
+        }
+    }
+}
+
+/// The tree with a key left out of every table at a path.
+fn without(at: &str, path: &str, table: &Table, key: &str) -> Table {
+    let node = |entry: &Entry| {
+        let path = format!("{path}.{}", entry.key);
+        let inner = |node: &Node| match &node.value {
+            Value::Table(table) => Node::built(Value::Table(without(at, &path, table, key))),
+            _ => node.clone(),
+        };
+        match &entry.node.value {
+            Value::Array(items) => Node::built(Value::Array(items.iter().map(inner).collect())),
+            _ => inner(&entry.node),
+        }
+    };
+    let kept = table.entries().iter().filter(|entry| path != at || entry.key != key);
+    kept.fold(Table::default(), |table, entry| table.with(&entry.key, node(entry)))
+}
+
+#[test]
+fn the_default_configuration_is_sound() {
+    let configuration = load_own("pooldns.toml");
+    assert_eq!((&configuration.settings, &configuration.policy), (&Settings::default(), &Policy::default()));
+    assert_eq!(configuration.declared.load_balancers.len(), 1);
+    assert_eq!(configuration.files.len(), 1);
+}
+
+#[test]
+fn the_demo_is_what_the_readme_says() {
+    let Configuration { settings, declared, .. } = load_own("demo.toml");
+    assert_eq!(settings.listen, ["127.0.0.1:5300".parse().unwrap()]);
+    assert_eq!(settings.control, FilePath::new("/tmp/pooldns-demo.sock"));
+    let addresses: Vec<String> = declared.pools[0].origins.iter().map(|origin| origin.address.to_string()).collect();
+    assert_eq!(addresses, ["127.0.0.11", "127.0.0.12", "127.0.0.13"]);
+    assert_eq!(declared.monitors[0].timeout.as_millis(), 500);
+    assert_eq!(
+        (declared.load_balancers[0].name.to_string(), declared.load_balancers[0].ttl),
+        ("www.example.com".into(), 5)
+    );
+}
+
+#[test]
+fn the_example_has_every_key() {
+    let root = toml_text::parse(EXAMPLE).unwrap();
+    let mut seen = Vec::new();
+    walk("", &root, &mut |path, table| {
+        seen.extend(table.entries().iter().map(|entry| format!("{path}.{}", entry.key)));
+    });
+    let mut paths = vec![String::new()];
+    paths.extend(["server", "tcp", "health", "log"].iter().chain(&ARRAYS).map(|key| format!(".{key}")));
+    paths.extend([".pools.origins".to_owned(), ".pools.origins.header".to_owned()]);
+    for path in paths {
+        for key in keys_of(&path).unwrap() {
+            let is_there = seen.contains(&format!("{path}.{}", key.name));
+            assert_eq!(is_there, !matches!(key.need, Need::Unsupported(_)), "{path}.{}", key.name);
+        }
+    }
+}
+
+#[test]
+fn the_examples_values_are_the_defaults() {
+    let example = load_text("example.toml", EXAMPLE).unwrap();
+    assert_eq!((&example.settings, &example.policy), (&Settings::default(), &Policy::default()));
+    let root = toml_text::parse(EXAMPLE).unwrap();
+    let mut compared = 0;
+    walk("", &root, &mut |path, _| {
+        for key in keys_of(path).unwrap_or_default().iter().filter(|key| key.need == Need::Defaulted) {
+            let text = toml_text::render(&without(path, "", &root, key.name));
+            let without = load_text("without", &text).unwrap_or_else(|report| panic!("{path}.{}: {report}", key.name));
+            assert_eq!(without, example, "{path}.{}", key.name);
+            compared += 1;
+        }
+    });
+    assert!(compared > 40, "{compared}");
+}
+
+#[test]
+fn header_names_of_the_example_are_kept_in_order() {
+    let example = load_text("example.toml", EXAMPLE).unwrap();
+    let built = monitor::build(&example.declared.monitors[0]);
+    let expected = [("Host", "www.example.com"), ("X-Probe", "pooldns")];
+    let expected = expected.map(|(name, value)| (name.to_owned(), vec![value.to_owned()]));
+    assert_eq!(built.entry("header").unwrap().node, header::build(&expected));
+}

@@ -1,0 +1,263 @@
+//! All declared objects of some documents: which there are, that names are unique and references lead somewhere.
+//!
+//! Objects may stand in any order and any document, so names are collected first; what refers is read after what it
+//! refers to.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+
+use crate::model::id::{MonitorId, PoolId};
+use crate::model::inventory::Declared;
+use crate::model::limits::{LOAD_BALANCERS_MAX, MONITORS_MAX, POOLS_MAX, ZONES_MAX};
+use crate::model::name::Name;
+use crate::spec::fault::{Fault, Faults, Place};
+use crate::spec::fields::{Path, Spot};
+use crate::spec::tree::{Node, Table, Value};
+use crate::spec::{load_balancer, monitor, pool, zone};
+
+/// The arrays of objects that every document may have.
+pub const ARRAYS: [&str; 4] = ["zones", "monitors", "pools", "load_balancers"];
+
+/// One of the documents that are parsed together; its index is the `source` of every [`Place`] in it.
+#[derive(Clone, Copy)]
+pub struct Document<'t> {
+    /// Its index.
+    pub source: usize,
+    /// Its root.
+    pub root: &'t Table,
+}
+
+/// Whether all documents are at hand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Extent {
+    /// All are: a name that nothing has is a fault.
+    Complete,
+    /// Some could not be read: a name that nothing has may be in one of them.
+    Partial,
+}
+
+/// The objects of one kind that others can name.
+pub struct Names<'t, T> {
+    /// What an object of the kind is called.
+    kind: &'static str,
+    /// Names as written.
+    ids: HashMap<&'t str, T>,
+    /// Whether there may be others.
+    extent: Extent,
+    /// The id of a name.
+    declared: fn(&str) -> T,
+}
+
+impl<T: Copy> Names<'_, T> {
+    /// Reads a name and gives the id of what it names.
+    pub fn resolve(&self, spot: Spot<'_, '_>, faults: &mut Faults) -> Option<T> {
+        let text = spot.text(faults)?;
+        if let Some(id) = self.ids.get(text) {
+            return Some(*id);
+        }
+        if self.extent == Extent::Partial {
+            return Some((self.declared)(text));
+        }
+        let kind = self.kind;
+        let suggestion = match self.ids.len() {
+            0 => Some(format!("no {kind} is declared; add one in [[{kind}s]]")),
+            _ => faults.nearest(text, self.ids.keys().copied()),
+        };
+        faults.push(spot.fault(format!("no {kind} has this name")).found(spot.node.shown()).suggest(suggestion));
+        None
+    }
+}
+
+/// An object that stands in an array of a document.
+#[derive(Clone, Copy)]
+struct Item<'t> {
+    /// Index of the document.
+    source: usize,
+    /// Index in the array.
+    index: usize,
+    /// The object.
+    node: &'t Node,
+}
+
+impl<'t> Item<'t> {
+    /// Calls `read` with the object's place; `array` is its array's name.
+    fn read<R>(&self, array: &str, read: impl FnOnce(Spot<'_, 't>) -> R) -> R {
+        let path = Path::ROOT.key(array);
+        read(Spot { source: self.source, path: &path.index(self.index), node: self.node })
+    }
+
+    /// The node of its name.
+    fn name(&self) -> Option<&'t Node> {
+        match &self.node.value {
+            Value::Table(table) => table.entry("name").map(|entry| &entry.node),
+            _ => None,
+        }
+    }
+}
+
+/// Parses the objects of documents; what else stands in them is not looked at. None if there is any fault.
+pub fn parse(documents: &[Document<'_>], extent: Extent, faults: &mut Faults) -> Option<Declared> {
+    let before = faults.len();
+    let [zones, monitors, pools, load_balancers] = ARRAYS;
+    let zone_items = items(documents, zones, ZONES_MAX, faults);
+    let monitor_items = items(documents, monitors, MONITORS_MAX, faults);
+    let pool_items = items(documents, pools, POOLS_MAX, faults);
+    let load_balancer_items = items(documents, load_balancers, LOAD_BALANCERS_MAX, faults);
+
+    let apexes: HashSet<Name> = unique_names(&zone_items, zones, Name::parse, faults);
+    let _: HashSet<Name> = unique_names(&load_balancer_items, load_balancers, Name::parse, faults);
+    let monitor_names = names(&monitor_items, monitors, "monitor", MonitorId::declared, extent, faults);
+    let pool_names = names(&pool_items, pools, "pool", PoolId::declared, extent, faults);
+    let apexes = (extent == Extent::Complete).then_some(&apexes);
+
+    let zones = each(&zone_items, |item| item.read(zones, |spot| zone::parse(spot, faults)));
+    let monitors = each(&monitor_items, |item| item.read(monitors, |spot| monitor::parse(spot, faults)));
+    let pools = each(&pool_items, |item| item.read(pools, |spot| pool::parse(spot, &monitor_names, faults)));
+    let load_balancers = each(&load_balancer_items, |item| {
+        item.read(load_balancers, |spot| load_balancer::parse(spot, apexes, &pool_names, faults))
+    });
+    (faults.len() == before).then_some(Declared { zones, monitors, pools, load_balancers })
+}
+
+/// The objects that could be read; a fault says why others could not.
+fn each<'t, R>(items: &[Item<'t>], read: impl FnMut(&Item<'t>) -> Option<R>) -> Vec<R> {
+    let mut all = Vec::with_capacity(items.len());
+    all.extend(items.iter().filter_map(read));
+    all
+}
+
+/// The objects of an array of all documents, at most `max`.
+fn items<'t>(documents: &[Document<'t>], array: &str, max: usize, faults: &mut Faults) -> Vec<Item<'t>> {
+    let mut items = Vec::new();
+    for document in documents {
+        let Some(entry) = document.root.entry(array) else { continue };
+        let path = Path::ROOT.key(array);
+        let spot = Spot { source: document.source, path: &path, node: &entry.node };
+        match &entry.node.value {
+            Value::Null => {}
+            Value::Array(nodes) if items.len() + nodes.len() > max => {
+                let at = Place { source: document.source, span: entry.key_span.clone() };
+                faults.push(Fault::new(at, path, format!("there are too many; allowed: at most {max}")));
+            }
+            Value::Array(nodes) => {
+                let of_document = nodes.iter().enumerate();
+                items.extend(of_document.map(|(index, node)| Item { source: document.source, index, node }));
+            }
+            _ => faults.push(spot.not_allowed(format_args!("tables with the header [[{array}]]"))),
+        }
+    }
+    items
+}
+
+/// The domain names of objects; one that occurs twice is a fault. What is no name gets its fault where it is read.
+fn unique_names<E>(
+    items: &[Item<'_>],
+    array: &str,
+    parse: fn(&str, Option<&Name>) -> Result<Name, E>,
+    faults: &mut Faults,
+) -> HashSet<Name> {
+    let key = |text| parse(text, None).ok();
+    first_places(items, array, key, faults).into_keys().collect()
+}
+
+/// The names of objects with their ids; one that occurs twice is a fault.
+fn names<'t, T>(
+    items: &[Item<'t>],
+    array: &str,
+    kind: &'static str,
+    declared: fn(&str) -> T,
+    extent: Extent,
+    faults: &mut Faults,
+) -> Names<'t, T> {
+    let firsts = first_places(items, array, Some, faults);
+    let ids = firsts.into_keys().map(|name| (name, declared(name))).collect();
+    Names { kind, ids, extent, declared }
+}
+
+/// Where each name is first; a fault for each that occurs again.
+fn first_places<'t, K: Hash + Eq>(
+    items: &[Item<'t>],
+    array: &str,
+    key: impl Fn(&'t str) -> Option<K>,
+    faults: &mut Faults,
+) -> HashMap<K, Place> {
+    let mut firsts: HashMap<K, Place> = HashMap::with_capacity(items.len());
+    for item in items {
+        let Some(node) = item.name() else { continue };
+        let Value::String(text) = &node.value else { continue };
+        let Some(name) = key(text) else { continue };
+        let place = Place { source: item.source, span: node.span.clone() };
+        match firsts.entry(name) {
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(place);
+            }
+            std::collections::hash_map::Entry::Occupied(entry) => item.read(array, |spot| {
+                let why = format!("another of the {} has this name", array.replace('_', " "));
+                let fault = Fault::new(place, spot.path.key("name"), why).found(node.shown());
+                faults.push(fault.first(entry.get().clone()));
+            }),
+        }
+    }
+    firsts
+}
+
+/// Builds the root of a document that declares `declared`.
+pub fn build(declared: &Declared) -> Table {
+    let Declared { zones, monitors, pools, load_balancers } = declared;
+    let monitor_names: HashMap<_, &str> = monitors.iter().map(|monitor| (monitor.id, &*monitor.name)).collect();
+    let pool_names: HashMap<_, &str> = pools.iter().map(|pool| (pool.id, &*pool.name)).collect();
+    let pool_name = |id: PoolId| pool_names.get(&id).copied().unwrap_or_default();
+    let monitor_name = |id: MonitorId| monitor_names.get(&id).copied().unwrap_or_default();
+    let array = |tables: Vec<Table>| {
+        Node::built(Value::Array(tables.into_iter().map(|table| Node::built(Value::Table(table))).collect()))
+    };
+    let build_pool = |pool| pool::build(pool, pool.monitor.map(monitor_name));
+    let build_load_balancer = |load_balancer| load_balancer::build(load_balancer, pool_name);
+    Table::default()
+        .with("zones", array(zones.iter().map(zone::build).collect()))
+        .with("monitors", array(monitors.iter().map(monitor::build).collect()))
+        .with("pools", array(pools.iter().map(build_pool).collect()))
+        .with("load_balancers", array(load_balancers.iter().map(build_load_balancer).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::spec::{strategies, toml_text};
+
+    /// Parses one document.
+    fn parse_text(text: &str) -> Result<Declared, Vec<Fault>> {
+        let root = toml_text::parse(text).unwrap();
+        let mut faults = Faults::default();
+        let declared = parse(&[Document { source: 0, root: &root }], Extent::Complete, &mut faults);
+        assert_eq!(declared.is_none(), !faults.is_empty());
+        declared.ok_or_else(|| faults.kept().to_vec())
+    }
+
+    #[test]
+    fn references_may_point_ahead_and_into_other_documents() {
+        let first =
+            toml_text::parse("[[pools]]\nname = 'p'\nmonitor = 'm'\norigins = [{name='o',address='192.0.2.1'}]")
+                .unwrap();
+        let second = toml_text::parse("[[monitors]]\nname = 'm'").unwrap();
+        let documents = [Document { source: 0, root: &first }, Document { source: 1, root: &second }];
+        let mut faults = Faults::default();
+        let declared = parse(&documents, Extent::Complete, &mut faults).unwrap();
+        assert_eq!(declared.pools[0].monitor, Some(declared.monitors[0].id));
+        assert!(parse(&documents[..1], Extent::Complete, &mut faults).is_none());
+        let mut faults = Faults::default();
+        assert!(parse(&documents[..1], Extent::Partial, &mut faults).is_some(), "{faults:?}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+        #[test]
+        fn parse_of_build_is_the_same(declared in strategies::declared()) {
+            let text = toml_text::render(&build(&declared));
+            let back = parse_text(&text).map_err(|faults| TestCaseError::fail(format!("{faults:?} in {text}")))?;
+            prop_assert_eq!(back, declared, "{}", text);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Faults: everything that is wrong in a document, each with its place, what was found and what is allowed.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::model::limits::FAULTS_MAX;
+
+/// Where something stands: which of the documents that are parsed together, and its octets.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Index of the document.
+    pub source: usize,
+    /// Octets of the document.
+    pub span: Range<usize>,
+}
+
+/// One thing wrong in a document. Its `Display` is the message without place and suggestion.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// Where.
+    pub at: Place,
+    /// The value's path, such as `pools[2].origins[0].weight`; empty for the document as a whole.
+    pub path: String,
+    /// What stands there, if the message needs it.
+    pub found: Option<String>,
+    /// What is allowed, or why it is wrong.
+    pub why: String,
+    /// What to write instead.
+    pub suggestion: Option<String>,
+    /// Another place that belongs to the fault: where the name was first.
+    pub first: Option<Place>,
+}
+
+impl Fault {
+    /// A fault that `why` tells whole.
+    pub fn new(at: Place, path: impl fmt::Display, why: impl Into<String>) -> Self {
+        Self { at, path: path.to_string(), found: None, why: why.into(), suggestion: None, first: None }
+    }
+
+    /// The same with what was found.
+    #[must_use]
+    pub fn found(mut self, found: impl Into<String>) -> Self {
+        self.found = Some(found.into());
+        self
+    }
+
+    /// The same with what to write instead.
+    #[must_use]
+    pub fn suggest(mut self, suggestion: impl Into<Option<String>>) -> Self {
+        self.suggestion = suggestion.into();
+        self
+    }
+
+    /// The same with where the name was first.
+    #[must_use]
+    pub fn first(mut self, first: Place) -> Self {
+        self.first = Some(first);
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        if let Some(found) = &self.found {
+            write!(f, "found {found}; ")?;
+        }
+        f.write_str(&self.why)
+    }
+}
+
+/// All faults of a document: the first [`FAULTS_MAX`], and how many more there are.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    /// Those that are kept.
+    kept: Vec<Fault>,
+    /// How many are not.
+    dropped: usize,
+    /// Names that may still be compared for suggestions.
+    comparisons_left: usize,
+}
+
+/// Names that are compared for the suggestions of one document: a few milliseconds of work, however many names and
+/// faults there are.
+const COMPARISONS_MAX: usize = 100_000;
+/// A name longer than this gets no suggestion: comparing costs the product of both lengths.
+const COMPARED_OCTETS_MAX: usize = 64;
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self { kept: Vec::new(), dropped: 0, comparisons_left: COMPARISONS_MAX }
+    }
+}
+
+impl Faults {
+    /// Adds a fault.
+    pub fn push(&mut self, fault: Fault) {
+        if self.kept.len() < FAULTS_MAX {
+            self.kept.push(fault);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    /// Those that are kept.
+    pub fn kept(&self) -> &[Fault] {
+        &self.kept
+    }
+
+    /// How many are not kept.
+    pub const fn dropped(&self) -> usize {
+        self.dropped
+    }
+
+    /// How many there are.
+    pub const fn len(&self) -> usize {
+        self.kept.len() + self.dropped
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// `did you mean "..."?` with the name nearest to `found`, if one is near.
+    pub fn nearest<'n>(&mut self, found: &str, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
+        if found.is_empty() || found.len() > COMPARED_OCTETS_MAX {
+            return None;
+        }
+        let mut best: Option<(usize, &str)> = None;
+        for name in names {
+            if self.comparisons_left == 0 {
+                break;
+            }
+            // A third of the letters may differ; the lengths alone decide most cases.
+            let allowed = found.len().max(name.len()).div_ceil(3);
+            if name.len() > COMPARED_OCTETS_MAX || found.len().abs_diff(name.len()) > allowed {
+                continue;
+            }
+            self.comparisons_left -= 1;
+            let distance = strsim::osa_distance(found, name);
+            if distance <= allowed && best.is_none_or(|(least, _)| distance < least) {
+                best = Some((distance, name));
+            }
+        }
+        best.map(|(_, name)| format!("did you mean {name:?}?"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault() -> Fault {
+        Fault::new(Place { source: 0, span: 0..1 }, "pools[0].name", "allowed: a text").found("5")
+    }
+
+    #[test]
+    fn a_message_says_path_found_and_allowed() {
+        assert_eq!(fault().to_string(), "pools[0].name: found 5; allowed: a text");
+        assert_eq!(Fault::new(Place { source: 0, span: 0..0 }, "", "it is a folder").to_string(), "it is a folder");
+    }
+
+    #[test]
+    fn faults_are_bounded_and_counted() {
+        let mut faults = Faults::default();
+        for _ in 0..FAULTS_MAX + 5 {
+            faults.push(fault());
+        }
+        assert_eq!((faults.kept().len(), faults.dropped(), faults.len()), (FAULTS_MAX, 5, FAULTS_MAX + 5));
+    }
+
+    #[test]
+    fn only_a_near_name_is_suggested() {
+        let names = ["default_pools", "fallback_pool", "ttl"];
+        for (found, nearest) in [
+            ("default_pool", Some("did you mean \"default_pools\"?")),
+            ("falback_pool", Some("did you mean \"fallback_pool\"?")),
+            ("tlt", Some("did you mean \"ttl\"?")),
+            ("region_map", None),
+            ("", None),
+        ] {
+            assert_eq!(Faults::default().nearest(found, names).as_deref(), nearest, "{found}");
+        }
+    }
+}

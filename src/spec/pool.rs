@@ -1,0 +1,229 @@
+//! `[[pools]]` and their origins: parse and build.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::model::id::{MonitorId, PoolId};
+use crate::model::limits::{NAME_CHARS_MAX, ORIGINS_PER_POOL_MAX};
+use crate::model::pool::{Origin, Pool, Weight};
+use crate::spec::declared::Names;
+use crate::spec::fault::{Faults, Place};
+use crate::spec::fields::{Fields, Key, Spot, defaulted, optional, required};
+use crate::spec::header;
+use crate::spec::tree::{Node, Table, Value};
+use crate::spec::value::{boolean, description, integer, label};
+
+/// The keys of a pool.
+pub const KEYS: &[Key] = &[
+    required("name"),
+    defaulted("description"),
+    defaulted("enabled"),
+    defaulted("minimum_origins"),
+    optional("monitor"),
+    required("origins"),
+];
+
+/// The keys of an origin.
+pub const ORIGIN_KEYS: &[Key] =
+    &[required("name"), required("address"), defaulted("enabled"), defaulted("weight"), optional("header")];
+
+/// The only header field of an origin.
+pub const HEADER_KEYS: &[Key] = &[optional("Host")];
+
+/// The original's default.
+const MINIMUM_ORIGINS_DEFAULT: u32 = 1;
+
+/// Parses a pool; its monitor is one of `monitors`.
+pub fn parse(spot: Spot<'_, '_>, monitors: &Names<'_, MonitorId>, faults: &mut Faults) -> Option<Pool> {
+    let mut fields = Fields::open(spot, KEYS, faults)?;
+    let name = fields.read("name", parse_name).required();
+    let description = fields.read("description", description).or(String::new());
+    let enabled = fields.read("enabled", boolean).or(true);
+    let minimum_origins = fields.read("minimum_origins", integer(0, u32::MAX)).or(MINIMUM_ORIGINS_DEFAULT);
+    let monitor = fields.read("monitor", |spot, faults| monitors.resolve(spot, faults)).optional();
+    let origins = fields.read("origins", parse_origins).required();
+    if let (Some(minimum), Some(origins)) = (minimum_origins, &origins)
+        && u32::try_from(origins.len()).is_ok_and(|origins| minimum > origins)
+    {
+        let why = format!("found {minimum}; the pool has {} origins and could never be healthy", origins.len());
+        let fault = fields.fault_at("minimum_origins", why);
+        fields.faults.push(fault);
+    }
+    let name = name?;
+    Some(Pool {
+        id: PoolId::declared(&name),
+        name,
+        description: description?,
+        enabled: enabled?,
+        minimum_origins: minimum_origins?,
+        monitor: monitor?,
+        origins: origins?,
+    })
+}
+
+/// Reads a pool's name: the original's characters.
+fn parse_name(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<String> {
+    let text = spot.text(faults)?;
+    let legal = text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_');
+    if legal && (1..=NAME_CHARS_MAX).contains(&text.len()) {
+        return Some(text.to_owned());
+    }
+    spot.refuse(format_args!("1 to {NAME_CHARS_MAX} letters, digits, hyphens and underscores"), faults)
+}
+
+/// Reads the origins of a pool: at least one, names and addresses unique.
+fn parse_origins(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Vec<Origin>> {
+    let items = spot.items(faults)?;
+    if items.is_empty() {
+        faults.push(spot.fault("a pool has at least one origin"));
+        return None;
+    }
+    if items.len() > ORIGINS_PER_POOL_MAX {
+        faults.push(spot.fault(format!("{} origins; allowed: at most {ORIGINS_PER_POOL_MAX}", items.len())));
+        return None;
+    }
+    let mut origins = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let path = spot.path.index(index);
+        origins.extend(parse_origin(spot.inner(&path, item), faults));
+    }
+    check_unique(&spot, items, faults);
+    (origins.len() == items.len()).then_some(origins)
+}
+
+/// Adds a fault for each name or address that another origin of the pool has already, also where something else is
+/// wrong with one of them.
+fn check_unique(spot: &Spot<'_, '_>, items: &[Node], faults: &mut Faults) {
+    let (mut names, mut addresses) = (HashMap::new(), HashMap::new());
+    for (index, item) in items.iter().enumerate() {
+        let Value::Table(table) = &item.value else { continue };
+        for key in ["name", "address"] {
+            let Some(node) = table.entry(key).map(|entry| &entry.node) else { continue };
+            let Value::String(text) = &node.value else { continue };
+            // Addresses are equal by what they mean: 2001:db8::1 and 2001:DB8:0::1.
+            let first = match text.parse::<IpAddr>() {
+                Ok(address) if key == "address" => *addresses.entry(address).or_insert(node),
+                _ if key == "name" => *names.entry(text).or_insert(node),
+                _ => continue,
+            };
+            if !std::ptr::eq(first, node) {
+                let path = spot.path.index(index);
+                let fault =
+                    spot.inner(&path.key(key), node).fault(format!("another origin of the pool has this {key}"));
+                let first = Place { source: spot.source, span: first.span.clone() };
+                faults.push(fault.found(node.shown()).first(first));
+            }
+        }
+    }
+}
+
+/// Parses an origin.
+fn parse_origin(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Origin> {
+    let mut fields = Fields::open(spot, ORIGIN_KEYS, faults)?;
+    let name = fields.read("name", label).required();
+    let address = fields.read("address", parse_address).required();
+    let enabled = fields.read("enabled", boolean).or(true);
+    let weight = fields.read("weight", parse_weight).or(Weight::ONE);
+    let host = fields.read("header", parse_header).or(Vec::new()).map(|hosts| hosts.into_iter().next());
+    Some(Origin { name: name?, address: address?, enabled: enabled?, weight: weight?, host: host? })
+}
+
+/// Reads an address that can be answered and reached.
+fn parse_address(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<IpAddr> {
+    let text = spot.text(faults)?;
+    match text.parse() {
+        Ok(address) => match unusable(address) {
+            None => Some(address),
+            Some(why) => spot.reject(why, faults),
+        },
+        Err(_) if text.parse::<SocketAddr>().is_ok() => {
+            spot.reject("allowed: an address without a port; the port to probe is the monitor's", faults)
+        }
+        Err(_) if text.contains('%') => {
+            spot.reject("allowed: an address without a zone id; link-local addresses mean nothing to others", faults)
+        }
+        Err(_) if text.bytes().any(|c| c.is_ascii_alphabetic()) && !text.contains(':') => {
+            spot.reject("host names are not supported yet; allowed: an IPv4 or IPv6 address", faults)
+        }
+        Err(_) => spot.refuse("an IPv4 or IPv6 address, such as \"192.0.2.1\" or \"2001:db8::1\"", faults),
+    }
+}
+
+/// Why an address can be no origin's.
+fn unusable(address: IpAddr) -> Option<String> {
+    if address.is_unspecified() {
+        return Some("the unspecified address can never be reached; allowed: the address of a host".to_owned());
+    }
+    if address.is_multicast() {
+        return Some("a multicast address can never be an origin; allowed: the address of one host".to_owned());
+    }
+    match address {
+        IpAddr::V4(v4) if v4.is_broadcast() => {
+            Some("the broadcast address can never be an origin; allowed: the address of one host".to_owned())
+        }
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+            Some("a link-local address can never be reached by others; allowed: the address of a host".to_owned())
+        }
+        IpAddr::V6(v6) => {
+            let v4 = v6.to_ipv4_mapped()?;
+            Some(format!("an IPv4-mapped address can never be answered; write it as IPv4: \"{v4}\""))
+        }
+        IpAddr::V4(_) => None,
+    }
+}
+
+/// Reads a weight.
+fn parse_weight(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Weight> {
+    let weight = match spot.node.value {
+        Value::Int(0) => Some(Weight::ZERO),
+        Value::Int(1) => Some(Weight::ONE),
+        Value::Float(value) => Weight::try_new(value),
+        _ => None,
+    };
+    weight.or_else(|| spot.refuse("a number from 0 to 1 in steps of 0.01", faults))
+}
+
+/// Reads the header of an origin: the values of `Host`, at most one.
+fn parse_header(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Vec<String>> {
+    let mut fields = Fields::open(spot, HEADER_KEYS, faults)?;
+    let host = fields.read("Host", |spot, faults| match spot.items(faults)? {
+        [] => Some(Vec::new()),
+        [one] => {
+            let path = spot.path.index(0);
+            header::host(spot.inner(&path, one), faults).map(|host| vec![host])
+        }
+        many => spot.reject(format!("allowed: an array of at most one text, not of {}", many.len()), faults),
+    });
+    host.or(Vec::new())
+}
+
+/// Builds a pool; `monitor` is the name of its monitor.
+pub fn build(pool: &Pool, monitor: Option<&str>) -> Table {
+    // The id of a declared pool follows from its name; the monitor is known by name outside.
+    let Pool { id: _, name, description, enabled, minimum_origins, monitor: _, origins } = pool;
+    let origins = origins.iter().map(|origin| Node::built(Value::Table(build_origin(origin)))).collect();
+    let table = Table::default()
+        .with("name", Node::text(name))
+        .with("description", Node::text(description))
+        .with("enabled", Node::built(Value::Bool(*enabled)))
+        .with("minimum_origins", Node::int(*minimum_origins));
+    let table = match monitor {
+        Some(monitor) => table.with("monitor", Node::text(monitor)),
+        None => table,
+    };
+    table.with("origins", Node::built(Value::Array(origins)))
+}
+
+/// Builds an origin.
+fn build_origin(origin: &Origin) -> Table {
+    let Origin { name, address, enabled, weight, host } = origin;
+    let table = Table::default()
+        .with("name", Node::text(name))
+        .with("address", Node::text(address.to_string()))
+        .with("enabled", Node::built(Value::Bool(*enabled)))
+        .with("weight", Node::built(Value::Float(weight.value())));
+    match host {
+        Some(host) => table.with("header", header::build(&[("Host".to_owned(), vec![host.clone()])])),
+        None => table,
+    }
+}

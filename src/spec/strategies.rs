@@ -1,0 +1,214 @@
+//! Random declared objects for property tests: valid by construction, and varied where it hurts.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select, subsequence};
+
+use crate::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
+use crate::model::inventory::Declared;
+use crate::model::load_balancer::{Answers, LoadBalancer, SteeringPolicy};
+use crate::model::monitor::{Check, ExpectedCodes, HttpCheck, Monitor, Scheme};
+use crate::model::name::Name;
+use crate::model::pool::{Origin, Pool, Weight};
+use crate::model::rrset::{Record, Rtype};
+use crate::model::zone::Zone;
+use crate::spec::record;
+
+/// Any text of a description.
+fn description() -> impl Strategy<Value = String> {
+    prop_oneof![Just(String::new()), any::<String>()]
+}
+
+/// The name of a monitor or origin.
+fn label() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z]{1,3}", "[!-~äß\"\\\\]( ?[!-~é]){0,8}"]
+}
+
+/// Zones of different apexes.
+fn zones() -> impl Strategy<Value = Vec<Zone>> {
+    prop::collection::btree_map("[a-z]{1,4}(\\.[a-z]{1,3})?", records(), 0..3)
+        .prop_map(|zones| zones.into_iter().map(|(name, records)| zone(&name, records)).collect())
+}
+
+/// Lines and data of records.
+fn records() -> impl Strategy<Value = Vec<(Vec<u8>, u16, u32, Vec<u8>)>> {
+    let owner = prop_oneof![
+        prop::collection::vec(any::<u8>(), 1..5),
+        select(vec![b"*".to_vec(), b"a".to_vec(), b"@".to_vec(), b"a.b".to_vec()])
+    ];
+    let data = prop_oneof![
+        (Just(1_u16), prop::collection::vec(any::<u8>(), 4..=4)),
+        (Just(28_u16), prop::collection::vec(any::<u8>(), 16..=16)),
+        (
+            Just(16_u16),
+            prop::collection::vec(any::<u8>(), 0..9)
+                .prop_map(|text| [vec![u8::try_from(text.len()).unwrap()], text].concat())
+        ),
+        (
+            Just(15_u16),
+            select(vec![b"\0\x0a\x01M\0".to_vec(), b"\0\x01\0".to_vec(), b"\xff\xff\x03a b\x02.;\0".to_vec()])
+        ),
+        (Just(33_u16), Just(b"\0\x01\0\x02\0\x35\x01a\0".to_vec())),
+        (65_400_u16..65_410, prop::collection::vec(any::<u8>(), 0..9)),
+    ];
+    let record = (owner, data, 0_u32..0x7fff_ffff).prop_map(|(owner, (rtype, data), ttl)| (owner, rtype, ttl, data));
+    prop::collection::vec(record, 0..6)
+}
+
+/// A zone of these records, with the ones it must have.
+fn zone(name: &str, extra: Vec<(Vec<u8>, u16, u32, Vec<u8>)>) -> Zone {
+    let apex = Name::parse(name, None).unwrap();
+    let lines = ["@ 60 SOA ns1 hostmaster 1 7200 900 1209600 300", "@ NS ns1", "c CNAME www.example.net."];
+    let mut records: Vec<Record> = lines.iter().map(|line| record::parse(line, &apex, 99).unwrap()).collect();
+    for (owner, rtype, ttl, rdata) in extra {
+        let label = [vec![u8::try_from(owner.len()).unwrap()], owner].concat();
+        let owner = Name::from_wire(&[&label[..], apex.wire()].concat()).unwrap();
+        if owner.to_string() != format!("c.{apex}") {
+            records.push(Record { owner, rtype: Rtype(rtype), ttl, rdata });
+        }
+    }
+    Zone::try_new(ZoneId::declared(&apex.to_string()), apex, records).unwrap()
+}
+
+/// Monitors of different names.
+fn monitors() -> impl Strategy<Value = Vec<Monitor>> {
+    let times = (10_u64..60_000, 0_u32..=5, 0_u64..1000).prop_map(|(timeout, retries, more)| {
+        let timeout = Duration::from_millis(timeout);
+        (timeout, retries, (timeout * (retries + 1)).max(Duration::from_millis(100)) + Duration::from_millis(more))
+    });
+    let one = (description(), check(), times, 0_u32..=100, 0_u32..=100);
+    prop::collection::btree_map(label(), one, 0..4).prop_map(|monitors| {
+        let monitor =
+            |(name, (description, check, (timeout, retries, interval), up, down)): (String, (_, _, _, _, _))| Monitor {
+                id: MonitorId::declared(&name),
+                name,
+                description,
+                check,
+                timeout,
+                retries,
+                interval,
+                consecutive_up: up,
+                consecutive_down: down,
+            };
+        monitors.into_iter().map(monitor).collect()
+    })
+}
+
+/// Any check.
+fn check() -> impl Strategy<Value = Check> {
+    let codes = select(vec!["200", "2xx", "200, 30x ,5XX"]).prop_map(|codes| ExpectedCodes::parse(codes).unwrap());
+    let values = prop::collection::vec("[!-~]( ?[!-~]){0,5}|", 1..3);
+    let headers = prop::collection::btree_map("x-[a-z!#$%&'*+.^_`|~-]{0,6}", values, 0..4).prop_map(|headers| {
+        let mut headers: Vec<(String, Vec<String>)> = headers.into_iter().rev().collect();
+        headers.push(("hOst".to_owned(), vec!["[2001:db8::1]:80".to_owned()]));
+        headers
+    });
+    let text = ("[A-Z]{1,7}", "/[!-\"$-~]{0,9}", any::<String>()).prop_filter("no tunnels", |text| text.0 != "CONNECT");
+    let http = (any::<[bool; 3]>(), text, prop::option::of(1_u16..), headers, codes).prop_map(
+        |([is_https, insecure, follow_redirects], (method, path, expected_body), port, headers, expected_codes)| {
+            Check::Http(HttpCheck {
+                scheme: if is_https { Scheme::Https } else { Scheme::Http },
+                allow_insecure: is_https && insecure,
+                method,
+                path,
+                port,
+                headers,
+                expected_codes,
+                expected_body,
+                follow_redirects,
+            })
+        },
+    );
+    prop_oneof![(1_u16..).prop_map(|port| Check::Tcp { port }), http]
+}
+
+/// Pools of different names; each may name one of the monitors.
+fn pools(monitors: Vec<MonitorId>) -> impl Strategy<Value = Vec<Pool>> {
+    let address = prop_oneof![
+        (1_u8..224, any::<[u8; 3]>()).prop_map(|(a, [b, c, d])| IpAddr::V4(Ipv4Addr::new(a, b, c, d))),
+        any::<[u16; 7]>().prop_map(|[b, c, d, e, f, g, h]| IpAddr::V6(Ipv6Addr::new(0x2001, b, c, d, e, f, g, h))),
+    ];
+    let host = prop::option::of(select(vec!["www.example.com", "192.0.2.1:8080"]).prop_map(str::to_owned));
+    let weight = (0_u8..=100).prop_map(|weight| Weight::try_new(f64::from(weight) / 100.0).unwrap());
+    let origin = (label(), any::<bool>(), weight, host);
+    let origins = prop::collection::btree_map(address, origin, 1..5).prop_map(|origins| {
+        let by_name: BTreeMap<String, Origin> = origins
+            .into_iter()
+            .map(|(address, (name, enabled, weight, host))| {
+                (name.clone(), Origin { name, address, enabled, weight, host })
+            })
+            .collect();
+        by_name.into_values().collect::<Vec<_>>()
+    });
+    let one = (description(), any::<bool>(), any::<Index>(), prop::option::of(any::<Index>()), origins);
+    prop::collection::btree_map("[A-Za-z0-9_-]{1,6}", one, 1..5).prop_map(move |pools| {
+        let pool = |(name, (description, enabled, minimum, monitor, origins)): (
+            String,
+            (_, _, Index, Option<Index>, Vec<_>),
+        )| Pool {
+            id: PoolId::declared(&name),
+            name,
+            description,
+            enabled,
+            minimum_origins: u32::try_from(minimum.index(origins.len() + 1)).unwrap(),
+            monitor: monitor.filter(|_| !monitors.is_empty()).map(|index| *index.get(&monitors)),
+            origins,
+        };
+        pools.into_iter().map(pool).collect()
+    })
+}
+
+/// Load balancers of different names in the zones.
+fn load_balancers(apexes: Vec<Name>, pools: Vec<PoolId>) -> impl Strategy<Value = Vec<LoadBalancer>> {
+    let name = prop_oneof![Just("@"), Just("*"), Just("www"), Just("_x.*a-b")].prop_map(|name| name.replace("*a", "a"));
+    let answers = prop::option::of(1_u16..)
+        .prop_map(|count| count.and_then(NonZeroU16::new).map_or(Answers::All, Answers::Count));
+    let most = pools.len();
+    let one =
+        (description(), any::<bool>(), subsequence(pools.clone(), 1..=most), select(pools), 0_u32..=86_400, answers);
+    let max = if apexes.is_empty() { 0 } else { 5 };
+    prop::collection::btree_map((name, any::<Index>().prop_map(|i| i.index(1 << 16))), one, 0..=max).prop_map(
+        move |all| {
+            let mut named = BTreeMap::new();
+            for ((name, apex), (description, enabled, default_pools, fallback_pool, ttl, answers)) in all {
+                let name = Name::parse(&name, apexes.get(apex % apexes.len())).unwrap();
+                let id = LoadBalancerId::declared(&name.to_string());
+                let steering_policy = SteeringPolicy::Off;
+                named.insert(
+                    name.clone(),
+                    LoadBalancer {
+                        id,
+                        name,
+                        description,
+                        enabled,
+                        default_pools,
+                        fallback_pool,
+                        steering_policy,
+                        ttl,
+                        answers,
+                    },
+                );
+            }
+            named.into_values().collect()
+        },
+    )
+}
+
+/// Any declared objects.
+pub(super) fn declared() -> impl Strategy<Value = Declared> {
+    (zones(), monitors())
+        .prop_flat_map(|(zones, monitors)| {
+            let ids = monitors.iter().map(|monitor| monitor.id).collect();
+            (Just(zones), Just(monitors), pools(ids))
+        })
+        .prop_flat_map(|(zones, monitors, pools)| {
+            let apexes = zones.iter().map(|zone| zone.apex().clone()).collect();
+            let ids = pools.iter().map(|pool| pool.id).collect();
+            (Just(zones), Just(monitors), Just(pools), load_balancers(apexes, ids))
+        })
+        .prop_map(|(zones, monitors, pools, load_balancers)| Declared { zones, monitors, pools, load_balancers })
+}

@@ -1,0 +1,120 @@
+//! `[[zones]]`: parse and build.
+
+use crate::model::id::ZoneId;
+use crate::model::limits::TTL_MAX;
+use crate::model::name::Name;
+use crate::model::rrset::Record;
+use crate::model::zone::{Zone, ZoneFault};
+use crate::spec::fault::{Fault, Faults, Place};
+use crate::spec::fields::{Fields, Key, Need, Spot, defaulted, required};
+use crate::spec::record;
+use crate::spec::tree::{Node, Table, Value};
+use crate::spec::value::integer;
+
+/// The keys of a zone.
+pub const KEYS: &[Key] = &[
+    required("name"),
+    defaulted("ttl"),
+    required("records"),
+    Key { name: "file", need: Need::Unsupported("zone files are not supported yet; give the records in `records`") },
+];
+
+/// TTL of records that have none: an hour, as a static record seldom changes.
+pub const TTL_DEFAULT: u32 = 3600;
+
+/// Parses a zone.
+pub fn parse(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Zone> {
+    let mut fields = Fields::open(spot, KEYS, faults)?;
+    let apex = fields.read("name", parse_name).required();
+    let ttl = fields.read("ttl", integer(0, TTL_MAX)).or(TTL_DEFAULT);
+    // Without a name nothing can be said of the records.
+    let (apex, ttl) = (apex?, ttl?);
+    let (records, lines) = fields.read("records", |spot, faults| parse_records(spot, &apex, ttl, faults)).required()?;
+    let id = ZoneId::declared(&apex.to_string());
+    match Zone::try_new(id, apex.clone(), records) {
+        Ok(zone) => Some(zone),
+        Err(zone_faults) => {
+            for fault in &zone_faults {
+                report(&mut fields, fault, lines);
+            }
+            None
+        }
+    }
+}
+
+/// Reads a zone's name.
+pub fn parse_name(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Name> {
+    match Name::parse(spot.text(faults)?, None) {
+        Ok(name) => Some(name),
+        Err(error) => spot.reject(format!("allowed: a domain name; {error}"), faults),
+    }
+}
+
+/// Reads the lines of a zone; gives the records with the node and index of each.
+fn parse_records<'t>(
+    spot: Spot<'_, 't>,
+    apex: &Name,
+    ttl: u32,
+    faults: &mut Faults,
+) -> Option<(Vec<Record>, &'t [Node])> {
+    let items = spot.items(faults)?;
+    let mut records = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let path = spot.path.index(index);
+        let item = spot.inner(&path, item);
+        let Some(line) = item.text(faults) else { continue };
+        match record::parse(line, apex, ttl) {
+            Ok(record) => records.push(record),
+            Err(fault) => {
+                let at = fault.offset.map_or_else(|| item.place(), |offset| place_in(&item, line, offset));
+                faults.push(Fault { at, ..item.fault(fault.why) });
+            }
+        }
+    }
+    // A zone with a hole would only give faults that follow from the first.
+    (records.len() == items.len()).then_some((records, items))
+}
+
+/// The place of an offset within a text: exact where the text is written without escapes on one line, which is so
+/// when it takes two octets more than it says.
+fn place_in(spot: &Spot<'_, '_>, text: &str, offset: usize) -> Place {
+    let place = spot.place();
+    if place.span.len() != text.len() + 2 {
+        return place;
+    }
+    let start = place.span.start + 1 + offset;
+    let word = text.get(offset..).unwrap_or_default().find([' ', '\t']).unwrap_or(text.len() - offset);
+    Place { span: start..start + word.max(1), ..place }
+}
+
+/// Adds a fault of a zone at the record that shows it, or at the zone's name where one is missing.
+fn report(fields: &mut Fields<'_, '_, '_>, fault: &ZoneFault, items: &[Node]) {
+    let ZoneFault { record, why } = fault;
+    let fault = match record.and_then(|index| Some((index, items.get(index)?))) {
+        Some((index, node)) => {
+            let records = fields.spot.path.key("records");
+            fields.spot.inner(&records.index(index), node).fault(why.to_string())
+        }
+        None => fields.fault_at("name", why.to_string()),
+    };
+    fields.faults.push(fault);
+}
+
+/// Builds a zone. Every record gets its TTL, so the zone needs none.
+pub fn build(zone: &Zone) -> Table {
+    let apex = zone.apex();
+    let lines = zone.owners().iter().flat_map(|owner| {
+        let name = owner.name();
+        owner.rrsets().flat_map(move |rrset| {
+            let owner = name.clone();
+            rrset.rdatas().map(move |rdata| {
+                let record =
+                    Record { owner: owner.clone(), rtype: rrset.rtype, ttl: rrset.ttl(), rdata: rdata.to_vec() };
+                Node::text(record::build(&record, apex))
+            })
+        })
+    });
+    Table::default()
+        .with("name", Node::text(apex.to_string()))
+        .with("records", Node::built(Value::Array(lines.collect())))
+}

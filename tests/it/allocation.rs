@@ -128,6 +128,7 @@ fn kinds() -> Vec<(&'static str, Vec<u8>, (u8, bool, u8))> {
         ("ANY", query("live.example.com", 255, IN, OPT), (0, false, 2)),
         ("static RRset", query("STATIC.example.com", 1, IN, b""), (0, false, 1)),
         ("CNAME chain to a live name", query("alias.example.com", 1, IN, OPT), (0, false, 4)),
+        ("CNAME loop", query("loop.example.com", 1, IN, b""), (0, false, 1)),
         ("wildcard", query("x.y.wild.example.com", 16, IN, OPT), (0, false, 1)),
         ("NXDOMAIN", query("nobody.example.com", 1, IN, OPT), (3, false, 0)),
         ("REFUSED", query("example.net", 1, IN, OPT), (5, false, 0)),

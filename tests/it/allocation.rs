@@ -112,8 +112,11 @@ fn with_subject(test: impl FnOnce(&mut Subject)) {
     });
 }
 
-/// One query of each kind: what it is, its octets, and the answer's code in the header, TC, and number of answers.
-fn kinds() -> Vec<(&'static str, Vec<u8>, (u8, bool, u8))> {
+/// One query of a kind: what it is, its octets, and the answer's code in the header, TC, and number of answers.
+type Kind = (&'static str, Vec<u8>, (u8, bool, u8));
+
+/// One query of each kind.
+fn kinds() -> Vec<Kind> {
     let bad_version = b"\0\0\x29\x04\xd0\0\x01\0\0\0\0";
     let two_questions = {
         let mut octets = query("live.example.com", 1, IN, b"");

@@ -11,10 +11,10 @@ use std::time::Duration;
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use pooldns::model::rrset::Rtype;
 
-use support::{Random, on_cpu};
 use support::inventory::{Sharing, Size, alias_name, declared, fixed_name, live_name, wildcard_name};
 use support::query::{Edns, Queries, answer_count, query, rcode};
 use support::stack::{ANSWER_OCTETS, CLIENT, Stack, script};
+use support::{Random, on_cpu};
 
 /// A kind of question, and what its answer has to be.
 struct Case {

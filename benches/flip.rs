@@ -85,7 +85,7 @@ fn flips(label: &str, size: Size, observed: usize, rounds: usize) {
         observer.wait(count);
         returned.elapsed()
     };
-    report(label, (0..rounds).map(round).collect());
+    report(label, &(0..rounds).map(round).collect::<Vec<_>>());
 }
 
 /// Edits the first pool again and again: one origin's weight becomes zero, and one again.
@@ -105,7 +105,7 @@ fn edits(label: &str, size: Size, observed: usize, rounds: usize) {
         observer.wait(count);
         began.elapsed()
     };
-    report(label, (0..rounds).map(round).collect());
+    report(label, &(0..rounds).map(round).collect::<Vec<_>>());
 }
 
 /// Every other turn makes one address go, the next makes it come back.
@@ -119,7 +119,7 @@ fn pause(time: Duration) {
 }
 
 /// Prints quantiles.
-fn report(label: &str, rounds: Vec<Duration>) {
+fn report(label: &str, rounds: &[Duration]) {
     let mut micros: Vec<f64> = rounds.iter().map(|time| time.as_secs_f64() * 1e6).collect();
     let [p50, p99, max] = [0.5, 0.99, 1.0].map(|at| quantile(&mut micros, at));
     println!("{label:<58} {:>6} {p50:>9.0} {p99:>9.0} {max:>9.0}", rounds.len());

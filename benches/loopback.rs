@@ -87,8 +87,8 @@ fn compare() {
     let questions = folder.path().join("questions");
     let mut numbers: Vec<usize> = (0..NAMES).collect();
     Random(3).shuffle(&mut numbers);
-    let lines: String = numbers.into_iter().map(|number| format!("{} A\n", live_name(number))).collect();
-    std::fs::write(&questions, lines).unwrap();
+    let lines: Vec<String> = numbers.into_iter().map(|number| format!("{} A", live_name(number))).collect();
+    std::fs::write(&questions, lines.join("\n") + "\n").unwrap();
 
     println!("{:<6} {:<8} {:>10} {:>14} {:>8} {:>8}", "round", "server", "queries/s", "CPU us/query", "user", "system");
     let mut ratios = Vec::new();

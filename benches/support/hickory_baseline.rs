@@ -60,14 +60,10 @@ impl RequestHandler for Fixed {
                 builder.edns(&edns);
             }
             let response = builder.build(metadata, &records, &[], &[], &[]);
-            match response_handle.send_response(response).await {
-                Ok(info) => info,
-                Err(_) => {
-                    metadata.response_code = ResponseCode::ServFail;
-                    let counts = HeaderCounts::default();
-                    hickory_server::proto::op::Header { metadata, counts }.into()
-                }
-            }
+            response_handle.send_response(response).await.unwrap_or_else(|_| {
+                metadata.response_code = ResponseCode::ServFail;
+                hickory_server::proto::op::Header { metadata, counts: HeaderCounts::default() }.into()
+            })
         })
     }
 }

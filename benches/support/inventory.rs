@@ -39,7 +39,7 @@ pub enum Sharing {
 }
 
 /// Between two probes of one origin: nothing happens by itself while a bench runs.
-const HOUR: Duration = Duration::from_secs(3_600);
+const HOUR: Duration = Duration::from_hours(1);
 /// Between two probes of the pool that a script decides: as soon as possible.
 const AT_ONCE: Duration = Duration::from_micros(100);
 

@@ -1,5 +1,11 @@
 //! What the benches share: inventories, queries, and the whole server in process but for its sockets.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each bench uses a part; a bench may stop anywhere")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "each bench uses a part; a bench may stop anywhere"
+)]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;

@@ -51,17 +51,17 @@ impl Queries {
 
     /// One of them.
     pub fn at(&self, index: usize) -> &[u8] {
-        let start = index.checked_sub(1).map_or(0, |before| self.ends.get(before).copied().unwrap());
-        self.octets.get(start..self.ends.get(index).copied().unwrap()).unwrap()
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.octets[start..self.ends[index]]
     }
 }
 
 /// The response code of an answer.
 pub fn rcode(answer: &[u8]) -> u8 {
-    answer.get(3).unwrap() & 0x0f
+    answer[3] & 0x0f
 }
 
 /// How many records the answer section has.
 pub fn answer_count(answer: &[u8]) -> u16 {
-    u16::from_be_bytes(answer.get(6..8).unwrap().try_into().unwrap())
+    u16::from_be_bytes([answer[6], answer[7]])
 }

@@ -88,7 +88,7 @@ impl Clock {
 
     /// Time since the last note.
     pub fn elapsed(&self) -> Duration {
-        self.start.elapsed() - Duration::from_nanos(self.nanoseconds.load(Ordering::Acquire))
+        self.start.elapsed().saturating_sub(Duration::from_nanos(self.nanoseconds.load(Ordering::Acquire)))
     }
 }
 

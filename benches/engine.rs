@@ -53,7 +53,7 @@ fn run(criterion: &mut Criterion, group: &str, stack: &Stack, case: &Case) {
                 index = if index + 1 < queries.len() { index + 1 } else { 0 };
                 black_box(worker.answer(queries.at(index), &CLIENT, random.next(), &mut out));
             }
-            on_cpu() - before
+            on_cpu().saturating_sub(before)
         });
     });
 }

@@ -3,7 +3,12 @@
 //! The server is this executable again, pinned to one CPU; dnsperf has the other. What is compared is the server's
 //! user and system time from `/proc`, since the rate depends on what else the machine does. Both answer with two A
 //! records and OPT; ours looks one of 10,000 live names up, the baseline does not look at the name at all.
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints its results and may stop anywhere")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a bench prints its results and may stop anywhere"
+)]
 
 mod support;
 #[path = "support/hickory_baseline.rs"]
@@ -163,5 +168,5 @@ fn cpu_times(server: &Child) -> [f64; 2] {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.id())).unwrap();
     // The fields behind the name, which ends in a parenthesis, start with the third; the times are 14 and 15.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    [11, 12].map(|index: usize| fields.get(index).unwrap().parse().unwrap())
+    [11, 12].map(|index: usize| fields[index].parse().unwrap())
 }

@@ -15,7 +15,7 @@ use hickory_server::zone_handler::MessageResponseBuilder;
 struct Fixed;
 
 /// Serves on `socket` for ever.
-pub fn serve(socket: UdpSocket) {
+pub(crate) fn serve(socket: UdpSocket) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         socket.set_nonblocking(true).unwrap();
@@ -26,7 +26,7 @@ pub fn serve(socket: UdpSocket) {
 }
 
 /// A socket on a port of the kernel's choice.
-pub fn bind() -> (UdpSocket, SocketAddr) {
+pub(crate) fn bind() -> (UdpSocket, SocketAddr) {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = socket.local_addr().unwrap();
     (socket, address)

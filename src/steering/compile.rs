@@ -1,8 +1,12 @@
 //! Compiles a live answer: everything that the queries for a live name need, prepared when health or inventory
 //! changes. The same input gives the same answer.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use crate::model::id::PoolId;
 use crate::model::limits::UDP_PAYLOAD_DEFAULT;
@@ -67,7 +71,22 @@ pub struct FamilyAnswer {
 /// Octets of an answer that are not address records, at the most: header, question, OPT, and its options.
 const OVERHEAD_OCTETS: usize = 12 + NAME_OCTETS_MAX + 4 + 11 + 64;
 
+/// Where the TTL stands in a rendered record: behind pointer, type and class.
+const TTL_OCTETS: std::ops::Range<usize> = 6..10;
+
 impl FamilyAnswer {
+    /// The same records with another TTL.
+    fn with_ttl(&self, ttl: u32, record_octets: usize) -> Self {
+        let mut rendered = self.rendered.clone();
+        for record in rendered.chunks_exact_mut(record_octets) {
+            if let Some(place) = record.get_mut(TTL_OCTETS) {
+                place.copy_from_slice(&ttl.to_be_bytes());
+            }
+        }
+        let Self { source, count, octets, rendered: _, table } = self;
+        Self { source: *source, count: *count, octets: *octets, rendered, table: table.clone() }
+    }
+
     /// The rendered records of one answer.
     pub fn draw(&self, random: u64) -> &[u8] {
         let Some(start) = self.table.pick(random) else { return &[] };
@@ -76,6 +95,14 @@ impl FamilyAnswer {
 }
 
 impl LiveAnswer {
+    /// The same answer with another TTL: a copy, much cheaper than to compile it.
+    fn with_ttl(&self, ttl: u32) -> Self {
+        let Self::Ready(Addresses { ttl: _, v4, v6 }) = self else { return Self::NotReady };
+        let v4 = v4.with_ttl(ttl, record_octets(Family::V4));
+        let v6 = v6.with_ttl(ttl, record_octets(Family::V6));
+        Self::Ready(Addresses { ttl, v4, v6 })
+    }
+
     /// The prepared answers for a family; none while not ready.
     pub const fn family(&self, family: Family) -> Option<&FamilyAnswer> {
         match (self, family) {
@@ -87,7 +114,7 @@ impl LiveAnswer {
 }
 
 /// How far a live name may trust what is known.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Patience {
     /// It has never answered: every target needs a verdict first.
     Start,
@@ -95,6 +122,60 @@ pub enum Patience {
     Running,
     /// Time is up: a missing verdict counts as not healthy.
     Over,
+}
+
+/// Answers compiled at one moment, for steerings that differ from a later one in TTL only. A pool behind 100,000
+/// differently steered names costs one compilation and 100,000 copies.
+#[derive(Debug, Default)]
+pub struct Compiled(HashMap<Alike, Arc<LiveAnswer>, foldhash::fast::RandomState>);
+
+/// What decides an answer but for its TTL.
+#[derive(Clone, Debug)]
+struct Alike {
+    /// The steering, whose TTL is not looked at.
+    steering: Arc<Steering>,
+    /// How far it may trust what is known.
+    patience: Patience,
+}
+
+impl Alike {
+    /// What is looked at. Destructured, so that a new field cannot be forgotten.
+    fn key(&self) -> (SteeringPolicy, &[PoolId], PoolId, Answers, Patience) {
+        let Steering { policy, default_pools, fallback_pool, ttl: _, answers } = &*self.steering;
+        (*policy, default_pools, *fallback_pool, *answers, self.patience)
+    }
+}
+
+impl PartialEq for Alike {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Alike {}
+
+impl Hash for Alike {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+impl Compiled {
+    /// The answer of a steering: as `compile` gives it, or a copy of one that is alike. Between two calls no verdict
+    /// that matters may have changed without a third call to come for the same steering.
+    pub fn find_or_compile(
+        &mut self,
+        steering: &Arc<Steering>,
+        patience: Patience,
+        compile: impl FnOnce() -> LiveAnswer,
+    ) -> Arc<LiveAnswer> {
+        let alike = Alike { steering: Arc::clone(steering), patience };
+        match self.0.entry(alike) {
+            Entry::Occupied(entry) if matches!(**entry.get(), LiveAnswer::NotReady) => Arc::clone(entry.get()),
+            Entry::Occupied(entry) => Arc::new(entry.get().with_ttl(steering.ttl)),
+            Entry::Vacant(entry) => Arc::clone(entry.insert(Arc::new(compile()))),
+        }
+    }
 }
 
 /// Compiles the answer of one steering. `pools` are its default pools in order.
@@ -125,7 +206,7 @@ fn is_undecided<P: PoolHealth>(health: &P) -> bool {
 fn prepare_family(selection: Selection<'_>, family: Family, ttl: u32, answers: Answers) -> FamilyAnswer {
     let Selection { source, origins } = selection;
     let weights: Vec<u32> = origins.iter().map(|origin| origin.weight.hundredths()).collect();
-    let record_octets = RECORD_HEAD_OCTETS + if family == Family::V4 { 4 } else { 16 };
+    let record_octets = record_octets(family);
     let prepared = draws(&weights, answer_count(answers, record_octets));
     let size = prepared.sets.first().map_or(0, Vec::len);
     let mut rendered = Vec::with_capacity(prepared.sets.len() * 2 * size * record_octets);
@@ -146,6 +227,15 @@ fn prepare_family(selection: Selection<'_>, family: Family, ttl: u32, answers: A
         rendered: rendered.into(),
         table: AliasTable::new(&outcomes, prepared.shares),
     }
+}
+
+/// Octets of one rendered address record.
+const fn record_octets(family: Family) -> usize {
+    RECORD_HEAD_OCTETS
+        + match family {
+            Family::V4 => 4,
+            Family::V6 => 16,
+        }
 }
 
 /// How many records an answer has at the most: what is asked for, as far as it fits into an unfragmented datagram
@@ -260,6 +350,23 @@ mod tests {
         let answer = compiled(&fake(&[1.0; 200], Verdict::Up), Answers::All);
         assert_eq!(answer.count, 55);
         assert!(drawn(&answer, 500).all(|hosts| hosts.len() == 55));
+    }
+
+    #[test]
+    fn what_differs_in_ttl_only_is_compiled_once() {
+        let up = fake(&[1.0, 0.5, 0.25], Verdict::Up);
+        let mut compiled = Compiled::default();
+        let mut compilations = 0;
+        for (ttl, answers) in [(30, Answers::All), (60, Answers::All), (60, Answers::Count(NonZeroU16::MIN))] {
+            let steering = Arc::new(Steering { ttl, ..steering(answers) });
+            let compile = || compile(&steering, &[&up], &up, Patience::Start);
+            let answer = compiled.find_or_compile(&steering, Patience::Start, || {
+                compilations += 1;
+                compile()
+            });
+            assert_eq!(*answer, compile());
+        }
+        assert_eq!(compilations, 2);
     }
 
     #[test]

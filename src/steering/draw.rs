@@ -6,6 +6,8 @@
 //! step or more is in every set. Within a set the origin that stands first is drawn as well, so that it is first
 //! with a chance of weight / sum of weights over all answers; the others follow in rotation.
 
+use std::sync::Arc;
+
 /// One thing that can be drawn: a set, and the member of it that stands first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Draw {
@@ -116,8 +118,8 @@ fn sum(weights: &[u32], indices: impl IntoIterator<Item = usize>) -> u64 {
 /// A table from which one of several outcomes is drawn in constant time (Walker's alias method).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AliasTable {
-    /// One entry for each outcome.
-    entries: Box<[AliasEntry]>,
+    /// One entry for each outcome. Shared, because answers that differ in TTL only are drawn alike.
+    entries: Arc<[AliasEntry]>,
 }
 
 /// One column of the table: below the threshold its own outcome, otherwise another's.
@@ -244,7 +246,7 @@ mod tests {
             let table = AliasTable::new(&outcomes, total);
             // Integrate the table instead of drawing from it.
             let mut found = vec![0.0; shares.len()];
-            for entry in &table.entries {
+            for entry in &*table.entries {
                 let own = if entry.threshold == u32::MAX { 1.0 } else { f64::from(entry.threshold) / 4_294_967_296.0 };
                 found[entry.own as usize] += own;
                 found[entry.alias as usize] += 1.0 - own;

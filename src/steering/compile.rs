@@ -1,12 +1,8 @@
 //! Compiles a live answer: everything that the queries for a live name need, prepared when health or inventory
 //! changes. The same input gives the same answer.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::num::NonZeroU16;
-use std::sync::Arc;
 
 use crate::model::id::PoolId;
 use crate::model::limits::UDP_PAYLOAD_DEFAULT;
@@ -15,7 +11,8 @@ use crate::model::name::NAME_OCTETS_MAX;
 use crate::model::pool::{Origin, Pool};
 use crate::model::rrset::{RECORD_HEAD_OCTETS, Rtype, render_record};
 use crate::model::verdict::Verdict;
-use crate::steering::draw::{AliasTable, draws};
+use crate::steering::alias;
+use crate::steering::draw::{Draws, draws};
 use crate::steering::select::{Family, PoolHealth, Selection, Source, select};
 
 /// All that decides how a load balancer answers. Names with equal steering share one live answer.
@@ -62,47 +59,31 @@ pub struct FamilyAnswer {
     pub count: u16,
     /// Octets of each answer.
     octets: u32,
-    /// Rendered records. Each set stands here twice in a row, so that any rotation of it is one slice.
-    rendered: Box<[u8]>,
-    /// Draws the offset of an answer in `rendered`.
-    table: AliasTable,
+    /// Octets of the alias table at the start of `prepared`.
+    table_octets: u32,
+    /// The alias table that draws the offset of an answer, then the rendered records, in one allocation. Each set of
+    /// records stands there twice in a row, so that any rotation of it is one slice.
+    prepared: Box<[u8]>,
 }
 
 /// Octets of an answer that are not address records, at the most: header, question, OPT, and its options.
 const OVERHEAD_OCTETS: usize = 12 + NAME_OCTETS_MAX + 4 + 11 + 64;
 
-/// Where the TTL stands in a rendered record: behind pointer, type and class.
-const TTL_OCTETS: std::ops::Range<usize> = 6..10;
-
 impl FamilyAnswer {
-    /// The same records with another TTL.
-    fn with_ttl(&self, ttl: u32, record_octets: usize) -> Self {
-        let mut rendered = self.rendered.clone();
-        for record in rendered.chunks_exact_mut(record_octets) {
-            if let Some(place) = record.get_mut(TTL_OCTETS) {
-                place.copy_from_slice(&ttl.to_be_bytes());
-            }
-        }
-        let Self { source, count, octets, rendered: _, table } = self;
-        Self { source: *source, count: *count, octets: *octets, rendered, table: table.clone() }
+    /// No address.
+    fn none(source: Source) -> Self {
+        Self { source, count: 0, octets: 0, table_octets: 0, prepared: Box::default() }
     }
 
     /// The rendered records of one answer.
     pub fn draw(&self, random: u64) -> &[u8] {
-        let Some(start) = self.table.pick(random) else { return &[] };
-        self.rendered.get(start as usize..(start + self.octets) as usize).unwrap_or_default()
+        let Some((table, rendered)) = self.prepared.split_at_checked(self.table_octets as usize) else { return &[] };
+        let Some(start) = alias::pick(table, random) else { return &[] };
+        rendered.get(start as usize..(start + self.octets) as usize).unwrap_or_default()
     }
 }
 
 impl LiveAnswer {
-    /// The same answer with another TTL: a copy, much cheaper than to compile it.
-    fn with_ttl(&self, ttl: u32) -> Self {
-        let Self::Ready(Addresses { ttl: _, v4, v6 }) = self else { return Self::NotReady };
-        let v4 = v4.with_ttl(ttl, record_octets(Family::V4));
-        let v6 = v6.with_ttl(ttl, record_octets(Family::V6));
-        Self::Ready(Addresses { ttl, v4, v6 })
-    }
-
     /// The prepared answers for a family; none while not ready.
     pub const fn family(&self, family: Family) -> Option<&FamilyAnswer> {
         match (self, family) {
@@ -114,7 +95,7 @@ impl LiveAnswer {
 }
 
 /// How far a live name may trust what is known.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Patience {
     /// It has never answered: every target needs a verdict first.
     Start,
@@ -122,60 +103,6 @@ pub enum Patience {
     Running,
     /// Time is up: a missing verdict counts as not healthy.
     Over,
-}
-
-/// Answers compiled at one moment, for steerings that differ from a later one in TTL only. A pool behind 100,000
-/// differently steered names costs one compilation and 100,000 copies.
-#[derive(Debug, Default)]
-pub struct Compiled(HashMap<Alike, Arc<LiveAnswer>, foldhash::fast::RandomState>);
-
-/// What decides an answer but for its TTL.
-#[derive(Clone, Debug)]
-struct Alike {
-    /// The steering, whose TTL is not looked at.
-    steering: Arc<Steering>,
-    /// How far it may trust what is known.
-    patience: Patience,
-}
-
-impl Alike {
-    /// What is looked at. Destructured, so that a new field cannot be forgotten.
-    fn key(&self) -> (SteeringPolicy, &[PoolId], PoolId, Answers, Patience) {
-        let Steering { policy, default_pools, fallback_pool, ttl: _, answers } = &*self.steering;
-        (*policy, default_pools, *fallback_pool, *answers, self.patience)
-    }
-}
-
-impl PartialEq for Alike {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl Eq for Alike {}
-
-impl Hash for Alike {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key().hash(state);
-    }
-}
-
-impl Compiled {
-    /// The answer of a steering: as `compile` gives it, or a copy of one that is alike. Between two calls no verdict
-    /// that matters may have changed without a third call to come for the same steering.
-    pub fn find_or_compile(
-        &mut self,
-        steering: &Arc<Steering>,
-        patience: Patience,
-        compile: impl FnOnce() -> LiveAnswer,
-    ) -> Arc<LiveAnswer> {
-        let alike = Alike { steering: Arc::clone(steering), patience };
-        match self.0.entry(alike) {
-            Entry::Occupied(entry) if matches!(**entry.get(), LiveAnswer::NotReady) => Arc::clone(entry.get()),
-            Entry::Occupied(entry) => Arc::new(entry.get().with_ttl(steering.ttl)),
-            Entry::Vacant(entry) => Arc::clone(entry.insert(Arc::new(compile()))),
-        }
-    }
 }
 
 /// Compiles the answer of one steering. `pools` are its default pools in order.
@@ -205,27 +132,31 @@ fn is_undecided<P: PoolHealth>(health: &P) -> bool {
 /// Renders a selection and prepares its draws.
 fn prepare_family(selection: Selection<'_>, family: Family, ttl: u32, answers: Answers) -> FamilyAnswer {
     let Selection { source, origins } = selection;
+    if origins.is_empty() {
+        return FamilyAnswer::none(source);
+    }
     let weights: Vec<u32> = origins.iter().map(|origin| origin.weight.hundredths()).collect();
     let record_octets = record_octets(family);
-    let prepared = draws(&weights, answer_count(answers, record_octets));
-    let size = prepared.sets.first().map_or(0, Vec::len);
-    let mut rendered = Vec::with_capacity(prepared.sets.len() * 2 * size * record_octets);
-    for set in &prepared.sets {
-        let start = rendered.len();
-        set.iter()
-            .filter_map(|index| origins.get(*index))
-            .for_each(|origin| render_address(&mut rendered, origin, ttl));
-        rendered.extend_from_within(start..);
-    }
+    let Draws { sets, draws, shares } = draws(&weights, answer_count(answers, record_octets));
+    let size = sets.first().map_or(0, Vec::len);
     let offset = |set: usize, first: usize| u32::try_from((set * 2 * size + first) * record_octets).unwrap_or(0);
-    let outcomes: Vec<(u32, u64)> =
-        prepared.draws.iter().map(|draw| (offset(draw.set, draw.first), draw.share)).collect();
+    let outcomes: Vec<(u32, u64)> = draws.iter().map(|draw| (offset(draw.set, draw.first), draw.share)).collect();
+    let table_octets = outcomes.len() * alias::ENTRY_OCTETS;
+    let mut prepared = Vec::with_capacity(table_octets + sets.len() * 2 * size * record_octets);
+    alias::render(&mut prepared, &outcomes, shares);
+    for set in &sets {
+        let start = prepared.len();
+        for origin in set.iter().filter_map(|index| origins.get(*index)) {
+            render_address(&mut prepared, origin, ttl);
+        }
+        prepared.extend_from_within(start..);
+    }
     FamilyAnswer {
         source,
         count: u16::try_from(size).unwrap_or(u16::MAX),
         octets: u32::try_from(size * record_octets).unwrap_or(u32::MAX),
-        rendered: rendered.into(),
-        table: AliasTable::new(&outcomes, prepared.shares),
+        table_octets: u32::try_from(table_octets).unwrap_or(u32::MAX),
+        prepared: prepared.into(),
     }
 }
 
@@ -324,7 +255,7 @@ mod tests {
         seen.dedup();
         assert_eq!(seen, [[0, 1, 2], [1, 2, 0], [2, 0, 1]]);
         let expected = b"\xc0\x0c\0\x01\0\x01\0\0\0\x1e\0\x04\xc0\0\x02\0";
-        assert_eq!(&answer.rendered[..16], expected);
+        assert_eq!(&answer.prepared[answer.table_octets as usize..][..16], expected);
     }
 
     #[test]
@@ -350,23 +281,6 @@ mod tests {
         let answer = compiled(&fake(&[1.0; 200], Verdict::Up), Answers::All);
         assert_eq!(answer.count, 55);
         assert!(drawn(&answer, 500).all(|hosts| hosts.len() == 55));
-    }
-
-    #[test]
-    fn what_differs_in_ttl_only_is_compiled_once() {
-        let up = fake(&[1.0, 0.5, 0.25], Verdict::Up);
-        let mut compiled = Compiled::default();
-        let mut compilations = 0;
-        for (ttl, answers) in [(30, Answers::All), (60, Answers::All), (60, Answers::Count(NonZeroU16::MIN))] {
-            let steering = Arc::new(Steering { ttl, ..steering(answers) });
-            let compile = || compile(&steering, &[&up], &up, Patience::Start);
-            let answer = compiled.find_or_compile(&steering, Patience::Start, || {
-                compilations += 1;
-                compile()
-            });
-            assert_eq!(*answer, compile());
-        }
-        assert_eq!(compilations, 2);
     }
 
     #[test]

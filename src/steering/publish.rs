@@ -24,7 +24,7 @@ use crate::model::load_balancer::LoadBalancer;
 use crate::model::name::Name;
 use crate::model::pool::Pool;
 use crate::model::verdict::Verdict;
-use crate::steering::compile::{Compiled, LiveAnswer, Patience, Steering, compile};
+use crate::steering::compile::{LiveAnswer, Patience, Steering, compile};
 use crate::steering::select::PoolHealth;
 use crate::steering::state::Condition;
 use crate::steering::table::{RecordTable, Slot};
@@ -318,15 +318,14 @@ impl Publisher {
     /// Compiles classes and swaps their slots; reports those whose condition changed.
     fn compile_classes(&mut self, stale: HashSet<usize>, now: Instant) {
         let mut reports = 0;
-        let mut compiled = Compiled::default();
         // In the order in which they were made: their memory lies in that order too.
         let mut stale: Vec<usize> = stale.into_iter().collect();
         stale.sort_unstable();
         for number in stale {
             let Some(class) = self.classes.get_mut(number).and_then(Option::as_mut) else { continue };
             self.timers.remove(&(class.deadline, number));
-            let answer = compile_class(class, &self.assigned, now, &mut compiled);
-            if matches!(*answer, LiveAnswer::NotReady) {
+            let answer = compile_class(class, &self.assigned, now);
+            if answer == LiveAnswer::NotReady {
                 self.timers.insert((class.deadline, number));
             } else {
                 class.settled = true;
@@ -347,21 +346,18 @@ impl Publisher {
     }
 }
 
-/// Compiles one class, or copies from what was `compiled` in the same turn. A verdict that changes during the turn has
-/// its flip still to come, and with it another turn.
-fn compile_class(class: &Class, assigned: &Assigned, now: Instant, compiled: &mut Compiled) -> Arc<LiveAnswer> {
+/// Compiles one class.
+fn compile_class(class: &Class, assigned: &Assigned, now: Instant) -> LiveAnswer {
     let steering = class.steering.as_ref();
+    let find = |id: &PoolId| assigned.pools.find(*id).map(Arc::as_ref);
+    let pools: Vec<&ProbedPool> = steering.default_pools.iter().filter_map(find).collect();
+    let Some(fallback) = find(&steering.fallback_pool) else { return LiveAnswer::NotReady };
     let patience = match (now >= class.deadline, class.settled) {
         (true, _) => Patience::Over,
         (false, true) => Patience::Running,
         (false, false) => Patience::Start,
     };
-    compiled.find_or_compile(&class.steering, patience, || {
-        let find = |id: &PoolId| assigned.pools.find(*id).map(Arc::as_ref);
-        let pools: Vec<&ProbedPool> = steering.default_pools.iter().filter_map(find).collect();
-        let Some(fallback) = find(&steering.fallback_pool) else { return LiveAnswer::NotReady };
-        compile(steering, &pools, fallback, patience)
-    })
+    compile(steering, &pools, fallback, patience)
 }
 
 /// Says that a class answers from something else than before.

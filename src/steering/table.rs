@@ -30,8 +30,8 @@ impl Slot {
     }
 
     /// Swaps the answer. Only publish does this.
-    pub fn store(&self, answer: Arc<LiveAnswer>) {
-        self.0.store(answer);
+    pub fn store(&self, answer: LiveAnswer) {
+        self.0.store(Arc::new(answer));
     }
 }
 

@@ -108,7 +108,7 @@ async fn serve(configuration: Configuration, source: app::reload::ConfigSource, 
 
 /// Says that every live name has what it needs to answer.
 fn tell_ready(demo: bool) -> io::Result<()> {
-    info!("ready: every live name has its verdicts");
+    info!("ready: every live name answers");
     notify(NotifyState::Ready);
     if demo { io::stdout().write_all(DEMO_TEXT.as_bytes()) } else { Ok(()) }
 }

@@ -51,6 +51,10 @@ struct Chain<'w, 'b> {
     counters: &'w Counters,
     /// Offset in the message at which the current name stands uncompressed.
     name_at: usize,
+    /// Offsets of the names whose CNAME has been given, in order.
+    aliases: [usize; CNAME_CHAIN_MAX + 1],
+    /// How many there are.
+    links: usize,
     /// What an Extended DNS Error has to say.
     error: Option<ExtendedError>,
 }
@@ -74,21 +78,29 @@ pub fn respond(
     counters: &Counters,
 ) -> Answer {
     let Query { qtype, .. } = *query;
-    let mut chain = Chain { message, qtype, transport, random, counters, name_at: HEADER_OCTETS, error: None };
+    let mut chain = Chain {
+        message,
+        qtype,
+        transport,
+        random,
+        counters,
+        name_at: HEADER_OCTETS,
+        aliases: [0; CNAME_CHAIN_MAX + 1],
+        links: 0,
+        error: None,
+    };
     let mut found = lookup(table, qname);
     if matches!(found, Found::NotOurs) {
         return Answer::error(Rcode::Refused);
     }
     let mut name: &LowerName = qname;
-    let mut links = 0;
     let rcode = loop {
         match chain.link(found, name) {
             Err(Full) => return Answer { truncated: true, ..Answer::authoritative(Rcode::NoError) },
             Ok(Link::End(rcode)) => break rcode,
             Ok(Link::Alias(rdata)) => {
-                links += 1;
-                // A loop ends by this count as well; resolvers notice it themselves.
-                if links > CNAME_CHAIN_MAX || target.read(rdata).is_err() {
+                // Resolvers notice a loop themselves; RFC 2181 §5: no record is given twice.
+                if chain.links > CNAME_CHAIN_MAX || target.read(rdata).is_err() || chain.has_followed(target) {
                     break Rcode::NoError;
                 }
                 name = target;
@@ -122,6 +134,11 @@ impl Chain<'_, '_> {
         }
     }
 
+    /// Whether the chain has been at `name` before.
+    fn has_followed(&self, name: &LowerName) -> bool {
+        self.aliases.iter().take(self.links).any(|at| self.message.has_name_at(*at, name.wire()))
+    }
+
     /// Answers from the static records of a node.
     fn fixed<'t>(&mut self, zone: &ZoneTable, node: &'t Node, name: &LowerName) -> Result<Link<'t>, Full> {
         if self.qtype == Rtype::ANY {
@@ -136,6 +153,10 @@ impl Chain<'_, '_> {
             && let Some(rdata) = cname.rdatas().next()
         {
             self.rrset(cname)?;
+            if let Some(place) = self.aliases.get_mut(self.links) {
+                *place = self.name_at;
+            }
+            self.links += 1;
             self.name_at = self.message.len() - rdata.len();
             return Ok(Link::Alias(rdata));
         }

@@ -11,7 +11,8 @@ use crate::model::name::NAME_OCTETS_MAX;
 use crate::model::pool::{Origin, Pool};
 use crate::model::rrset::{RECORD_HEAD_OCTETS, Rtype, render_record};
 use crate::model::verdict::Verdict;
-use crate::steering::draw::{AliasTable, draws};
+use crate::steering::alias;
+use crate::steering::draw::{Draws, draws};
 use crate::steering::select::{Family, PoolHealth, Selection, Source, select};
 
 /// All that decides how a load balancer answers. Names with equal steering share one live answer.
@@ -58,20 +59,27 @@ pub struct FamilyAnswer {
     pub count: u16,
     /// Octets of each answer.
     octets: u32,
-    /// Rendered records. Each set stands here twice in a row, so that any rotation of it is one slice.
-    rendered: Box<[u8]>,
-    /// Draws the offset of an answer in `rendered`.
-    table: AliasTable,
+    /// Octets of the alias table at the start of `prepared`.
+    table_octets: u32,
+    /// The alias table that draws the offset of an answer, then the rendered records, in one allocation. Each set of
+    /// records stands there twice in a row, so that any rotation of it is one slice.
+    prepared: Box<[u8]>,
 }
 
 /// Octets of an answer that are not address records, at the most: header, question, OPT, and its options.
 const OVERHEAD_OCTETS: usize = 12 + NAME_OCTETS_MAX + 4 + 11 + 64;
 
 impl FamilyAnswer {
+    /// No address.
+    fn none(source: Source) -> Self {
+        Self { source, count: 0, octets: 0, table_octets: 0, prepared: Box::default() }
+    }
+
     /// The rendered records of one answer.
     pub fn draw(&self, random: u64) -> &[u8] {
-        let Some(start) = self.table.pick(random) else { return &[] };
-        self.rendered.get(start as usize..(start + self.octets) as usize).unwrap_or_default()
+        let Some((table, rendered)) = self.prepared.split_at_checked(self.table_octets as usize) else { return &[] };
+        let Some(start) = alias::pick(table, random) else { return &[] };
+        rendered.get(start as usize..(start + self.octets) as usize).unwrap_or_default()
     }
 }
 
@@ -124,28 +132,41 @@ fn is_undecided<P: PoolHealth>(health: &P) -> bool {
 /// Renders a selection and prepares its draws.
 fn prepare_family(selection: Selection<'_>, family: Family, ttl: u32, answers: Answers) -> FamilyAnswer {
     let Selection { source, origins } = selection;
-    let weights: Vec<u32> = origins.iter().map(|origin| origin.weight.hundredths()).collect();
-    let record_octets = RECORD_HEAD_OCTETS + if family == Family::V4 { 4 } else { 16 };
-    let prepared = draws(&weights, answer_count(answers, record_octets));
-    let size = prepared.sets.first().map_or(0, Vec::len);
-    let mut rendered = Vec::with_capacity(prepared.sets.len() * 2 * size * record_octets);
-    for set in &prepared.sets {
-        let start = rendered.len();
-        set.iter()
-            .filter_map(|index| origins.get(*index))
-            .for_each(|origin| render_address(&mut rendered, origin, ttl));
-        rendered.extend_from_within(start..);
+    if origins.is_empty() {
+        return FamilyAnswer::none(source);
     }
+    let weights: Vec<u32> = origins.iter().map(|origin| origin.weight.hundredths()).collect();
+    let record_octets = record_octets(family);
+    let Draws { sets, draws, shares } = draws(&weights, answer_count(answers, record_octets));
+    let size = sets.first().map_or(0, Vec::len);
     let offset = |set: usize, first: usize| u32::try_from((set * 2 * size + first) * record_octets).unwrap_or(0);
-    let outcomes: Vec<(u32, u64)> =
-        prepared.draws.iter().map(|draw| (offset(draw.set, draw.first), draw.share)).collect();
+    let outcomes: Vec<(u32, u64)> = draws.iter().map(|draw| (offset(draw.set, draw.first), draw.share)).collect();
+    let table_octets = outcomes.len() * alias::ENTRY_OCTETS;
+    let mut prepared = Vec::with_capacity(table_octets + sets.len() * 2 * size * record_octets);
+    alias::render(&mut prepared, &outcomes, shares);
+    for set in &sets {
+        let start = prepared.len();
+        for origin in set.iter().filter_map(|index| origins.get(*index)) {
+            render_address(&mut prepared, origin, ttl);
+        }
+        prepared.extend_from_within(start..);
+    }
     FamilyAnswer {
         source,
         count: u16::try_from(size).unwrap_or(u16::MAX),
         octets: u32::try_from(size * record_octets).unwrap_or(u32::MAX),
-        rendered: rendered.into(),
-        table: AliasTable::new(&outcomes, prepared.shares),
+        table_octets: u32::try_from(table_octets).unwrap_or(u32::MAX),
+        prepared: prepared.into(),
     }
+}
+
+/// Octets of one rendered address record.
+const fn record_octets(family: Family) -> usize {
+    RECORD_HEAD_OCTETS
+        + match family {
+            Family::V4 => 4,
+            Family::V6 => 16,
+        }
 }
 
 /// How many records an answer has at the most: what is asked for, as far as it fits into an unfragmented datagram
@@ -234,7 +255,7 @@ mod tests {
         seen.dedup();
         assert_eq!(seen, [[0, 1, 2], [1, 2, 0], [2, 0, 1]]);
         let expected = b"\xc0\x0c\0\x01\0\x01\0\0\0\x1e\0\x04\xc0\0\x02\0";
-        assert_eq!(&answer.rendered[..16], expected);
+        assert_eq!(&answer.prepared[answer.table_octets as usize..][..16], expected);
     }
 
     #[test]

@@ -113,59 +113,6 @@ fn sum(weights: &[u32], indices: impl IntoIterator<Item = usize>) -> u64 {
     indices.into_iter().map(|index| weight(weights, index)).sum()
 }
 
-/// A table from which one of several outcomes is drawn in constant time (Walker's alias method).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct AliasTable {
-    /// One entry for each outcome.
-    entries: Box<[AliasEntry]>,
-}
-
-/// One column of the table: below the threshold its own outcome, otherwise another's.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct AliasEntry {
-    /// Chance of the own outcome in 2^32 parts; `u32::MAX` stands for certainty.
-    threshold: u32,
-    /// The column's own outcome.
-    own: u32,
-    /// The outcome that fills the rest of the column.
-    alias: u32,
-}
-
-impl AliasTable {
-    /// A table of outcomes, each with its share of `shares`.
-    pub fn new(outcomes: &[(u32, u64)], shares: u64) -> Self {
-        let columns = outcomes.len() as u128;
-        let full = u128::from(shares);
-        let mut left: Vec<u128> = outcomes.iter().map(|(_, share)| u128::from(*share) * columns).collect();
-        let mut entries: Vec<AliasEntry> =
-            outcomes.iter().map(|(own, _)| AliasEntry { threshold: u32::MAX, own: *own, alias: *own }).collect();
-        let (mut small, mut large): (Vec<usize>, Vec<usize>) =
-            (0..outcomes.len()).partition(|index| left.get(*index).is_some_and(|share| *share < full));
-        while let (Some(under), Some(over)) = (small.pop(), large.last().copied()) {
-            let (share, alias) = (left.get(under).copied().unwrap_or(0), entries.get(over).map_or(0, |over| over.own));
-            if let (Some(entry), Some(over_share)) = (entries.get_mut(under), left.get_mut(over)) {
-                // A share below `full`, so the quotient is below 2^32.
-                entry.threshold = u32::try_from((share << 32) / full).unwrap_or(u32::MAX);
-                entry.alias = alias;
-                *over_share -= full - share;
-                if *over_share < full {
-                    large.pop();
-                    small.push(over);
-                }
-            }
-        }
-        Self { entries: entries.into() }
-    }
-
-    /// The outcome for a random number: its upper half chooses the column, its lower half the part of it.
-    pub fn pick(&self, random: u64) -> Option<u32> {
-        let column = ((random >> 32) * self.entries.len() as u64) >> 32;
-        let entry = self.entries.get(usize::try_from(column).ok()?)?;
-        let low = u32::try_from(random & u64::from(u32::MAX)).ok()?;
-        Some(if low < entry.threshold { entry.own } else { entry.alias })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -233,34 +180,6 @@ mod tests {
                 .map(|(chance, weight)| chance / f64::from(*weight))
                 .collect();
             prop_assert!(sampled.windows(2).all(|pair| (pair[0] - pair[1]).abs() < 1e-9));
-        }
-
-        #[test]
-        fn the_alias_table_has_the_shares(shares in prop::collection::vec(0_u64..1000, 1..30)) {
-            let total: u64 = shares.iter().sum();
-            prop_assume!(total > 0);
-            let outcomes: Vec<(u32, u64)> =
-                shares.iter().enumerate().map(|(i, share)| (u32::try_from(i).unwrap(), *share)).collect();
-            let table = AliasTable::new(&outcomes, total);
-            // Integrate the table instead of drawing from it.
-            let mut found = vec![0.0; shares.len()];
-            for entry in &table.entries {
-                let own = if entry.threshold == u32::MAX { 1.0 } else { f64::from(entry.threshold) / 4_294_967_296.0 };
-                found[entry.own as usize] += own;
-                found[entry.alias as usize] += 1.0 - own;
-            }
-            #[expect(clippy::cast_precision_loss)]
-            for (found, share) in found.iter().zip(&shares) {
-                let expected = *share as f64 / total as f64 * shares.len() as f64;
-                prop_assert!((found - expected).abs() < 1e-6, "{found} for {expected}");
-            }
-        }
-
-        #[test]
-        fn any_random_number_picks(random in any::<u64>(), shares in prop::collection::vec(1_u64..9, 1..9)) {
-            let outcomes: Vec<(u32, u64)> = (10_u32..).zip(shares.iter().copied()).collect();
-            let picked = AliasTable::new(&outcomes, shares.iter().sum()).pick(random).unwrap();
-            prop_assert!(outcomes.iter().any(|(own, _)| *own == picked));
         }
     }
 }

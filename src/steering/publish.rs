@@ -318,6 +318,9 @@ impl Publisher {
     /// Compiles classes and swaps their slots; reports those whose condition changed.
     fn compile_classes(&mut self, stale: HashSet<usize>, now: Instant) {
         let mut reports = 0;
+        // In the order in which they were made: their memory lies in that order too.
+        let mut stale: Vec<usize> = stale.into_iter().collect();
+        stale.sort_unstable();
         for number in stale {
             let Some(class) = self.classes.get_mut(number).and_then(Option::as_mut) else { continue };
             self.timers.remove(&(class.deadline, number));

@@ -82,12 +82,12 @@ fn from_pool<P: PoolHealth>(health: &P, family: Family) -> Option<Selection<'_>>
     if !pool.enabled || healthy < minimum || !pool.origins.iter().enumerate().any(|origin| returnable(&origin)) {
         return None;
     }
-    let of_family: Vec<_> =
-        pool.origins.iter().enumerate().filter(|(_, origin)| Family::of(origin.address) == family).collect();
-    if of_family.is_empty() {
+    let mut of_family =
+        pool.origins.iter().enumerate().filter(|(_, origin)| Family::of(origin.address) == family).peekable();
+    if of_family.peek().is_none() {
         return Some(Selection { source: Source::NoFamily, origins: vec![] });
     }
-    let origins: Vec<&Origin> = of_family.into_iter().filter(returnable).map(|(_, origin)| origin).collect();
+    let origins: Vec<&Origin> = of_family.filter(returnable).map(|(_, origin)| origin).collect();
     (!origins.is_empty()).then_some(Selection { source: Source::Pool, origins })
 }
 

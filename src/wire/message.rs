@@ -73,6 +73,11 @@ impl<'b> Message<'b> {
         self.len == self.question_end
     }
 
+    /// Whether the uncompressed name at an offset is `lower`, in any letter case.
+    pub fn has_name_at(&self, at: usize, lower: &[u8]) -> bool {
+        self.buffer.get(at..at + lower.len()).is_some_and(|octets| octets.eq_ignore_ascii_case(lower))
+    }
+
     /// Copies `count` rendered records into the answer section, their owner being the name at offset `owner`.
     pub fn answer(&mut self, rendered: &[u8], count: u16, owner: usize) -> Result<(), Full> {
         self.copy(rendered, owner)?;

@@ -16,14 +16,14 @@ pub struct LowerName {
     len: u8,
     /// Labels, the root not counted.
     count: u8,
-    /// Where each label's length octet is, leftmost first.
-    starts: [u8; LABELS_MAX],
+    /// Where each label's length octet is, leftmost first, and the root's after the last.
+    starts: [u8; LABELS_MAX + 1],
 }
 
 impl Default for LowerName {
     /// The root.
     fn default() -> Self {
-        Self { octets: [0; NAME_OCTETS_MAX], len: 1, count: 0, starts: [0; LABELS_MAX] }
+        Self { octets: [0; NAME_OCTETS_MAX], len: 1, count: 0, starts: [0; LABELS_MAX + 1] }
     }
 }
 
@@ -38,14 +38,14 @@ impl LowerName {
         let mut count = 0;
         loop {
             let length = usize::from(*octets.get(at).ok_or(BadName)?);
-            if length == 0 {
-                break;
-            }
             // RFC 1035 §4.1.4: the top bits mark a pointer, which a question has no use for.
             if length > LABEL_OCTETS_MAX {
                 return Err(BadName);
             }
             *self.starts.get_mut(count).ok_or(BadName)? = u8::try_from(at).map_err(|_| BadName)?;
+            if length == 0 {
+                break;
+            }
             count += 1;
             at += 1 + length;
         }
@@ -73,9 +73,6 @@ impl LowerName {
     /// Where the suffix of `labels` labels starts, in octets from the start of the name.
     pub fn suffix_start(&self, labels: usize) -> usize {
         let skipped = self.label_count().saturating_sub(labels);
-        if skipped >= self.label_count() {
-            return usize::from(self.len) - 1;
-        }
         self.starts.get(skipped).map_or(0, |start| usize::from(*start))
     }
 
@@ -133,6 +130,7 @@ impl NameHashing {
 
 impl SuffixHash {
     /// Extends the hash of the suffix of `labels - 1` labels by the next label to the left.
+    #[inline]
     pub fn extend(&mut self, name: &LowerName, labels: usize) {
         self.0.write(name.label(labels));
     }

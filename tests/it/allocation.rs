@@ -112,8 +112,11 @@ fn with_subject(test: impl FnOnce(&mut Subject)) {
     });
 }
 
-/// One query of each kind: what it is, its octets, and the answer's code in the header, TC, and number of answers.
-fn kinds() -> Vec<(&'static str, Vec<u8>, (u8, bool, u8))> {
+/// One query of a kind: what it is, its octets, and the answer's code in the header, TC, and number of answers.
+type Kind = (&'static str, Vec<u8>, (u8, bool, u8));
+
+/// One query of each kind.
+fn kinds() -> Vec<Kind> {
     let bad_version = b"\0\0\x29\x04\xd0\0\x01\0\0\0\0";
     let two_questions = {
         let mut octets = query("live.example.com", 1, IN, b"");
@@ -128,6 +131,7 @@ fn kinds() -> Vec<(&'static str, Vec<u8>, (u8, bool, u8))> {
         ("ANY", query("live.example.com", 255, IN, OPT), (0, false, 2)),
         ("static RRset", query("STATIC.example.com", 1, IN, b""), (0, false, 1)),
         ("CNAME chain to a live name", query("alias.example.com", 1, IN, OPT), (0, false, 4)),
+        ("CNAME loop", query("loop.example.com", 1, IN, b""), (0, false, 1)),
         ("wildcard", query("x.y.wild.example.com", 16, IN, OPT), (0, false, 1)),
         ("NXDOMAIN", query("nobody.example.com", 1, IN, OPT), (3, false, 0)),
         ("REFUSED", query("example.net", 1, IN, OPT), (5, false, 0)),

@@ -4,6 +4,7 @@
 #![allow(clippy::indexing_slicing, reason = "an index out of range is a failure like any other")]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "whole processes run on the real clock")]
 #![allow(clippy::print_stderr, reason = "whoever reads a test's output should know what it skipped")]
+#![allow(unreachable_pub, reason = "modules of a binary: nothing is reachable from outside")]
 
 mod allocation;
 mod answers;

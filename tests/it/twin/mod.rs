@@ -52,13 +52,13 @@ fn observed_health(subject: &Subject) -> Health {
 /// Asks, and compares what comes with what the twin says.
 fn check(face: &mut Face, twin: &Twin<'_>, asked: &Question) -> Result<(), TestCaseError> {
     let Question { name, rtype, edns, random } = asked;
-    let octets = query(name, type_number(*rtype), 1, if *edns { OPT } else { b"" });
+    let octets = query(name, type_number(rtype), 1, if *edns { OPT } else { b"" });
     let over_udp = face.answer(&octets, &client(Transport::Udp), *random);
     let over_tcp = face.answer(&octets, &client(Transport::Tcp), *random);
     let limit = if *edns { 1232 } else { 512 };
     prop_assert!(over_udp.len() <= limit, "{} octets for {asked:?}", over_udp.len());
-    let echoed = question(name, type_number(*rtype), 1);
-    let expected = twin.answer(name, *rtype);
+    let echoed = question(name, type_number(rtype), 1);
+    let expected = twin.answer(name, rtype);
     for (octets, transport) in [(&over_udp, Transport::Udp), (&over_tcp, Transport::Tcp)] {
         prop_assert_eq!(&octets[..2], &ID[..]);
         prop_assert_eq!(&octets[12..12 + echoed.len()], echoed.as_slice(), "question of {:?}", asked);

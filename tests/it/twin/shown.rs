@@ -45,13 +45,15 @@ impl Seen {
         assert_eq!(message.metadata.message_type, MessageType::Response);
         assert!(!message.metadata.recursion_available);
         assert!(message.additionals.is_empty());
+        let distinct: BTreeSet<Shown> = message.answers.iter().map(show).collect();
+        assert_eq!(distinct.len(), message.answers.len(), "RFC 2181 §5: a record is there twice");
         let all = || message.answers.iter().chain(&message.authorities);
         Self {
             rcode: message.metadata.response_code.into(),
             authoritative: message.metadata.authoritative,
             truncated: message.metadata.truncation,
             edns: message.edns.is_some(),
-            answers: message.answers.iter().map(show).collect(),
+            answers: distinct,
             authorities: message.authorities.iter().map(show).collect(),
             owners: all().map(|record| text(&record.name)).collect(),
         }

@@ -1,0 +1,96 @@
+//! The engine alone: a query's octets in, an answer's octets out, each time for another name.
+//!
+//! What is measured is the thread's CPU time, so that neighbors on the machine disturb little.
+#![allow(missing_docs, reason = "criterion's macros make items without any")]
+
+mod support;
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
+use pooldns::model::rrset::Rtype;
+
+use support::inventory::{Sharing, Size, alias_name, declared, fixed_name, live_name, wildcard_name};
+use support::query::{Edns, Queries, answer_count, query, rcode};
+use support::stack::{ANSWER_OCTETS, CLIENT, Stack, script};
+use support::{Random, on_cpu};
+
+/// A kind of question, and what its answer has to be.
+struct Case {
+    /// What it is called.
+    label: &'static str,
+    /// The name asked for by number.
+    name: fn(usize) -> String,
+    /// How many such names there are.
+    names: usize,
+    /// The type asked for.
+    rtype: Rtype,
+    /// The response code expected.
+    rcode: u8,
+    /// The records expected in the answer section.
+    answers: u16,
+}
+
+/// Asks for names in random order.
+fn run(criterion: &mut Criterion, group: &str, stack: &Stack, case: &Case) {
+    let mut numbers: Vec<usize> = (0..case.names).collect();
+    Random(1).shuffle(&mut numbers);
+    let queries = Queries::new(numbers.iter().map(|number| query(&(case.name)(*number), case.rtype, Edns::With)));
+    let mut worker = stack.worker();
+    let mut out = [0; ANSWER_OCTETS];
+    for index in 0..queries.len().min(1_000) {
+        let reply = worker.answer(queries.at(index), &CLIENT, 7, &mut out);
+        let answer = out.get(..reply.len).unwrap_or_default();
+        assert_eq!((rcode(answer), answer_count(answer)), (case.rcode, case.answers), "{}", case.label);
+    }
+    let mut random = Random(2);
+    let mut index = 0;
+    criterion.benchmark_group(group).sampling_mode(SamplingMode::Flat).bench_function(case.label, |bencher| {
+        bencher.iter_custom(|iterations| {
+            let before = on_cpu();
+            for _ in 0..iterations {
+                index = if index + 1 < queries.len() { index + 1 } else { 0 };
+                black_box(worker.answer(queries.at(index), &CLIENT, random.next(), &mut out));
+            }
+            on_cpu().saturating_sub(before)
+        });
+    });
+}
+
+/// 10,000 load balancers over 1,000 pools of four addresses, and as many static names.
+fn ten_thousand(criterion: &mut Criterion) {
+    const NAMES: usize = 10_000;
+    let size = Size { names: NAMES, pools: 1_000, origins: 4, fixed: NAMES, steering: Sharing::Equal };
+    let stack = Stack::start(declared(size), script(size).0);
+    stack.wait_ready(NAMES, 4);
+    let case = |label, name, names, rtype, rcode, answers| Case { label, name, names, rtype, rcode, answers };
+    for case in [
+        case("live A", live_name as fn(usize) -> String, NAMES, Rtype::A, 0, 4),
+        case("live AAAA, NODATA", live_name, NAMES, Rtype::AAAA, 0, 0),
+        case("static A", fixed_name, NAMES, Rtype::A, 0, 1),
+        case("NXDOMAIN", |number| format!("missing{number}.fixed.example.com."), NAMES, Rtype::A, 3, 0),
+        case("wildcard A", wildcard_name, NAMES, Rtype::A, 0, 1),
+        case("CNAME to live A", alias_name, NAMES / 100, Rtype::A, 0, 5),
+    ] {
+        run(criterion, "10,000 names", &stack, &case);
+    }
+}
+
+/// A zone of a million static names: what a cache miss costs.
+fn million(criterion: &mut Criterion) {
+    const NAMES: usize = 1_000_000;
+    let size = Size { names: 0, pools: 0, origins: 0, fixed: NAMES, steering: Sharing::Equal };
+    let stack = Stack::start(declared(size), script(size).0);
+    let a = Case { label: "static A", name: fixed_name, names: NAMES, rtype: Rtype::A, rcode: 0, answers: 1 };
+    run(criterion, "1,000,000 names", &stack, &a);
+}
+
+criterion_group! {
+    name = benches;
+    // Samples long enough for the kernel's clock of CPU time.
+    config = Criterion::default().without_plots().sample_size(30).measurement_time(Duration::from_secs(3))
+        .warm_up_time(Duration::from_secs(1));
+    targets = ten_thousand, million
+}
+criterion_main!(benches);

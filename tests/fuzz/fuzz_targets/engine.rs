@@ -1,0 +1,209 @@
+//! Any octets into the engine: it never panics, never answers a response, never exceeds the client's limit, and what it
+//! says can be read.
+//!
+//! The first octet of the input chooses transport and random number, the rest is the query.
+
+#![no_main]
+
+use std::cell::RefCell;
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use hickory_proto::op::{Message, MessageType};
+use libfuzzer_sys::fuzz_target;
+use pooldns::config::Policy;
+use pooldns::dns::engine::{Client, Engine, Transport, Worker};
+use pooldns::health::schedule::{Assigned, ProbedPool};
+use pooldns::health::table::{HealthTable, Inherited, TargetKey};
+use pooldns::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
+use pooldns::model::inventory::{Change, Declared, Inventory};
+use pooldns::model::load_balancer::{Answers, LoadBalancer, SteeringPolicy};
+use pooldns::model::monitor::{Check, Monitor};
+use pooldns::model::name::Name;
+use pooldns::model::pool::{Origin, Pool, Weight};
+use pooldns::model::rrset::{Record, Rtype};
+use pooldns::model::zone::Zone;
+use pooldns::steering::publish::Publisher;
+use pooldns::steering::table::RecordTable;
+use pooldns::telemetry::Counters;
+use tokio::time::Instant;
+
+/// The zone of everything.
+const APEX: &str = "example.com";
+/// Octets of the largest UDP answer under this policy.
+const UDP_PAYLOAD_MAX: u16 = 1232;
+
+/// A name below the apex.
+fn name(text: &str) -> Name {
+    let apex = Name::parse(APEX, None).expect("a name");
+    Name::parse(text, Some(&apex)).expect("a name")
+}
+
+/// Static records, a wildcard, a chain, a loop, and more text than a datagram takes.
+fn zone() -> Zone {
+    let record = |owner: &str, rtype, rdata: Vec<u8>| Record { owner: name(owner), rtype, ttl: 60, rdata };
+    let alias = |owner: &str, target: &str| record(owner, Rtype::CNAME, name(target).wire().to_vec());
+    let text = |owner: &str, text: &str| {
+        let length = u8::try_from(text.len()).expect("short");
+        record(owner, Rtype::TXT, [&[length], text.as_bytes()].concat())
+    };
+    let soa = [name("ns").wire(), name("hostmaster").wire(), &[0, 0, 0, 1].repeat(5)].concat();
+    let mut records = vec![
+        record("@", Rtype::SOA, soa),
+        record("@", Rtype::NS, name("ns").wire().to_vec()),
+        record("static", Rtype::A, vec![192, 0, 2, 9]),
+        record("static", Rtype::AAAA, Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets().to_vec()),
+        text("*.wild", "wild"),
+        text("a.b.c.ent", "deep"),
+        alias("chain", "chain2"),
+        alias("chain2", "live"),
+        alias("out", "www.example.net."),
+        alias("nobody", "nothing.there"),
+        alias("*.loop", "a.loop"),
+    ];
+    records.extend((0..60).map(|number| text("large", &format!("a string of some length, number {number}"))));
+    Zone::try_new(ZoneId::declared(APEX), name("@"), records).expect("a good zone")
+}
+
+/// A pool of origins at these addresses.
+fn pool(id: &str, monitor: Option<&str>, addresses: &[&str]) -> Pool {
+    let origin = |address: &&str| Origin {
+        name: (*address).to_owned(),
+        address: address.parse().expect("an address"),
+        enabled: true,
+        weight: Weight::ONE,
+        host: None,
+    };
+    Pool {
+        id: PoolId::declared(id),
+        name: id.to_owned(),
+        description: String::new(),
+        enabled: true,
+        minimum_origins: 1,
+        monitor: monitor.map(MonitorId::declared),
+        origins: addresses.iter().map(origin).collect(),
+    }
+}
+
+/// A load balancer with one pool, which is its fallback too.
+fn load_balancer(owner: &str, pool: &str, answers: Answers) -> LoadBalancer {
+    LoadBalancer {
+        id: LoadBalancerId::declared(owner),
+        name: name(owner),
+        description: String::new(),
+        enabled: true,
+        default_pools: vec![PoolId::declared(pool)],
+        fallback_pool: PoolId::declared(pool),
+        steering_policy: SteeringPolicy::Off,
+        ttl: 30,
+        answers,
+    }
+}
+
+/// An inventory with its targets: those that are monitored have no verdict, so that they answer by last resort.
+fn assigned() -> Assigned {
+    let monitor = Monitor {
+        id: MonitorId::declared("m"),
+        name: "m".to_owned(),
+        description: String::new(),
+        check: Check::Tcp { port: 80 },
+        timeout: Duration::from_secs(1),
+        retries: 0,
+        interval: Duration::from_secs(1),
+        consecutive_up: 0,
+        consecutive_down: 0,
+    };
+    let pools = vec![
+        pool("up", None, &["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1"]),
+        pool("v4", None, &["192.0.2.4"]),
+        pool("unknown", Some("m"), &["192.0.2.5", "2001:db8::5"]),
+    ];
+    let load_balancers = vec![
+        load_balancer("live", "up", Answers::All),
+        load_balancer("two", "up", NonZeroU16::new(2).map_or(Answers::All, Answers::Count)),
+        load_balancer("*.live", "v4", Answers::All),
+        load_balancer("last", "unknown", Answers::All),
+    ];
+    let declared = Declared { zones: vec![zone()], monitors: vec![monitor.clone()], pools, load_balancers };
+    let inventory = Inventory::default().apply(Change::Declare(declared)).expect("a good inventory");
+    let mut table = HealthTable::default();
+    let mut assigned = Assigned::default();
+    for pool in inventory.pools.iter() {
+        let mut cell = |origin| {
+            let key = TargetKey::new(origin, &monitor);
+            pool.monitor.map(|_| Arc::clone(table.find_or_make(&key, Inherited::default())))
+        };
+        let cells = pool.origins.iter().map(&mut cell).collect();
+        assigned.pools.put(ProbedPool { pool: Arc::clone(pool), cells });
+    }
+    assigned.inventory = Arc::new(inventory);
+    assigned
+}
+
+/// A worker that answers from all that.
+fn worker() -> Worker {
+    let policy = Policy {
+        udp_payload_max: UDP_PAYLOAD_MAX,
+        version_bind: "pooldns".to_owned(),
+        id_server: String::new(),
+        first_verdict_timeout: Duration::ZERO,
+    };
+    let table = Arc::new(ArcSwap::from_pointee(RecordTable::new(1)));
+    let policy = Arc::new(ArcSwap::from_pointee(policy));
+    Publisher::new(Arc::clone(&table), Arc::clone(&policy)).apply(Arc::new(assigned()), Instant::now());
+    Engine::new(table, policy).worker(Arc::new(Counters::default()))
+}
+
+thread_local! {
+    /// The worker, and the buffer that it answers into.
+    static SERVER: RefCell<(Worker, Vec<u8>)> = RefCell::new((worker(), vec![0; 65_535]));
+}
+
+/// Checks what can be said of any answer.
+fn check(query: &[u8], answer: &[u8], transport: Transport) {
+    if answer.is_empty() {
+        return;
+    }
+    assert!(query.len() >= 12 && query[2] & 0x80 == 0, "answers what is no query");
+    let message = Message::from_vec(answer).expect("an answer can be read");
+    assert_eq!(message.metadata.message_type, MessageType::Response);
+    assert_eq!(answer[..2], query[..2], "the id");
+    // A header alone is what is left of a query that cannot be read; otherwise its question comes back octet by octet.
+    if answer.len() > 12 {
+        let end = 12 + query[12..].iter().position(|octet| *octet == 0).map_or(0, |_| question_octets(&query[12..]));
+        assert_eq!(answer[12..end], query[12..end], "the question");
+        assert_eq!(message.queries.len(), 1);
+    }
+    let offered = Message::from_vec(query).ok().and_then(|query| query.edns.map(|edns| edns.max_payload()));
+    let limit = match (transport, offered) {
+        (Transport::Tcp, _) => 65_535,
+        (Transport::Udp, Some(offered)) => usize::from(offered.clamp(512, UDP_PAYLOAD_MAX)),
+        // hickory-proto refuses some queries that are good; those may have said anything.
+        (Transport::Udp, None) if message.edns.is_some() => usize::from(UDP_PAYLOAD_MAX),
+        (Transport::Udp, None) => 512,
+    };
+    assert!(answer.len() <= limit, "{} octets where {limit} fit", answer.len());
+}
+
+/// Octets of the question that starts here: a name without pointers, type and class.
+fn question_octets(octets: &[u8]) -> usize {
+    let mut at = 0;
+    while octets[at] != 0 {
+        at += 1 + usize::from(octets[at]);
+    }
+    at + 5
+}
+
+fuzz_target!(|input: &[u8]| {
+    let Some((choice, query)) = input.split_first() else { return };
+    let transport = if choice & 1 == 0 { Transport::Udp } else { Transport::Tcp };
+    let client = Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), transport };
+    let random = u64::from(choice >> 1).wrapping_mul(0x0204_0810_2040_8102);
+    SERVER.with_borrow_mut(|(worker, out)| {
+        let len = worker.answer(query, &client, random, out).len;
+        check(query, &out[..len], transport);
+    });
+});

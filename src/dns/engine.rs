@@ -144,6 +144,9 @@ fn size_limit(transport: Transport, query: &Query<'_>, policy: &Policy) -> usize
 
 /// What is refused whatever the name.
 fn refusal(query: &Query<'_>) -> Option<Rcode> {
+    if query.header.opcode != 0 {
+        return Some(Rcode::NotImp);
+    }
     // RFC 6891 §6.1.3: a version we do not speak.
     if query.edns.is_some_and(|edns| edns.version > 0) {
         return Some(Rcode::BadVers);

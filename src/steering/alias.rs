@@ -20,19 +20,18 @@ struct Entry {
 impl Entry {
     /// Its octets.
     fn to_octets(self) -> [u8; ENTRY_OCTETS] {
-        let [a, b, c, d] = self.threshold.to_ne_bytes();
-        let [e, f, g, h] = self.own.to_ne_bytes();
-        let [i, j, k, l] = self.alias.to_ne_bytes();
-        [a, b, c, d, e, f, g, h, i, j, k, l]
+        let Self { threshold, own, alias } = self;
+        let mut octets = [0; ENTRY_OCTETS];
+        for (place, number) in octets.as_chunks_mut().0.iter_mut().zip([threshold, own, alias]) {
+            *place = number.to_ne_bytes();
+        }
+        octets
     }
 
     /// The column that octets stand for.
-    const fn from_octets([a, b, c, d, e, f, g, h, i, j, k, l]: [u8; ENTRY_OCTETS]) -> Self {
-        Self {
-            threshold: u32::from_ne_bytes([a, b, c, d]),
-            own: u32::from_ne_bytes([e, f, g, h]),
-            alias: u32::from_ne_bytes([i, j, k, l]),
-        }
+    fn from_octets(octets: &[u8; ENTRY_OCTETS]) -> Self {
+        let number = |index: usize| octets.as_chunks().0.get(index).map_or(0, |chunk| u32::from_ne_bytes(*chunk));
+        Self { threshold: number(0), own: number(1), alias: number(2) }
     }
 }
 
@@ -47,7 +46,7 @@ pub fn render(octets: &mut Vec<u8>, outcomes: &[(u32, u64)], shares: u64) {
 pub fn pick(table: &[u8], random: u64) -> Option<u32> {
     let columns = table.len() / ENTRY_OCTETS;
     let column = usize::try_from(((random >> 32) * columns as u64) >> 32).ok()?;
-    let entry = Entry::from_octets(*table.get(column * ENTRY_OCTETS..)?.first_chunk()?);
+    let entry = Entry::from_octets(table.get(column * ENTRY_OCTETS..)?.first_chunk()?);
     let low = u32::try_from(random & u64::from(u32::MAX)).ok()?;
     Some(if low < entry.threshold { entry.own } else { entry.alias })
 }

@@ -51,6 +51,8 @@ pub struct RecordTable {
 pub struct ZoneTable {
     /// The declared zone, whose records the nodes share.
     zone: Arc<Zone>,
+    /// Its apex once more: every query compares it, and it is one step nearer here.
+    apex: Name,
     /// Labels of its apex.
     apex_labels: usize,
     /// How names are hashed.
@@ -131,7 +133,7 @@ impl RecordTable {
 
     /// The zone at a suffix, given its hash.
     pub fn zone(&self, hash: u64, apex: &[u8]) -> Option<&ZoneTable> {
-        self.zones.find(hash, |zone| zone.zone.apex().wire() == apex).map(Arc::as_ref)
+        self.zones.find(hash, |zone| zone.apex.wire() == apex).map(Arc::as_ref)
     }
 
     /// Whether any zone has an apex of so many labels.
@@ -150,8 +152,9 @@ impl ZoneTable {
             debug_assert!(rendered.is_some(), "it was rendered before");
         }
         let nodes = ShardMap::with_capacity(zone.owners().len());
-        let apex_labels = zone.apex().label_count();
-        let mut table = Self { zone, apex_labels, hashing, nodes, negative_soa: negative_soa.into() };
+        let apex = zone.apex().clone();
+        let apex_labels = apex.label_count();
+        let mut table = Self { zone, apex, apex_labels, hashing, nodes, negative_soa: negative_soa.into() };
         for owner in table.zone.owners().to_vec() {
             let name = owner.name();
             if let Some(node) = table.node_mut(&name) {

@@ -78,10 +78,9 @@ impl<'q> Query<'q> {
             return Err(Unanswerable::Silent);
         }
         let header = Header { id: [*i0, *i1], opcode: f0 >> 3 & 0x0f, recursion_desired: f0 & 1 != 0 };
-        if header.opcode != 0 {
-            return Err(Unanswerable::Error(header, Rcode::NotImp));
-        }
-        let malformed = Unanswerable::Error(header, Rcode::FormErr);
+        // What other opcodes look like is not known; as far as they look like a query, the answer repeats the question
+        // and OPT (RFC 6891 §6.1.1).
+        let malformed = Unanswerable::Error(header, if header.opcode == 0 { Rcode::FormErr } else { Rcode::NotImp });
         // RFC 9619 §4: a query has exactly one question.
         if (*q0, *q1) != (0, 1) {
             return Err(malformed);
@@ -206,10 +205,13 @@ mod tests {
     }
 
     #[test]
-    fn other_opcodes_are_notimp() {
+    fn other_opcodes_are_read_as_far_as_they_look_like_a_query() {
         for opcode in 1..16 {
-            let mut message = query([1, 0, 0, 0], b"");
+            let mut message = query([1, 0, 0, 1], OPT);
             message[2] = opcode << 3;
+            let parsed = parse(&message).unwrap();
+            assert!(parsed.header.opcode == opcode && parsed.edns.is_some());
+            message.pop();
             assert!(matches!(parse(&message), Err(Unanswerable::Error(_, Rcode::NotImp))), "{opcode}");
         }
     }

@@ -203,7 +203,7 @@ async fn edits_of_a_name_that_answers_never_make_it_wait_while_anything_is_healt
     // Only unknown origins: no address is better than a guess, for as long as a start would wait.
     world.declare(&["example.com"], vec![pool("p", &[9])], www());
     assert_eq!(world.answer("www.example.com"), "not ready");
-    world.pass(TIMEOUT - MOMENT).await;
+    world.pass(MOMENT * 999).await;
     assert_eq!(world.answer("www.example.com"), "not ready");
     world.pass(MOMENT * 2).await;
     assert_eq!(world.answer("www.example.com"), "last resort [9]");

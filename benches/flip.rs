@@ -64,7 +64,9 @@ impl Observer {
                 if answer_count(out.get(..reply.len).unwrap()) == count {
                     break;
                 }
-                std::hint::spin_loop();
+                // Whoever is to bring the change about may have been woken on this core, and would otherwise wait for
+                // the scheduler's next tick.
+                std::thread::yield_now();
             }
         }
     }

@@ -194,7 +194,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     let udp = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
 
-    let reloader = Reloader::new(source, settings.clone(), policy, store);
+    let reloader = Reloader::new(source, settings.clone(), policy, store, live.clone());
     let started = SystemTime::now();
     let shared = Arc::new(Shared { settings, started, addresses, table, assigned, live, registry, reloader });
     tasks.spawn(serve_control(control, Arc::clone(&shared), stop.clone()));
@@ -320,3 +320,6 @@ impl RunningApp {
         info!("stopped");
     }
 }
+
+#[cfg(test)]
+mod tests;

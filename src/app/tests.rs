@@ -40,3 +40,9 @@ async fn what_a_reload_says_is_done_is_live() {
     }
     app.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_server_that_is_dropped_ends_without_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(start_in(folder.path(), "one").await);
+}

@@ -14,11 +14,11 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch as watch_channel};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -94,7 +94,40 @@ pub struct RunningApp {
     /// The thread of publish.
     publish: JoinHandle<()>,
     /// The runtime of all probes.
-    health: Runtime,
+    health: HealthRuntime,
+}
+
+/// The runtime of all probes. Dropped, it ends without waiting, because an async task may not wait for a runtime.
+#[derive(Debug)]
+struct HealthRuntime(Option<Runtime>);
+
+impl HealthRuntime {
+    /// A runtime of so many threads.
+    fn new(threads: usize) -> io::Result<Self> {
+        let mut builder = Builder::new_multi_thread();
+        Ok(Self(Some(builder.worker_threads(threads).thread_name("health").enable_all().build()?)))
+    }
+
+    /// Where its tasks are spawned.
+    fn handle(&self) -> io::Result<Handle> {
+        let runtime = self.0.as_ref().ok_or_else(|| io::Error::other("the runtime of probes has ended"))?;
+        Ok(runtime.handle().clone())
+    }
+
+    /// Ends it and waits for its tasks, not for ever. Blocks: not for async tasks.
+    fn shutdown(mut self, timeout: Duration) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_timeout(timeout);
+        }
+    }
+}
+
+impl Drop for HealthRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// What the control socket sees of the server.
@@ -170,14 +203,10 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     store.commit(Change::Declare(declared)).await?;
 
     let stop_health = CancellationToken::new();
-    let health = Builder::new_multi_thread()
-        .worker_threads(settings.health.threads)
-        .thread_name("health")
-        .enable_all()
-        .build()?;
+    let health = HealthRuntime::new(settings.health.threads)?;
     let (flips, flipped) = mpsc::channel(TRANSITIONS_QUEUED_MAX);
     let prober = Prober::new(tls::system_roots());
-    let mut schedule = Schedule::new(prober, flips, settings.health.probes_in_flight_max, health.handle().clone());
+    let mut schedule = Schedule::new(prober, flips, settings.health.probes_in_flight_max, health.handle()?);
     let first = schedule.reconcile(store.load());
     let (assign, assigned) = watch_channel::channel(Arc::clone(&first));
     let table = Arc::new(ArcSwap::from_pointee(RecordTable::new(seed())));
@@ -185,7 +214,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     publisher.apply(first, Instant::now());
     let live = publisher.live();
     let publish = spawn_publish(publish::run(publisher, assigned.clone(), flipped, stop_health.clone()))?;
-    health.spawn(schedule::run(schedule, store.subscribe(), assign, stop_health.clone()));
+    health.handle()?.spawn(schedule::run(schedule, store.subscribe(), assign, stop_health.clone()));
 
     let registry = Registry::default();
     let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy));
@@ -194,7 +223,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     let udp = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
 
-    let reloader = Reloader::new(source, settings.clone(), policy, store);
+    let reloader = Reloader::new(source, settings.clone(), policy, store, live.clone());
     let started = SystemTime::now();
     let shared = Arc::new(Shared { settings, started, addresses, table, assigned, live, registry, reloader });
     tasks.spawn(serve_control(control, Arc::clone(&shared), stop.clone()));
@@ -314,9 +343,12 @@ impl RunningApp {
         stop_health.cancel();
         let ended = tokio::task::spawn_blocking(move || {
             drop(publish.join());
-            health.shutdown_timeout(timeout);
+            health.shutdown(timeout);
         });
         drop(ended.await);
         info!("stopped");
     }
 }
+
+#[cfg(test)]
+mod tests;

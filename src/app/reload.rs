@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tracing::{info, warn};
 
 use crate::api::control::Reload;
 use crate::config::{self, Configuration, Policy, Report, Settings};
 use crate::model::inventory::Change;
+use crate::steering::publish::Live;
 use crate::store::InventoryStore;
 
 /// Where a configuration comes from.
@@ -60,18 +61,26 @@ struct Inner<S> {
     policy: Arc<ArcSwap<Policy>>,
     /// The inventory, likewise.
     store: Arc<S>,
+    /// What is live.
+    live: watch::Receiver<Live>,
     /// Files that the last good configuration was read from; held during a reload, so that there is one at a time.
     files: Mutex<Vec<PathBuf>>,
 }
 
 impl<S: InventoryStore> Reloader<S> {
     /// Reloads from `source`; `settings` are those in force.
-    pub fn new(source: ConfigSource, settings: Settings, policy: Arc<ArcSwap<Policy>>, store: Arc<S>) -> Self {
+    pub fn new(
+        source: ConfigSource,
+        settings: Settings,
+        policy: Arc<ArcSwap<Policy>>,
+        store: Arc<S>,
+        live: watch::Receiver<Live>,
+    ) -> Self {
         let files = match &source {
             ConfigSource::File(path) => vec![path.clone()],
             ConfigSource::Text { .. } => vec![],
         };
-        Self { inner: Arc::new(Inner { source, settings, policy, store, files: Mutex::new(files) }) }
+        Self { inner: Arc::new(Inner { source, settings, policy, store, live, files: Mutex::new(files) }) }
     }
 
     /// Reads the configuration again. A faulty one changes nothing.
@@ -103,6 +112,8 @@ impl<S: InventoryStore> Reloader<S> {
         let generation = committed.map_err(|contradiction| contradiction.to_string())?;
         self.inner.policy.store(Arc::new(policy));
         *files = read;
+        // Whoever is told that it is done will ask, and has to get the new answer. An error means that publish has ended.
+        drop(self.inner.live.clone().wait_for(|live| live.generation >= generation).await);
         let waiting: Vec<String> = self.inner.settings.changed_keys(&settings).into_iter().map(str::to_owned).collect();
         info!(%generation, waiting_for_restart = ?waiting, "configuration reloaded");
         Ok(Reload::Done { generation: generation.0, waiting_for_restart: waiting })

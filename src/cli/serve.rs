@@ -94,7 +94,7 @@ async fn serve(configuration: Configuration, source: app::reload::ConfigSource, 
         tokio::select! {
             () = app.ready(), if !told => {
                 told = true;
-                tell_ready(demo)?;
+                tell_ready(demo);
             }
             _ = hangup.recv() => reload(&app).await,
             _ = terminate.recv() => break,
@@ -107,10 +107,13 @@ async fn serve(configuration: Configuration, source: app::reload::ConfigSource, 
 }
 
 /// Says that every live name has what it needs to answer.
-fn tell_ready(demo: bool) -> io::Result<()> {
+fn tell_ready(demo: bool) {
     info!("ready: every live name answers");
     notify(NotifyState::Ready);
-    if demo { io::stdout().write_all(DEMO_TEXT.as_bytes()) } else { Ok(()) }
+    // A server serves, whether somebody reads what it prints or not.
+    if demo && let Err(error) = io::stdout().write_all(DEMO_TEXT.as_bytes()) {
+        warn!(%error, "cannot print what to type next");
+    }
 }
 
 /// Reloads on SIGHUP; the log says how it went.

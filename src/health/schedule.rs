@@ -123,13 +123,14 @@ impl<P: Probe> Schedule<P> {
             }
         }
 
+        let heirs = heirs(&affected, &before, &inventory);
         let mut next = Assigned { inventory, pools: before.pools.clone() };
         // Uses are released at the end, so that a target that moves between pools keeps running.
         let mut released = Vec::new();
         for id in affected {
             let old = before.pools.find(id).map(Arc::as_ref);
             let new = next.inventory.pools.find(id).map(Arc::clone);
-            let new = new.map(|pool| self.assign(pool, &next.inventory, old));
+            let new = new.map(|pool| self.assign(pool, &next.inventory, &heirs));
             self.index_monitors(id, old, new.as_ref());
             released.extend(old.iter().flat_map(|old| old.cells.iter().flatten()).map(|cell| cell.key().clone()));
             match new {
@@ -159,12 +160,12 @@ impl<P: Probe> Schedule<P> {
     }
 
     /// Gives each origin of a pool its target, and the target one more use.
-    fn assign(&mut self, pool: Arc<Pool>, inventory: &Inventory, old: Option<&ProbedPool>) -> ProbedPool {
-        let monitor = pool.monitor.filter(|_| pool.enabled).and_then(|id| inventory.monitors.find(id));
+    fn assign(&mut self, pool: Arc<Pool>, inventory: &Inventory, heirs: &HashMap<TargetKey, Inherited>) -> ProbedPool {
+        let monitor = monitor_of(&pool, inventory);
         let cells = pool.origins.iter().map(|origin| {
             let monitor = monitor.filter(|_| origin.enabled)?;
             let key = TargetKey::new(origin, monitor);
-            let inherited = old.map_or_else(Inherited::default, |old| old.bequeath(origin));
+            let inherited = heirs.get(&key).copied().unwrap_or_default();
             Some(self.acquire(&key, monitor, inherited))
         });
         let cells = cells.collect();
@@ -219,6 +220,28 @@ impl<P> Drop for Schedule<P> {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// What probes the origins of a pool, if they are probed at all.
+fn monitor_of<'i>(pool: &Pool, inventory: &'i Inventory) -> Option<&'i Arc<Monitor>> {
+    pool.monitor.filter(|_| pool.enabled).and_then(|id| inventory.monitors.find(id))
+}
+
+/// The verdicts that new targets of the pools in `affected` start with. They are collected before any target is made:
+/// a pool that knows nothing of an origin may share the target with one that does.
+fn heirs(affected: &HashSet<PoolId>, before: &Assigned, inventory: &Inventory) -> HashMap<TargetKey, Inherited> {
+    let mut heirs = HashMap::new();
+    for id in affected {
+        let (Some(old), Some(pool)) = (before.pools.find(*id), inventory.pools.find(*id)) else { continue };
+        let Some(monitor) = monitor_of(pool, inventory) else { continue };
+        for origin in pool.origins.iter().filter(|origin| origin.enabled) {
+            let inherited = old.bequeath(origin);
+            if inherited != Inherited::default() {
+                heirs.entry(TargetKey::new(origin, monitor)).or_insert(inherited);
+            }
+        }
+    }
+    heirs
 }
 
 impl ProbedPool {

@@ -207,8 +207,8 @@ impl Publisher {
         let mut table = RecordTable::clone(&self.table.load());
         let rebuilt = rebuild_zones(&mut table, self.assigned.as_ref(), before, &zones);
 
-        // All names that go before any that comes: one load balancer may take over another's name. Classes are left at
-        // the end, so that one that is still needed is never lost.
+        // All names that go before any that comes: one load balancer may take over another's name. Classes are left
+        // after all others have been joined, so that one that is still needed is never lost.
         let edits: Vec<_> = changed
             .iter()
             .map(|id| (find_enabled(before, *id).cloned(), find_enabled(&self.assigned, *id).cloned()))
@@ -233,13 +233,14 @@ impl Publisher {
                 set_slot(&mut table, &inventory, &load_balancer.name, slot);
             }
         }
-        // Compile before the swap: no name appears without its answer.
-        self.compile_classes(std::mem::take(stale), now);
-        self.table.store(Arc::new(table));
         edits
             .iter()
             .filter_map(|(previous, _)| previous.as_ref())
             .for_each(|previous| self.leave_class(&steering_of(previous)));
+        // Compile before the swap: no name appears without its answer. A class without names is not compiled any more:
+        // its pools may be gone or serve others by now, and until the swap its names are asked for.
+        self.compile_classes(std::mem::take(stale), now);
+        self.table.store(Arc::new(table));
     }
 
     /// Adds a name to its class, which is made if it does not exist.

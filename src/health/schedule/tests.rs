@@ -333,6 +333,19 @@ async fn what_replaces_a_target_inherits_its_verdict() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_pool_beside_it_does_not_disinherit_an_origin() {
+    let mut bench = Bench::new(100, 100);
+    bench.declare(vec![monitor("m")], vec![pool("p", Some("m"), &[A]), pool("q", Some("m"), &[B])]);
+    bench.flips.recv().await.unwrap();
+    bench.flips.recv().await.unwrap();
+    // In one change the monitor is renamed, others begin to use the same target, and pools come in any order.
+    let mut pools = vec![pool("p", Some("n"), &[A]), pool("q", Some("n"), &[A, B])];
+    pools.extend((0..50).map(|n| pool(&format!("new{n}"), Some("n"), &[A])));
+    bench.declare(vec![monitor("n")], pools);
+    assert_eq!((bench.verdict("p", 0), bench.verdict("q", 1)), (Verdict::Up, Verdict::Up));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_attached_monitor_finds_its_origins_up_and_a_shared_target_as_it_is() {
     let mut bench = Bench::new(100, 100);
     bench.script.fail(B, FailReason::TcpTimeout);

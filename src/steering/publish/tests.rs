@@ -261,6 +261,28 @@ async fn names_change_hands_and_classes_go_with_their_last_name() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn queries_until_the_swap_get_the_answer_before() {
+    let mut world = World::new();
+    (1..=3).for_each(|host| world.set(host, true));
+    let www = |pool: &str| vec![load_balancer("www", "www.example.com", &[pool])];
+    for (what, pools) in [
+        ("its pool is gone", vec![pool("new", &[2])]),
+        ("its pool serves others", vec![pool("new", &[2]), pool("old", &[3])]),
+    ] {
+        world.declare(&["example.com"], vec![pool("old", &[1])], www("old"));
+        world.pass(MOMENT).await;
+        // What a query has that began before the swap; its slot is what all queries see until then.
+        let before = world.table.load_full();
+        world.declare(&["example.com"], pools, www("new"));
+        let after = world.table.swap(before);
+        assert_eq!(world.answer("www.example.com"), "ok [1]", "{what}");
+        world.table.store(after);
+        world.pass(MOMENT).await;
+        assert_eq!(world.answer("www.example.com"), "ok [2]", "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn live_names_move_with_zones() {
     let mut world = World::new();
     world.set(1, true);

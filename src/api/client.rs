@@ -17,7 +17,7 @@ use crate::api::status::Status;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody there, or not for us.
-    #[error("no pooldns answers on the control socket {}: {cause}; is it running, as this user, with this configuration? (--control PATH names another socket)", path.display())]
+    #[error("no pooldns answers on the control socket {}: {cause}; {} (--control PATH names another socket)", path.display(), remedy(cause))]
     Connect {
         /// Where.
         path: PathBuf,
@@ -30,6 +30,14 @@ pub enum ClientError {
     /// An answer that we do not understand: another version, most likely.
     #[error("the server on the control socket gave an answer that this version does not understand: {0}")]
     Body(#[from] serde_json::Error),
+}
+
+/// What to do about a control socket that cannot be reached.
+fn remedy(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::PermissionDenied => "only the server's own user and root may ask it",
+        _ => "is it running, with this configuration?",
+    }
 }
 
 /// Asks for the status.

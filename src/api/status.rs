@@ -34,8 +34,21 @@ pub struct Status {
     pub pools: Vec<PoolStatus>,
     /// Its load balancers.
     pub load_balancers: Vec<LoadBalancerStatus>,
+    /// How the last reload went; none if there was none.
+    pub reload: Option<ReloadStatus>,
     /// What it has counted since it started.
     pub counters: Totals,
+}
+
+/// How a reload went.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ReloadStatus {
+    /// When.
+    pub at: Timestamp,
+    /// The first fault, if it was refused: then what is in force is older than what is on disk.
+    pub fault: Option<String>,
+    /// Changed keys that wait for a restart.
+    pub waiting_for_restart: Vec<String>,
 }
 
 /// A zone.
@@ -56,7 +69,7 @@ pub struct PoolStatus {
     pub name: String,
     /// Its id.
     pub id: String,
-    /// `healthy`, `degraded`, `critical`, `unknown` or `disabled`.
+    /// `healthy`, `degraded`, `critical`, `unknown`, `not monitored` or `disabled`.
     pub state: String,
     /// Healthy origins that it needs.
     pub minimum_origins: u32,
@@ -103,6 +116,10 @@ pub struct LoadBalancerStatus {
     pub name: String,
     /// `ok`, `fallback`, `last resort`, `exhausted`, `not ready` or `disabled`.
     pub condition: String,
+    /// What A is answered from: a pool, and how it came to be chosen.
+    pub a: String,
+    /// What AAAA is answered from.
+    pub aaaa: String,
     /// Names of its pools, in order.
     pub default_pools: Vec<String>,
     /// Name of its fallback pool.
@@ -129,12 +146,21 @@ pub fn pools(assigned: &Assigned) -> Vec<PoolStatus> {
 /// Load balancers, in order of name. Their condition is read from the live table: it is what queries get.
 pub fn load_balancers(assigned: &Assigned, table: &RecordTable) -> Vec<LoadBalancerStatus> {
     let pool_name = |id| assigned.inventory.pools.find(id).map_or_else(String::new, |pool| pool.name.clone());
-    let load_balancers = assigned.inventory.load_balancers.iter().map(|load_balancer| LoadBalancerStatus {
-        name: load_balancer.name.to_string(),
-        condition: condition(load_balancer, table).to_owned(),
-        default_pools: load_balancer.default_pools.iter().map(|id| pool_name(*id)).collect(),
-        fallback_pool: pool_name(load_balancer.fallback_pool),
-        ttl: load_balancer.ttl,
+    let load_balancers = assigned.inventory.load_balancers.iter().map(|load_balancer| {
+        let condition = condition(load_balancer, table);
+        let (a, aaaa) = match condition {
+            Some(Condition::Ready { v4, v6 }) => (v4.words(&assigned.inventory), v6.words(&assigned.inventory)),
+            _ => (String::new(), String::new()),
+        };
+        LoadBalancerStatus {
+            name: load_balancer.name.to_string(),
+            condition: condition.map_or("disabled", Condition::word).to_owned(),
+            a,
+            aaaa,
+            default_pools: load_balancer.default_pools.iter().map(|id| pool_name(*id)).collect(),
+            fallback_pool: pool_name(load_balancer.fallback_pool),
+            ttl: load_balancer.ttl,
+        }
     });
     sorted(load_balancers, |load_balancer| load_balancer.name.clone())
 }
@@ -184,13 +210,13 @@ fn probe_status(cell: &Arc<TargetCell>) -> Option<ProbeStatus> {
     })
 }
 
-/// What a load balancer answers from now.
-fn condition(load_balancer: &LoadBalancer, table: &RecordTable) -> &'static str {
+/// What a load balancer answers from now; none while it is disabled.
+fn condition(load_balancer: &LoadBalancer, table: &RecordTable) -> Option<Condition> {
     match lookup(table, &lower_name(&load_balancer.name)) {
         Found::Node { node, .. } if load_balancer.enabled => {
-            node.slot().map_or("not ready", |slot| Condition::of(&slot.load()).word())
+            Some(node.slot().map_or(Condition::NotReady, |slot| Condition::of(&slot.load())))
         }
-        _ => "disabled",
+        _ => None,
     }
 }
 

@@ -164,6 +164,7 @@ impl Server for Shared {
             zones: status::zones(&assigned),
             pools: status::pools(&assigned),
             load_balancers: status::load_balancers(&assigned, &self.table.load()),
+            reload: self.reloader.last(),
             counters: self.registry.totals(),
         }
     }
@@ -172,6 +173,9 @@ impl Server for Shared {
         self.reloader.reload().await
     }
 }
+
+/// Time that probes get to end when draining has used up all there was.
+const AT_LEAST: Duration = Duration::from_millis(100);
 
 /// Sockets that are bound before anything runs.
 struct Bound {
@@ -318,15 +322,24 @@ impl RunningApp {
         drop(live.wait_for(|live| live.waiting == 0).await);
     }
 
-    /// What is live, to be waited on.
-    pub fn live(&self) -> watch_channel::Receiver<Live> {
-        self.shared.live.clone()
+    /// Waits until what keeps answers true has ended without being told to. A server that answers from what it once
+    /// knew is worse than one that is started again.
+    pub async fn failed(&self) {
+        let mut live = self.shared.live.clone();
+        // Publish holds the sending end, and ends with the schedule.
+        while live.changed().await.is_ok() {}
+    }
+
+    /// Reads the configuration again, for whoever cannot wait here.
+    pub fn reloader(&self) -> Reloader<MemoryStore> {
+        self.shared.reloader.clone()
     }
 
     /// Stops in good order within the drain time-out: transports first, then whatever fed them.
     pub async fn shutdown(self) {
         let Self { shared, stop, stop_health, udp, mut tasks, publish, health } = self;
         let timeout = shared.settings.drain_timeout;
+        let deadline = Instant::now() + timeout;
         info!("stopping");
         stop.cancel();
         udp.iter().for_each(UdpWorkers::stop);
@@ -336,14 +349,14 @@ impl RunningApp {
             drop(joined.await);
             while tasks.join_next().await.is_some() {}
         };
-        if tokio::time::timeout(timeout, drained).await.is_err() {
+        if tokio::time::timeout_at(deadline, drained).await.is_err() {
             warn!(?timeout, "connections are still open; closing them");
         }
         tasks.shutdown().await;
         stop_health.cancel();
         let ended = tokio::task::spawn_blocking(move || {
             drop(publish.join());
-            health.shutdown(timeout);
+            health.shutdown(deadline.saturating_duration_since(Instant::now()).max(AT_LEAST));
         });
         drop(ended.await);
         info!("stopped");

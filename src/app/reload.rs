@@ -1,13 +1,15 @@
 //! Reload: the configuration is read again, and takes effect as a whole or not at all.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 use tracing::{info, warn};
 
 use crate::api::control::Reload;
+use crate::api::status::ReloadStatus;
 use crate::config::{self, Configuration, Policy, Report, Settings};
 use crate::model::inventory::Change;
 use crate::steering::publish::Live;
@@ -63,6 +65,8 @@ struct Inner<S> {
     store: Arc<S>,
     /// What is live.
     live: watch::Receiver<Live>,
+    /// How the last reload went.
+    last: std::sync::Mutex<Option<ReloadStatus>>,
     /// Files that the last good configuration was read from; held during a reload, so that there is one at a time.
     files: Mutex<Vec<PathBuf>>,
 }
@@ -80,7 +84,8 @@ impl<S: InventoryStore> Reloader<S> {
             ConfigSource::File(path) => vec![path.clone()],
             ConfigSource::Text { .. } => vec![],
         };
-        Self { inner: Arc::new(Inner { source, settings, policy, store, live, files: Mutex::new(files) }) }
+        let (last, files) = (std::sync::Mutex::default(), Mutex::new(files));
+        Self { inner: Arc::new(Inner { source, settings, policy, store, live, last, files }) }
     }
 
     /// Reads the configuration again. A faulty one changes nothing.
@@ -90,14 +95,39 @@ impl<S: InventoryStore> Reloader<S> {
         let loaded = tokio::task::spawn_blocking(move || source.load().map_err(|report| report.to_string())).await;
         let faults = match loaded {
             Ok(Ok(configuration)) => match self.take(configuration, &mut files).await {
-                Ok(done) => return done,
+                Ok(waiting_for_restart) => return self.done(waiting_for_restart),
                 Err(contradiction) => contradiction,
             },
             Ok(Err(faults)) => faults,
             Err(panic) => format!("reading the configuration failed: {panic}"),
         };
-        warn!(%faults, "the configuration is faulty; the one before stays in force");
+        let first = faults.lines().next().unwrap_or_default();
+        warn!(first, "the configuration is faulty; the one before stays in force; `pooldns check` shows all faults");
+        self.remember(ReloadStatus {
+            at: Timestamp::now(),
+            fault: Some(first.to_owned()),
+            waiting_for_restart: vec![],
+        });
         Reload::Refused { faults }
+    }
+
+    /// How the last reload went; none if there was none.
+    pub fn last(&self) -> Option<ReloadStatus> {
+        self.inner.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps how a reload went.
+    fn remember(&self, status: ReloadStatus) {
+        *self.inner.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+    }
+
+    /// Tells that a reload is done.
+    fn done(&self, waiting_for_restart: Vec<String>) -> Reload {
+        let generation = self.inner.live.borrow().generation;
+        info!(%generation, ?waiting_for_restart, "configuration reloaded");
+        let waiting = waiting_for_restart.clone();
+        self.remember(ReloadStatus { at: Timestamp::now(), fault: None, waiting_for_restart: waiting });
+        Reload::Done { generation: generation.0, waiting_for_restart }
     }
 
     /// Files to watch.
@@ -105,8 +135,8 @@ impl<S: InventoryStore> Reloader<S> {
         self.inner.files.lock().await.clone()
     }
 
-    /// Puts a good configuration in force.
-    async fn take(&self, configuration: Configuration, files: &mut Vec<PathBuf>) -> Result<Reload, String> {
+    /// Puts a good configuration in force; gives the changed keys that wait for a restart.
+    async fn take(&self, configuration: Configuration, files: &mut Vec<PathBuf>) -> Result<Vec<String>, String> {
         let Configuration { settings, policy, declared, files: read } = configuration;
         let committed = self.inner.store.commit(Change::Declare(declared)).await;
         let generation = committed.map_err(|contradiction| contradiction.to_string())?;
@@ -114,8 +144,6 @@ impl<S: InventoryStore> Reloader<S> {
         *files = read;
         // Whoever is told that it is done will ask, and has to get the new answer. An error means that publish has ended.
         drop(self.inner.live.clone().wait_for(|live| live.generation >= generation).await);
-        let waiting: Vec<String> = self.inner.settings.changed_keys(&settings).into_iter().map(str::to_owned).collect();
-        info!(%generation, waiting_for_restart = ?waiting, "configuration reloaded");
-        Ok(Reload::Done { generation: generation.0, waiting_for_restart: waiting })
+        Ok(self.inner.settings.changed_keys(&settings).into_iter().map(str::to_owned).collect())
     }
 }

@@ -14,13 +14,15 @@ use crate::store::InventoryStore;
 
 /// How long files have to be left alone before they are read: an editor writes in several steps.
 const QUIET: Duration = Duration::from_millis(500);
+/// How long a file that is written again and again can put off a reload.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Watches until `token` is cancelled. Folders are watched, not files: editors replace files.
 pub async fn run<S: InventoryStore>(reloader: Reloader<S>, token: CancellationToken) {
     let (events, mut changes) = mpsc::channel(1);
     let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
         // A full channel means that a change is known already.
-        if event.is_ok_and(|event| !matches!(event.kind, EventKind::Access(_))) {
+        if event.is_ok_and(|event| concerns(&event)) {
             events.try_send(()).ok();
         }
     });
@@ -47,8 +49,20 @@ pub async fn run<S: InventoryStore>(reloader: Reloader<S>, token: CancellationTo
     }
 }
 
+/// Whether an event can be about a configuration. Others write to the same folder, our own log perhaps; a file that an
+/// `include` with wildcards takes in need not be known yet.
+fn concerns(event: &Event) -> bool {
+    let is_ours = |path: &PathBuf| {
+        // A folder of files that is swapped as a whole, as Kubernetes does it, is linked to as "..data".
+        let is_swapped = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".."));
+        is_swapped || path.extension().is_some_and(|extension| extension == "toml")
+    };
+    !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(is_ours)
+}
+
 /// Waits until nothing has changed for a while; false when it is time to stop.
 async fn is_quiet(changes: &mut mpsc::Receiver<()>, token: &CancellationToken) -> bool {
+    let patience = tokio::time::Instant::now() + PATIENCE;
     loop {
         tokio::select! {
             () = token.cancelled() => return false,
@@ -58,6 +72,7 @@ async fn is_quiet(changes: &mut mpsc::Receiver<()>, token: &CancellationToken) -
                 }
             }
             () = tokio::time::sleep(QUIET) => return true,
+            () = tokio::time::sleep_until(patience) => return true,
         }
     }
 }
@@ -73,5 +88,42 @@ fn watch_folders(watcher: &mut RecommendedWatcher, files: &[PathBuf], watched: &
             Ok(()) => drop(watched.insert(folder)),
             Err(error) => warn!(folder = %folder.display(), %error, "cannot watch a folder of the configuration"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{AccessKind, CreateKind};
+
+    use super::*;
+
+    #[test]
+    fn only_configuration_files_count() {
+        for (path, counts) in [
+            ("/etc/pooldns/pooldns.toml", true),
+            ("/etc/pooldns/conf.d/new.toml", true),
+            ("/etc/pooldns/..data", true),
+            ("/etc/pooldns/pooldns.log", false),
+            ("/etc/pooldns/.pooldns.toml.swp", false),
+        ] {
+            let event = Event::new(EventKind::Create(CreateKind::File)).add_path(path.into());
+            assert_eq!(concerns(&event), counts, "{path}");
+        }
+        let read = Event::new(EventKind::Access(AccessKind::Any)).add_path("/etc/pooldns/pooldns.toml".into());
+        assert!(!concerns(&read));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn constant_writing_puts_off_a_reload_but_not_for_ever() {
+        let (events, mut changes) = mpsc::channel(1);
+        let writer = tokio::spawn(async move {
+            while events.send(()).await.is_ok() {
+                tokio::time::sleep(QUIET / 2).await;
+            }
+        });
+        let began = tokio::time::Instant::now();
+        assert!(is_quiet(&mut changes, &CancellationToken::new()).await);
+        assert_eq!(began.elapsed(), PATIENCE);
+        writer.abort();
     }
 }

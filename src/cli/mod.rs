@@ -116,6 +116,9 @@ enum CliError {
     /// The server does not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// What keeps answers true has ended; the log says why.
+    #[error("probing or publishing ended unexpectedly; the server stops rather than answer from what it once knew")]
+    Failed,
     /// A demonstration's origin cannot be had.
     #[error("cannot bind the demonstration's origin {address}: {cause}; is another demonstration running?")]
     Demo {
@@ -137,7 +140,7 @@ impl CliError {
     const fn exit_status(&self) -> u8 {
         match self {
             Self::Faulty(_) | Self::NoControl(_) | Self::Refused(_) => 2,
-            Self::Client(_) | Self::Start(_) | Self::Demo { .. } | Self::System(_) | Self::Json(_) => 1,
+            Self::Client(_) | Self::Start(_) | Self::Failed | Self::Demo { .. } | Self::System(_) | Self::Json(_) => 1,
         }
     }
 }

@@ -45,7 +45,6 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     start_logs(&configuration.settings.log);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("control").enable_all().build()?;
-    let drain_timeout = configuration.settings.drain_timeout;
     let result = runtime.block_on(async {
         let stop_demo = CancellationToken::new();
         if args.config.demo {
@@ -55,7 +54,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
         stop_demo.cancel();
         result
     });
-    runtime.shutdown_timeout(drain_timeout);
+    // Everything has ended, or has had its time.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     result
 }
 
@@ -96,7 +96,8 @@ async fn serve(configuration: Configuration, source: app::reload::ConfigSource, 
                 told = true;
                 tell_ready(demo);
             }
-            _ = hangup.recv() => reload(&app).await,
+            _ = hangup.recv() => reload(&app),
+            () = app.failed() => return Err(CliError::Failed),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
@@ -116,9 +117,10 @@ fn tell_ready(demo: bool) {
     }
 }
 
-/// Reloads on SIGHUP; the log says how it went.
-async fn reload(app: &RunningApp) {
-    drop(app.reload().await);
+/// Reloads on SIGHUP, beside everything else; the log says how it went.
+fn reload(app: &RunningApp) {
+    let reloader = app.reloader();
+    tokio::spawn(async move { drop(reloader.reload().await) });
 }
 
 /// Tells systemd, if it started us.

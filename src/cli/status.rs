@@ -9,7 +9,7 @@ use comfy_table::{ContentArrangement, Table};
 use jiff::Timestamp;
 
 use crate::api::client;
-use crate::api::status::{LoadBalancerStatus, OriginStatus, PoolStatus, Status};
+use crate::api::status::{LoadBalancerStatus, OriginStatus, PoolStatus, ReloadStatus, Status};
 use crate::cli::{CliError, ControlArgs, block_on};
 
 /// Arguments of `status`.
@@ -46,12 +46,20 @@ struct Report<'s> {
 
 impl Display for Report<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Status { version, started, ready, generation, listen, zones, pools, load_balancers, counters } =
+        let Status { version, started, ready, generation, listen, zones, pools, load_balancers, reload, counters } =
             self.status;
         let readiness = if *ready { "ready" } else { "waiting for first verdicts" };
         writeln!(f, "pooldns {version}, {readiness}, up {}, generation {generation}", ago(*started, self.now))?;
         let addresses: Vec<String> = listen.iter().map(ToString::to_string).collect();
         writeln!(f, "listens on {}; {} answers sent", addresses.join(", "), counters.udp_sent + counters.tcp_sent)?;
+        if let Some(ReloadStatus { at, fault, waiting_for_restart }) = reload {
+            let at = ago(*at, self.now);
+            match fault {
+                Some(fault) => writeln!(f, "the reload {at} ago was REFUSED: {fault}")?,
+                None if waiting_for_restart.is_empty() => writeln!(f, "reloaded {at} ago")?,
+                None => writeln!(f, "reloaded {at} ago; waiting for a restart: {}", waiting_for_restart.join(", "))?,
+            }
+        }
         writeln!(f)?;
         for zone in zones {
             writeln!(f, "zone {}  serial {}  static names {}", zone.name, zone.serial, zone.owners)?;
@@ -63,10 +71,11 @@ impl Display for Report<'_> {
 
 /// Load balancers and what they answer from.
 fn load_balancer_table(load_balancers: &[LoadBalancerStatus]) -> Table {
-    let mut table = new_table(["LOAD BALANCER", "CONDITION", "POOLS", "FALLBACK", "TTL"]);
+    let mut table = new_table(["LOAD BALANCER", "CONDITION", "A FROM", "AAAA FROM", "POOLS", "FALLBACK", "TTL"]);
     for load_balancer in load_balancers {
-        let LoadBalancerStatus { name, condition, default_pools, fallback_pool, ttl } = load_balancer;
-        table.add_row([name, condition, &default_pools.join(", "), fallback_pool, &ttl.to_string()]);
+        let LoadBalancerStatus { name, condition, a, aaaa, default_pools, fallback_pool, ttl } = load_balancer;
+        let pools = default_pools.join(", ");
+        table.add_row([name, condition, a, aaaa, &pools, fallback_pool, &ttl.to_string()]);
     }
     table
 }

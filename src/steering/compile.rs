@@ -55,6 +55,8 @@ pub struct Addresses {
 pub struct FamilyAnswer {
     /// Where the addresses come from.
     pub source: Source,
+    /// The pool that was chosen, if one was.
+    pub pool: Option<PoolId>,
     /// Records of each answer; 0 is NODATA.
     pub count: u16,
     /// Octets of each answer.
@@ -71,8 +73,8 @@ const OVERHEAD_OCTETS: usize = 12 + NAME_OCTETS_MAX + 4 + 11 + 64;
 
 impl FamilyAnswer {
     /// No address.
-    fn none(source: Source) -> Self {
-        Self { source, count: 0, octets: 0, table_octets: 0, prepared: Box::default() }
+    fn none(source: Source, pool: Option<PoolId>) -> Self {
+        Self { source, pool, count: 0, octets: 0, table_octets: 0, prepared: Box::default() }
     }
 
     /// The rendered records of one answer.
@@ -112,10 +114,14 @@ pub fn compile<P: PoolHealth>(steering: &Steering, pools: &[&P], fallback: &P, p
         return LiveAnswer::NotReady;
     }
     let family = |family| select(steering.policy, pools, fallback, family);
-    let (v4, v6) = (family(Family::V4), family(Family::V6));
+    let (mut v4, mut v6) = (family(Family::V4), family(Family::V6));
     let healthy = |selection: &Selection<'_>| matches!(selection.source, Source::Pool | Source::Fallback);
     if patience == Patience::Running && !healthy(&v4) && !healthy(&v6) && undecided() {
         return LiveAnswer::NotReady;
+    }
+    // A name that has nothing in service in either family is in trouble, whatever the reason.
+    if v4.origins.is_empty() && v6.origins.is_empty() {
+        (v4.source, v6.source) = (Source::Exhausted, Source::Exhausted);
     }
     let prepare = |selection, family| prepare_family(selection, family, steering.ttl, steering.answers);
     LiveAnswer::Ready(Addresses { ttl: steering.ttl, v4: prepare(v4, Family::V4), v6: prepare(v6, Family::V6) })
@@ -131,9 +137,9 @@ fn is_undecided<P: PoolHealth>(health: &P) -> bool {
 
 /// Renders a selection and prepares its draws.
 fn prepare_family(selection: Selection<'_>, family: Family, ttl: u32, answers: Answers) -> FamilyAnswer {
-    let Selection { source, origins } = selection;
+    let Selection { source, pool, origins } = selection;
     if origins.is_empty() {
-        return FamilyAnswer::none(source);
+        return FamilyAnswer::none(source, pool);
     }
     let weights: Vec<u32> = origins.iter().map(|origin| origin.weight.hundredths()).collect();
     let record_octets = record_octets(family);
@@ -153,6 +159,7 @@ fn prepare_family(selection: Selection<'_>, family: Family, ttl: u32, answers: A
     }
     FamilyAnswer {
         source,
+        pool,
         count: u16::try_from(size).unwrap_or(u16::MAX),
         octets: u32::try_from(size * record_octets).unwrap_or(u32::MAX),
         table_octets: u32::try_from(table_octets).unwrap_or(u32::MAX),

@@ -334,10 +334,11 @@ impl Publisher {
             let condition = Condition::of(&answer);
             class.slot.store(answer);
             let previous = std::mem::replace(&mut class.condition, condition);
-            if previous != condition && (previous.is_troubled() || condition.is_troubled()) {
+            let first = previous == Condition::NotReady && !condition.is_troubled();
+            if previous != condition && !first {
                 reports += 1;
                 if reports <= REPORTS_MAX {
-                    report(class, previous);
+                    report(class, previous, &self.assigned.inventory);
                 }
             }
         }
@@ -362,12 +363,18 @@ fn compile_class(class: &Class, assigned: &Assigned, now: Instant) -> LiveAnswer
 }
 
 /// Says that a class answers from something else than before.
-fn report(class: &Class, previous: Condition) {
+fn report(class: &Class, previous: Condition, inventory: &Inventory) {
     let Class { example, names, condition, .. } = class;
+    let Condition::Ready { v4, v6 } = condition else {
+        return warn!(load_balancer = %example, names, "answers wait for first verdicts of new origins");
+    };
+    let (a, aaaa) = (v4.words(inventory), v6.words(inventory));
     if condition.is_troubled() {
-        warn!(load_balancer = %example, names, from = %previous, to = %condition, "answers are not from a usable pool");
+        warn!(load_balancer = %example, names, a, aaaa, "answers are not from a usable pool");
+    } else if previous.is_troubled() {
+        info!(load_balancer = %example, names, a, aaaa, "answers are from a usable pool again");
     } else {
-        info!(load_balancer = %example, names, from = %previous, to = %condition, "answers are from a usable pool again");
+        info!(load_balancer = %example, names, a, aaaa, "answers are from another pool");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::model::id::PoolId;
 use crate::model::load_balancer::SteeringPolicy;
 use crate::model::pool::{Origin, Pool, Weight};
 use crate::model::verdict::Verdict;
@@ -39,7 +40,7 @@ pub trait PoolHealth {
 pub enum Source {
     /// A pool that is usable.
     Pool,
-    /// The pool that would answer, or every pool, has no origin of this family: no address, and nothing wrong.
+    /// The pool that was chosen, or every pool, has no origin of this family in service: no address, and nothing wrong.
     NoFamily,
     /// No pool is usable: healthy origins of the fallback pool.
     Fallback,
@@ -54,6 +55,8 @@ pub enum Source {
 pub struct Selection<'p> {
     /// Where they come from.
     pub source: Source,
+    /// The pool that was chosen, if one was.
+    pub pool: Option<PoolId>,
     /// The origins, in the pool's order.
     pub origins: Vec<&'p Origin>,
 }
@@ -85,20 +88,20 @@ fn from_pool<P: PoolHealth>(health: &P, family: Family) -> Option<Selection<'_>>
     let mut of_family =
         pool.origins.iter().enumerate().filter(|(_, origin)| Family::of(origin.address) == family).peekable();
     if of_family.peek().is_none() {
-        return Some(Selection { source: Source::NoFamily, origins: vec![] });
+        return Some(Selection { source: Source::NoFamily, pool: Some(pool.id), origins: vec![] });
     }
     let origins: Vec<&Origin> = of_family.filter(returnable).map(|(_, origin)| origin).collect();
-    (!origins.is_empty()).then_some(Selection { source: Source::Pool, origins })
+    (!origins.is_empty()).then_some(Selection { source: Source::Pool, pool: Some(pool.id), origins })
 }
 
 /// What the fallback pool gives when no default pool can.
 fn from_fallback<'p, P: PoolHealth>(pools: &[&'p P], fallback: &'p P, family: Family) -> Selection<'p> {
     let pool = fallback.pool();
-    // Where no pool has the family at all, health has no part in it.
+    // Where no pool has the family in service, health has no part in it.
     if !pools.iter().chain([&fallback]).any(|health| has_family(*health, family)) {
-        return Selection { source: Source::NoFamily, origins: vec![] };
+        return Selection { source: Source::NoFamily, pool: None, origins: vec![] };
     }
-    let exhausted = Selection { source: Source::Exhausted, origins: vec![] };
+    let exhausted = Selection { source: Source::Exhausted, pool: None, origins: vec![] };
     if !pool.enabled {
         return exhausted;
     }
@@ -111,7 +114,7 @@ fn from_fallback<'p, P: PoolHealth>(pools: &[&'p P], fallback: &'p P, family: Fa
     let healthy: Vec<&Origin> =
         candidates.clone().filter(|origin| is_healthy(fallback, origin)).map(|(_, origin)| origin).collect();
     if !healthy.is_empty() {
-        return Selection { source: Source::Fallback, origins: healthy };
+        return Selection { source: Source::Fallback, pool: Some(pool.id), origins: healthy };
     }
     // The last resort is for when health knows of no way at all: as long as any origin of either family is healthy,
     // clients can be served by it, and this family has no address.
@@ -120,7 +123,7 @@ fn from_fallback<'p, P: PoolHealth>(pools: &[&'p P], fallback: &'p P, family: Fa
     if anything_healthy || all.is_empty() {
         return exhausted;
     }
-    Selection { source: Source::LastResort, origins: all }
+    Selection { source: Source::LastResort, pool: Some(pool.id), origins: all }
 }
 
 /// Whether any origin of an enabled pool is healthy.
@@ -129,10 +132,11 @@ fn has_healthy<P: PoolHealth>(health: &P) -> bool {
     pool.enabled && pool.origins.iter().enumerate().any(|origin| is_healthy(health, &origin))
 }
 
-/// Whether an enabled pool has an origin of a family.
+/// Whether a pool has an origin of a family in service: neither disabled nor drained, and the pool neither.
 fn has_family<P: PoolHealth>(health: &P, family: Family) -> bool {
     let pool = health.pool();
-    pool.enabled && pool.origins.iter().any(|origin| Family::of(origin.address) == family)
+    let in_service = |origin: &Origin| origin.enabled && origin.weight > Weight::ZERO;
+    pool.enabled && pool.origins.iter().any(|origin| Family::of(origin.address) == family && in_service(origin))
 }
 
 /// Enabled, and up if monitored. A target without a verdict counts as not healthy, as in the original.

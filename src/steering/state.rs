@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use crate::model::id::PoolId;
+use crate::model::inventory::Inventory;
 use crate::model::pool::Pool;
 use crate::model::verdict::Verdict;
-use crate::steering::compile::LiveAnswer;
+use crate::steering::compile::{FamilyAnswer, LiveAnswer};
 use crate::steering::select::{PoolHealth, Source};
 
 /// What a live name answers from, for both families.
@@ -15,11 +17,39 @@ pub enum Condition {
     NotReady,
     /// It answers.
     Ready {
-        /// Where A comes from.
-        v4: Source,
-        /// Where AAAA comes from.
-        v6: Source,
+        /// What A is answered from.
+        v4: Choice,
+        /// What AAAA is answered from.
+        v6: Choice,
     },
+}
+
+/// What one family is answered from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Choice {
+    /// How the pool came to be chosen.
+    pub source: Source,
+    /// The pool, if one was chosen.
+    pub pool: Option<PoolId>,
+}
+
+impl Choice {
+    /// What a prepared answer is from.
+    const fn of(answer: &FamilyAnswer) -> Self {
+        Self { source: answer.source, pool: answer.pool }
+    }
+
+    /// Words for logs and status, with the pool's name.
+    pub fn words(self, inventory: &Inventory) -> String {
+        let name = self.pool.and_then(|id| inventory.pools.find(id)).map_or("?", |pool| pool.name.as_str());
+        match self.source {
+            Source::Pool => name.to_owned(),
+            Source::NoFamily => "none".to_owned(),
+            Source::Fallback => format!("{name} (fallback)"),
+            Source::LastResort => format!("{name} (last resort)"),
+            Source::Exhausted => "nothing (exhausted)".to_owned(),
+        }
+    }
 }
 
 impl Condition {
@@ -27,21 +57,23 @@ impl Condition {
     pub const fn of(answer: &LiveAnswer) -> Self {
         match answer {
             LiveAnswer::NotReady => Self::NotReady,
-            LiveAnswer::Ready(addresses) => Self::Ready { v4: addresses.v4.source, v6: addresses.v6.source },
+            LiveAnswer::Ready(addresses) => {
+                Self::Ready { v4: Choice::of(&addresses.v4), v6: Choice::of(&addresses.v6) }
+            }
         }
     }
 
     /// Whether somebody should have a look: an answer is not from a usable pool.
     pub fn is_troubled(self) -> bool {
         let Self::Ready { v4, v6 } = self else { return false };
-        let fine = |source| matches!(source, Source::Pool | Source::NoFamily);
+        let fine = |choice: Choice| matches!(choice.source, Source::Pool | Source::NoFamily);
         !(fine(v4) && fine(v6))
     }
 
     /// The word for status and logs: the worse of the two families.
     pub const fn word(self) -> &'static str {
         let Self::Ready { v4, v6 } = self else { return "not ready" };
-        match (v4, v6) {
+        match (v4.source, v6.source) {
             (Source::LastResort, _) | (_, Source::LastResort) => "last resort",
             (Source::Exhausted, _) | (_, Source::Exhausted) => "exhausted",
             (Source::Fallback, _) | (_, Source::Fallback) => "fallback",
@@ -61,7 +93,9 @@ impl fmt::Display for Condition {
 pub enum PoolState {
     /// Not in use.
     Disabled,
-    /// No monitor, or no verdict on some origin and not enough others healthy.
+    /// No monitor: health is not considered.
+    NotMonitored,
+    /// Some origin has no verdict yet, and not enough others are healthy.
     Unknown,
     /// All enabled origins are healthy.
     Healthy,
@@ -79,7 +113,7 @@ impl PoolState {
             return Self::Disabled;
         }
         if monitor.is_none() {
-            return Self::Unknown;
+            return Self::NotMonitored;
         }
         let in_use = origins.iter().enumerate().filter(|(_, origin)| origin.enabled);
         let verdicts: Vec<Verdict> = in_use.filter_map(|(index, _)| health.verdict(index)).collect();
@@ -97,6 +131,7 @@ impl PoolState {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Disabled => "disabled",
+            Self::NotMonitored => "not monitored",
             Self::Unknown => "unknown",
             Self::Healthy => "healthy",
             Self::Degraded => "degraded",

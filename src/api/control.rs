@@ -95,6 +95,10 @@ impl ControlSocket {
     /// Binds the socket at `path`; takes the place of one that nobody answers on.
     pub async fn bind(path: &Path) -> Result<Self, ControlError> {
         let failed = |cause| ControlError::Io { path: path.to_owned(), cause };
+        if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+            // Its last part only: what is further up is somebody else's. If this fails, binding says so.
+            std::fs::create_dir(folder).ok();
+        }
         match std::fs::symlink_metadata(path) {
             Ok(found) if !found.file_type().is_socket() => return Err(ControlError::NotASocket(path.to_owned())),
             Ok(_) if UnixStream::connect(path).await.is_ok() => return Err(ControlError::InUse(path.to_owned())),

@@ -138,9 +138,15 @@ impl<S: InventoryStore> Reloader<S> {
     /// Puts a good configuration in force; gives the changed keys that wait for a restart.
     async fn take(&self, configuration: Configuration, files: &mut Vec<PathBuf>) -> Result<Vec<String>, String> {
         let Configuration { settings, policy, declared, files: read } = configuration;
-        let committed = self.inner.store.commit(Change::Declare(declared)).await;
-        let generation = committed.map_err(|contradiction| contradiction.to_string())?;
-        self.inner.policy.store(Arc::new(policy));
+        // Publish reads the policy when it takes the new inventory in, so the policy comes first.
+        let before = self.inner.policy.swap(Arc::new(policy));
+        let generation = match self.inner.store.commit(Change::Declare(declared)).await {
+            Ok(generation) => generation,
+            Err(contradiction) => {
+                self.inner.policy.store(before);
+                return Err(contradiction.to_string());
+            }
+        };
         *files = read;
         // Whoever is told that it is done will ask, and has to get the new answer. An error means that publish has ended.
         drop(self.inner.live.clone().wait_for(|live| live.generation >= generation).await);

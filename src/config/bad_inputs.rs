@@ -65,7 +65,12 @@ fn roots_and_settings() {
         ),
         (
             "[server]\nlisten = ['[::1]:53', '[0::1]:53']",
-            "2:23 server.listen[1]: found \"[0::1]:53\"; this address",
+            "2:23 server.listen[1]: found \"[0::1]:53\"; another in the list",
+            "",
+        ),
+        (
+            "[server]\nlisten = ['0.0.0.0:53', '[::]:53', '127.0.0.1:53']",
+            "2:36 server.listen[2]: found \"127.0.0.1:53\"; another in the list",
             "",
         ),
         ("[server]\ncontrol = ''", "2:11 server.control: found \"\"; allowed: a path", ""),
@@ -503,5 +508,17 @@ proptest! {
         if let Err(report) = load_text("x.toml", &text) {
             prop_assert!(report.to_string().contains("fault"));
         }
+    }
+}
+
+#[test]
+fn one_fault_of_a_zone_does_not_hide_the_others() {
+    let faults = faults_of(
+        "[[zones]]\nname = 'x.test'\nttl = -1\nrecords = ['@ SOA a b 1 2 3 4 5', 'a AA 1', 'c CNAME d', 'c TXT e']",
+    );
+    let starts = ["3:7 zones[1].ttl:", "4:38 zones[1].records[1]:", "4:58 zones[1].records[3]: c.x.test has a CNAME"];
+    assert_eq!(faults.len(), starts.len(), "{faults:#?}");
+    for start in starts {
+        assert!(faults.iter().any(|fault| fault.starts_with(start)), "{start} in {faults:#?}");
     }
 }

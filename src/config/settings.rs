@@ -287,15 +287,23 @@ fn read_listen(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Vec<SocketAddr
         let item = spot.inner(&path, item);
         let Some(address) = read_socket_address(item, faults) else { continue };
         // Port 0 lets the system choose, so it may come again.
-        let first = firsts.iter().find(|(other, _)| *other == address && address.port() != 0);
-        if let Some((_, first)) = first {
+        if let Some((_, first)) = firsts.iter().find(|(other, _)| overlap(*other, address)) {
             let first = Place { source: spot.source, span: first.span.clone() };
-            faults.push(item.fault("this address is in the list already").found(item.node.shown()).first(first));
+            faults.push(
+                item.fault("another in the list takes its queries already").found(item.node.shown()).first(first),
+            );
         } else {
             firsts.push((address, item.node));
         }
     }
     (firsts.len() == items.len()).then(|| firsts.into_iter().map(|(address, _)| address).collect())
+}
+
+/// Whether two listeners would want the same queries: the same address, or one of them has all addresses of the family.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let all = one.ip().is_unspecified() || other.ip().is_unspecified();
+    let same_family = one.is_ipv4() == other.is_ipv4();
+    one.port() == other.port() && one.port() != 0 && (one.ip() == other.ip() || (all && same_family))
 }
 
 /// Reads an address with a port.

@@ -62,10 +62,10 @@ pub enum ZoneError {
     #[error("{0} has a CNAME record beside other records; a CNAME has to be alone (RFC 2181 §10.1)")]
     CnameConflict(Name),
     /// Needs referrals.
-    #[error("delegations (NS below the apex) are not supported in inline records")]
+    #[error("delegations (NS below the apex) are not supported yet")]
     Delegation,
     /// Needs synthesis.
-    #[error("DNAME records are not supported in inline records")]
+    #[error("DNAME records are not supported yet")]
     Dname,
     /// Never a record.
     #[error("no record can be of this type; it exists in queries only")]

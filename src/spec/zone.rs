@@ -27,19 +27,32 @@ pub fn parse(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Zone> {
     let mut fields = Fields::open(spot, KEYS, faults)?;
     let apex = fields.read("name", parse_name).required();
     let ttl = fields.read("ttl", integer(0, TTL_MAX)).or(TTL_DEFAULT);
-    // Without a name nothing can be said of the records.
-    let (apex, ttl) = (apex?, ttl?);
-    let (records, lines) = fields.read("records", |spot, faults| parse_records(spot, &apex, ttl, faults)).required()?;
+    // Without a name nothing can be said of the records; without a TTL everything can.
+    let apex = apex?;
+    let default_ttl = ttl.unwrap_or(TTL_DEFAULT);
+    let read = fields.read("records", |spot, faults| parse_records(spot, &apex, default_ttl, faults));
+    let Lines { records, nodes, all_read } = read.required()?;
     let id = ZoneId::declared(&apex.to_string());
-    match Zone::try_new(id, apex.clone(), records) {
-        Ok(zone) => Some(zone),
-        Err(zone_faults) => {
-            for fault in &zone_faults {
-                report(&mut fields, fault, lines);
-            }
-            None
-        }
+    let zone_faults = match Zone::try_new(id, apex, records) {
+        // Something else was wrong with it, and has been said.
+        Ok(zone) => return (all_read && ttl.is_some()).then_some(zone),
+        Err(zone_faults) => zone_faults,
+    };
+    // What seems to be missing may stand in a line that cannot be read.
+    for fault in zone_faults.iter().filter(|fault| all_read || fault.record.is_some()) {
+        report(&mut fields, fault, &nodes);
     }
+    None
+}
+
+/// The lines of a zone.
+struct Lines<'t> {
+    /// The records that could be read.
+    records: Vec<Record>,
+    /// The node of each, with its index in the list.
+    nodes: Vec<(usize, &'t Node)>,
+    /// Whether there are no others.
+    all_read: bool,
 }
 
 /// Reads a zone's name.
@@ -50,29 +63,28 @@ pub fn parse_name(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Name> {
     }
 }
 
-/// Reads the lines of a zone; gives the records with the node and index of each.
-fn parse_records<'t>(
-    spot: Spot<'_, 't>,
-    apex: &Name,
-    ttl: u32,
-    faults: &mut Faults,
-) -> Option<(Vec<Record>, &'t [Node])> {
+/// Reads the lines of a zone.
+fn parse_records<'t>(spot: Spot<'_, 't>, apex: &Name, ttl: u32, faults: &mut Faults) -> Option<Lines<'t>> {
     let items = spot.items(faults)?;
     let mut records = Vec::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
+    let mut nodes = Vec::with_capacity(items.len());
+    for (index, node) in items.iter().enumerate() {
         let path = spot.path.index(index);
-        let item = spot.inner(&path, item);
+        let item = spot.inner(&path, node);
         let Some(line) = item.text(faults) else { continue };
         match record::parse(line, apex, ttl) {
-            Ok(record) => records.push(record),
+            Ok(record) => {
+                records.push(record);
+                nodes.push((index, node));
+            }
             Err(fault) => {
                 let at = fault.offset.map_or_else(|| item.place(), |offset| place_in(&item, line, offset));
                 faults.push(Fault { at, ..item.fault(fault.why) });
             }
         }
     }
-    // A zone with a hole would only give faults that follow from the first.
-    (records.len() == items.len()).then_some((records, items))
+    let all_read = records.len() == items.len();
+    Some(Lines { records, nodes, all_read })
 }
 
 /// The place of an offset within a text: exact where the text is written without escapes on one line, which is so
@@ -88,12 +100,12 @@ fn place_in(spot: &Spot<'_, '_>, text: &str, offset: usize) -> Place {
 }
 
 /// Adds a fault of a zone at the record that shows it, or at the zone's name where one is missing.
-fn report(fields: &mut Fields<'_, '_, '_>, fault: &ZoneFault, items: &[Node]) {
+fn report(fields: &mut Fields<'_, '_, '_>, fault: &ZoneFault, nodes: &[(usize, &Node)]) {
     let ZoneFault { record, why } = fault;
-    let fault = match record.and_then(|index| Some((index, items.get(index)?))) {
+    let fault = match record.and_then(|record| nodes.get(record)) {
         Some((index, node)) => {
             let records = fields.spot.path.key("records");
-            fields.spot.inner(&records.index(index), node).fault(why.to_string())
+            fields.spot.inner(&records.index(*index), node).fault(why.to_string())
         }
         None => fields.fault_at("name", why.to_string()),
     };

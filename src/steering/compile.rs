@@ -291,6 +291,14 @@ mod tests {
     }
 
     #[test]
+    fn a_name_with_nothing_in_service_is_exhausted() {
+        let mut out_of_service = fake(&[1.0], Verdict::Up);
+        out_of_service.0.enabled = false;
+        let answer = compiled(&out_of_service, Answers::All);
+        assert_eq!((answer.source, answer.count), (Source::Exhausted, 0));
+    }
+
+    #[test]
     fn patience() {
         let (unknown, up) = (fake(&[1.0], Verdict::Unknown), fake(&[1.0], Verdict::Up));
         let steering = steering(Answers::All);

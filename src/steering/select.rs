@@ -245,6 +245,7 @@ mod tests {
             ("drained stays out even then", pool(1, "a-"), pool(1, "f-0 g-"), "LastResort g", "NoFamily"),
             ("v6 healthy somewhere: no last resort", pool(2, "a- b+6"), pool(1, "f-"), "Exhausted", "Exhausted"),
             ("v6 healthy in the fallback", pool(1, "a-"), pool(1, "f- g+6"), "Exhausted", "Fallback g"),
+            ("out of service is not missed", pool(1, "a+ b+6x"), pool(1, "f+ g+60"), "Pool a", "NoFamily"),
             ("disabled fallback", pool(1, "a-"), disabled(pool(1, "f+")), "Exhausted", "NoFamily"),
         ] {
             assert_eq!(off(&[&pools], &fallback, Family::V4), v4, "{what}");

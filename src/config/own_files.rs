@@ -131,3 +131,12 @@ fn header_names_of_the_example_are_kept_in_order() {
     let expected = expected.map(|(name, value)| (name.to_owned(), vec![value.to_owned()]));
     assert_eq!(built.entry("header").unwrap().node, header::build(&expected));
 }
+
+#[test]
+fn the_readmes_configuration_is_sound() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("```toml\n").unwrap();
+    let (text, _) = rest.split_once("```").unwrap();
+    let configuration = load_text("README.md", text).unwrap();
+    assert_eq!(configuration.declared.pools.len(), 2);
+}

@@ -51,14 +51,19 @@ struct Class {
     steering: Arc<Steering>,
     /// What they share.
     slot: Arc<Slot>,
-    /// How many names there are.
-    names: usize,
-    /// One of them, to tell people.
-    example: Name,
-    /// Whether it has answered.
-    settled: bool,
+    /// The load balancers that they are.
+    members: BTreeSet<LoadBalancerId>,
     /// When a missing verdict is waited for no longer.
     deadline: Instant,
+    /// What it has been through.
+    history: History,
+}
+
+/// What a class has been through. A name that is edited takes it along into its new class.
+#[derive(Clone, Copy, Debug, Default)]
+struct History {
+    /// Whether it has answered.
+    settled: bool,
     /// What it answers from.
     condition: Condition,
 }
@@ -173,7 +178,8 @@ impl Publisher {
             for class in self.by_pool.get(&id).into_iter().flatten() {
                 stale.insert(*class);
                 // New origins get time for a first verdict; who waits already waits no longer for it.
-                if let Some(entry) = self.classes.get_mut(*class).and_then(Option::as_mut).filter(|entry| entry.settled)
+                if let Some(entry) =
+                    self.classes.get_mut(*class).and_then(Option::as_mut).filter(|entry| entry.history.settled)
                 {
                     self.timers.remove(&(entry.deadline, *class));
                     entry.deadline = now + timeout;
@@ -220,8 +226,9 @@ impl Publisher {
         }
         for (previous, next) in &edits {
             let Some(next) = next else { continue };
-            let settled = previous.as_ref().is_some_and(|previous| self.is_settled(&steering_of(previous)));
-            let class = self.join_class(next, settled, now, stale);
+            let before = previous.as_ref().and_then(|previous| self.find_class(&steering_of(previous)));
+            let history = before.map_or_else(History::default, |class| class.history);
+            let class = self.join_class(next, history, now, stale);
             let slot = self.classes.get(class).and_then(Option::as_ref).map(|class| Arc::clone(&class.slot));
             set_slot(&mut table, &inventory, &next.name, slot);
         }
@@ -233,10 +240,13 @@ impl Publisher {
                 set_slot(&mut table, &inventory, &load_balancer.name, slot);
             }
         }
-        edits
-            .iter()
-            .filter_map(|(previous, _)| previous.as_ref())
-            .for_each(|previous| self.leave_class(&steering_of(previous)));
+        for (previous, next) in &edits {
+            let Some(previous) = previous else { continue };
+            let steering = steering_of(previous);
+            if next.as_ref().is_none_or(|next| steering_of(next) != steering) {
+                self.leave_class(previous.id, &steering);
+            }
+        }
         // Compile before the swap: no name appears without its answer. A class without names is not compiled any more:
         // its pools may be gone or serve others by now, and until the swap its names are asked for.
         self.compile_classes(std::mem::take(stale), now);
@@ -247,14 +257,14 @@ impl Publisher {
     fn join_class(
         &mut self,
         load_balancer: &LoadBalancer,
-        settled: bool,
+        history: History,
         now: Instant,
         stale: &mut HashSet<usize>,
     ) -> usize {
         let steering = steering_of(load_balancer);
         if let Some(number) = self.by_steering.get(&steering).copied() {
             if let Some(class) = self.classes.get_mut(number).and_then(Option::as_mut) {
-                class.names += 1;
+                class.members.insert(load_balancer.id);
             }
             return number;
         }
@@ -262,11 +272,9 @@ impl Publisher {
         let class = Class {
             steering: Arc::clone(&steering),
             slot: Arc::new(Slot::new(LiveAnswer::NotReady)),
-            names: 1,
-            example: load_balancer.name.clone(),
-            settled,
+            members: BTreeSet::from([load_balancer.id]),
             deadline: now + self.policy.load().first_verdict_timeout,
-            condition: Condition::default(),
+            history,
         };
         let number = self.free.pop().unwrap_or(self.classes.len());
         if number == self.classes.len() {
@@ -284,12 +292,14 @@ impl Publisher {
     }
 
     /// Takes a name from its class, which goes with its last name.
-    fn leave_class(&mut self, steering: &Steering) {
+    fn leave_class(&mut self, load_balancer: LoadBalancerId, steering: &Steering) {
         let Some(number) = self.by_steering.get(steering).copied() else { return };
         let Some(place) = self.classes.get_mut(number) else { return };
-        if let Some(class) = place.as_mut().filter(|class| class.names > 1) {
-            class.names -= 1;
-            return;
+        if let Some(class) = place.as_mut() {
+            class.members.remove(&load_balancer);
+            if !class.members.is_empty() {
+                return;
+            }
         }
         if let Some(class) = place.take() {
             self.timers.remove(&(class.deadline, number));
@@ -311,11 +321,6 @@ impl Publisher {
         self.classes.get(*self.by_steering.get(steering)?)?.as_ref()
     }
 
-    /// Whether names with this steering have answered.
-    fn is_settled(&self, steering: &Steering) -> bool {
-        self.find_class(steering).is_some_and(|class| class.settled)
-    }
-
     /// Compiles classes and swaps their slots; reports those whose condition changed.
     fn compile_classes(&mut self, stale: HashSet<usize>, now: Instant) {
         let mut reports = 0;
@@ -329,11 +334,11 @@ impl Publisher {
             if answer == LiveAnswer::NotReady {
                 self.timers.insert((class.deadline, number));
             } else {
-                class.settled = true;
+                class.history.settled = true;
             }
             let condition = Condition::of(&answer);
             class.slot.store(answer);
-            let previous = std::mem::replace(&mut class.condition, condition);
+            let previous = std::mem::replace(&mut class.history.condition, condition);
             let first = previous == Condition::NotReady && !condition.is_troubled();
             if previous != condition && !first {
                 reports += 1;
@@ -354,7 +359,7 @@ fn compile_class(class: &Class, assigned: &Assigned, now: Instant) -> LiveAnswer
     let find = |id: &PoolId| assigned.pools.find(*id).map(Arc::as_ref);
     let pools: Vec<&ProbedPool> = steering.default_pools.iter().filter_map(find).collect();
     let Some(fallback) = find(&steering.fallback_pool) else { return LiveAnswer::NotReady };
-    let patience = match (now >= class.deadline, class.settled) {
+    let patience = match (now >= class.deadline, class.history.settled) {
         (true, _) => Patience::Over,
         (false, true) => Patience::Running,
         (false, false) => Patience::Start,
@@ -364,17 +369,21 @@ fn compile_class(class: &Class, assigned: &Assigned, now: Instant) -> LiveAnswer
 
 /// Says that a class answers from something else than before.
 fn report(class: &Class, previous: Condition, inventory: &Inventory) {
-    let Class { example, names, condition, .. } = class;
-    let Condition::Ready { v4, v6 } = condition else {
-        return warn!(load_balancer = %example, names, "answers wait for first verdicts of new origins");
+    /// Names that are told; their number is told as well.
+    const TOLD: usize = 3;
+    let members = class.members.iter().filter_map(|id| inventory.load_balancers.find(*id));
+    let load_balancers = members.take(TOLD).map(|member| member.name.to_string()).collect::<Vec<_>>().join(" ");
+    let names = class.members.len();
+    let Condition::Ready { v4, v6 } = class.history.condition else {
+        return warn!(load_balancers, names, "answers wait for first verdicts of new origins");
     };
     let (a, aaaa) = (v4.words(inventory), v6.words(inventory));
-    if condition.is_troubled() {
-        warn!(load_balancer = %example, names, a, aaaa, "answers are not from a usable pool");
+    if class.history.condition.is_troubled() {
+        warn!(load_balancers, names, a, aaaa, "answers are not from a usable pool");
     } else if previous.is_troubled() {
-        info!(load_balancer = %example, names, a, aaaa, "answers are from a usable pool again");
+        info!(load_balancers, names, a, aaaa, "answers are from a usable pool again");
     } else {
-        info!(load_balancer = %example, names, a, aaaa, "answers are from another pool");
+        info!(load_balancers, names, a, aaaa, "answers are from another pool");
     }
 }
 

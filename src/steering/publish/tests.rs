@@ -251,6 +251,18 @@ async fn names_change_hands_and_classes_go_with_their_last_name() {
     assert_eq!(world.answer("a.example.com"), "ok [2]");
     assert_eq!(world.answer("b.example.com"), "ok [1]");
 
+    // An edit that changes no answer.
+    let described = |id: &str, owner: &str, pool: &str| {
+        let description = "edited".to_owned();
+        LoadBalancer { description, ..load_balancer(id, owner, &[pool]) }
+    };
+    let edited = vec![described("one", "b.example.com", "p"), described("two", "a.example.com", "q")];
+    world.declare(&["example.com"], pools(), edited);
+    world.set(1, false);
+    world.pass(Duration::from_secs(8)).await;
+    assert_eq!(world.answer("a.example.com"), "ok [2]");
+    assert_eq!(world.answer("b.example.com"), "last resort [1]");
+
     let mut disabled = load_balancer("one", "b.example.com", &["p"]);
     disabled.enabled = false;
     world.declare(&["example.com"], pools(), vec![disabled]);

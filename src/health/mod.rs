@@ -6,5 +6,6 @@
 pub mod tracker;
 pub mod table;
 pub mod probe;
+mod shortage;
 pub mod target;
 pub mod schedule;

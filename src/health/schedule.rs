@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::health::probe::Probe;
+use crate::health::shortage::Shortage;
 use crate::health::table::{HealthTable, Inherited, TargetCell, TargetKey};
 use crate::health::target::{Flip, Shared, Target};
 use crate::model::id::{MonitorId, PoolId};
@@ -97,7 +98,7 @@ impl<P: Probe> Schedule<P> {
     pub fn new(probe: P, flips: mpsc::Sender<Flip>, probes_in_flight_max: usize, runtime: Handle) -> Self {
         let permits = Semaphore::new(probes_in_flight_max.clamp(1, Semaphore::MAX_PERMITS));
         Self {
-            shared: Arc::new(Shared { probe, flips, permits, start: Instant::now() }),
+            shared: Arc::new(Shared { probe, flips, permits, start: Instant::now(), shortage: Shortage::default() }),
             runtime,
             table: HealthTable::default(),
             targets: HashMap::new(),

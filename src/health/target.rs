@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::health::probe::Probe;
+use crate::health::shortage::Shortage;
 use crate::health::table::{TargetCell, TargetKey};
 use crate::health::tracker::Tracker;
 use crate::model::event::Transition;
@@ -43,6 +44,8 @@ pub(in crate::health) struct Shared<P> {
     pub(in crate::health) permits: Semaphore,
     /// Phases count from here.
     pub(in crate::health) start: Instant,
+    /// Whether this machine lacks what probes need.
+    pub(in crate::health) shortage: Shortage,
 }
 
 /// One target's task.
@@ -110,9 +113,13 @@ impl<P: Probe> Target<P> {
         drop(permit);
 
         self.cell.record(outcome, SystemTime::now());
-        let transition = tracker.observe(outcome.failure, monitor.up_count(), monitor.down_count());
-        if let Some(transition) = transition {
-            self.turn(transition, &monitor).await?;
+        shared.shortage.note(outcome.failure, Instant::now());
+        // What is this machine's own fault is kept for people, but neither contradicts a verdict nor confirms it.
+        if !outcome.failure.is_some_and(FailReason::is_ours) {
+            let transition = tracker.observe(outcome.failure, monitor.up_count(), monitor.down_count());
+            if let Some(transition) = transition {
+                self.turn(transition, &monitor).await?;
+            }
         }
         let since = |time: Instant| time.duration_since(shared.start);
         let phase = phase(cell.key(), monitor.interval);

@@ -81,12 +81,14 @@ pub enum FailReason {
     ConnectionReset,
     /// The probe could not be built from the monitor and the origin; nothing was sent.
     MonitorConfig,
+    /// This machine ran out of something that a probe needs: open files, ports, memory. Says nothing about the origin.
+    LocalResource,
     /// Nothing of the above.
     Other,
 }
 
 impl FailReason {
-    /// The words of the original, as its API gives them.
+    /// The words of the original, as its API gives them. `LocalResource` is ours; the original has no such words.
     pub const fn words(self) -> &'static str {
         match self {
             Self::TcpConnectionFailed => "TCP connection failed",
@@ -103,8 +105,14 @@ impl FailReason {
             Self::HttpInvalidResponse => "HTTP Invalid Response",
             Self::ConnectionReset => "Connection Reset by Peer",
             Self::MonitorConfig => "Monitor Config Error",
+            Self::LocalResource => "Monitor Out of Resources",
             Self::Other => "Other Failure",
         }
+    }
+
+    /// Whether the fault is this machine's own, so that no verdict may rest on it.
+    pub const fn is_ours(self) -> bool {
+        matches!(self, Self::LocalResource)
     }
 
     /// Whether the probe ran out of time, the one failure that is retried at once.

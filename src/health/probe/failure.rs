@@ -8,6 +8,11 @@ use rustls::{AlertDescription, CertificateError};
 use crate::model::monitor::Scheme;
 use crate::model::verdict::FailReason;
 
+/// Numbers of Linux for what this machine may run out of: ENOMEM, ENFILE, EMFILE, EADDRNOTAVAIL (no free port, or no
+/// address of ours to come from) and ENOBUFS. Not EPERM and EACCES: a local firewall's rule is a decision about this
+/// destination that somebody made, and it does not pass by itself.
+const LOCAL_RESOURCES: &[i32] = &[12, 23, 24, 99, 105];
+
 /// How far a probe came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Phase {
@@ -45,8 +50,11 @@ pub(super) fn of_request(error: &reqwest::Error, scheme: Scheme) -> FailReason {
     }
 }
 
-/// Why input or output failed, if the kind tells.
+/// Why input or output failed, if its number or kind tells.
 pub(super) fn of_io(error: &io::Error, phase: Phase) -> Option<FailReason> {
+    if error.raw_os_error().is_some_and(|number| LOCAL_RESOURCES.contains(&number)) {
+        return Some(FailReason::LocalResource);
+    }
     Some(match error.kind() {
         ErrorKind::ConnectionRefused => FailReason::TcpConnectionFailed,
         ErrorKind::HostUnreachable => FailReason::NoRouteToHost,
@@ -94,3 +102,6 @@ const fn of_tls(error: &rustls::Error) -> FailReason {
         _ => FailReason::TlsProtocol,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,8 @@ use crate::model::monitor::{Check, ExpectedCodes, HttpCheck, Scheme};
 use crate::model::pool::Weight;
 use crate::model::verdict::{FailReason, Outcome};
 
+mod ours;
+
 /// What the next attempts at an address see, and when attempts began.
 #[derive(Clone, Default)]
 struct Script(Arc<Mutex<Scripted>>);

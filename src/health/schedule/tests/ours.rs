@@ -1,0 +1,50 @@
+//! Faults that are this machine's own decide nothing about an origin.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_lack_of_resources_changes_no_verdict() {
+    let mut bench = Bench::new(100, 100);
+    let c = "192.0.2.3";
+    bench.script.fail(B, FailReason::TcpConnectionFailed);
+    bench.script.fail(c, FailReason::LocalResource);
+    let patient = Monitor { retries: 2, ..monitor("m") };
+    bench.declare(vec![patient], vec![pool("p", Some("m"), &[A, B, c])]);
+    bench.flips.recv().await.unwrap();
+    bench.flips.recv().await.unwrap();
+    let stand = |bench: &Bench| [0, 1, 2].map(|place| bench.verdict("p", place));
+    let before = [Verdict::Up, Verdict::Down, Verdict::Unknown];
+    assert_eq!(stand(&bench), before);
+    assert_eq!(bench.script.starts(c).len(), 1, "not tried again at once");
+
+    for address in [A, B] {
+        bench.script.fail(address, FailReason::LocalResource);
+    }
+    tokio::time::sleep(INTERVAL * 5).await;
+    assert_eq!(stand(&bench), before);
+    assert!(bench.flips.try_recv().is_err());
+    for place in 0..3 {
+        let cell = bench.cell("p", place).unwrap();
+        assert_eq!(cell.last().unwrap().0.failure, Some(FailReason::LocalResource), "people see it");
+    }
+    assert_eq!(bench.cell("p", 1).unwrap().reason(), Some(FailReason::TcpConnectionFailed));
+    assert!((5..=7).contains(&bench.script.starts(c).len()), "once an interval, as ever");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lack_of_resources_leaves_a_row_of_failures_as_long_as_it_is() {
+    let mut bench = Bench::new(100, 100);
+    let thrice = Monitor { consecutive_down: 3, ..monitor("m") };
+    bench.declare(vec![thrice], vec![pool("p", Some("m"), &[A])]);
+    bench.flips.recv().await.unwrap();
+    for reason in [FailReason::TcpTimeout, FailReason::TcpTimeout, FailReason::LocalResource, FailReason::TcpTimeout] {
+        assert_eq!(bench.verdict("p", 0), Verdict::Up);
+        bench.script.fail(A, reason);
+        let probes = bench.script.starts(A).len();
+        while bench.script.starts(A).len() == probes {
+            tokio::time::sleep(INTERVAL / 100).await;
+        }
+        tokio::time::sleep(MS * 5).await;
+    }
+    assert_eq!(bench.flips.try_recv().unwrap().transition.count, 3);
+}

@@ -4,16 +4,20 @@
 //! monitor's definition, which it takes up at once with the verdict that stands. Probes are boxed and wait for their
 //! permit unboxed, so that 100,000 sleeping targets are small. There is no jitter: each target has a phase of its own.
 
+use std::future::poll_fn;
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::health::probe::Probe;
 use crate::health::shortage::Shortage;
@@ -83,6 +87,13 @@ impl<P: Probe> Target<P> {
 
     /// Round after round under one definition of the monitor.
     async fn rounds(&mut self, mut tracker: Tracker) -> Interrupt {
+        // What stands as up waits for its turn: an edit of a monitor that 100,000 targets share must not probe them all
+        // at once. What is down or unknown is probed at once: somebody may wait for just that edit to help.
+        if tracker.verdict() == Verdict::Up
+            && let ControlFlow::Break(interrupt) = self.turn_of_phase().await
+        {
+            return interrupt;
+        }
         loop {
             match self.round(&mut tracker).await {
                 ControlFlow::Continue(next) => {
@@ -97,6 +108,14 @@ impl<P: Probe> Target<P> {
         }
     }
 
+    /// Waits for the next phase point.
+    async fn turn_of_phase(&mut self) -> ControlFlow<Interrupt> {
+        let interval = self.definition.borrow().interval;
+        let now = Instant::now().duration_since(self.shared.start);
+        let point = self.shared.start + phase_point(now, phase(self.cell.key(), interval), interval);
+        self.unless_interrupted(async { tokio::time::sleep_until(point).await }).await
+    }
+
     /// One probe and what follows from it; gives the time of the next.
     async fn round(&mut self, tracker: &mut Tracker) -> ControlFlow<Interrupt, Instant> {
         let shared = Arc::clone(&self.shared);
@@ -108,28 +127,38 @@ impl<P: Probe> Target<P> {
         let monitor = Arc::clone(&self.definition.borrow());
         let cell = Arc::clone(&self.cell);
         // On the heap only while it lasts.
-        let probe = Box::pin(look(&shared.probe, &monitor, cell.key()));
+        let probe = Box::pin(guarded(look(&shared.probe, &monitor, cell.key())));
         let outcome = self.unless_interrupted(probe).await?;
         drop(permit);
-
-        self.cell.record(outcome, SystemTime::now());
-        shared.shortage.note(outcome.failure, Instant::now());
-        // What is this machine's own fault is kept for people, but neither contradicts a verdict nor confirms it.
-        if !outcome.failure.is_some_and(FailReason::is_ours) {
-            let transition = tracker.observe(outcome.failure, monitor.up_count(), monitor.down_count());
-            if let Some(transition) = transition {
-                self.turn(transition, &monitor).await?;
-            }
+        if let Some(outcome) = outcome {
+            self.observe(outcome, tracker, &monitor).await?;
+        } else {
+            let target = SocketAddr::new(cell.key().address, monitor.port());
+            error!(%target, monitor = monitor.name, "a probe panicked: a fault of pooldns; its verdict stays as it is");
         }
         let since = |time: Instant| time.duration_since(shared.start);
         let phase = phase(cell.key(), monitor.interval);
         ControlFlow::Continue(shared.start + next_due(since(began), since(Instant::now()), phase, monitor.interval))
     }
 
+    /// Takes in what a probe saw.
+    async fn observe(&self, outcome: Outcome, tracker: &mut Tracker, monitor: &Monitor) -> ControlFlow<Interrupt> {
+        self.cell.record(outcome, SystemTime::now());
+        self.shared.shortage.note(outcome.failure, Instant::now());
+        // What is this machine's own fault is kept for people, but neither contradicts a verdict nor confirms it.
+        if outcome.failure.is_some_and(FailReason::is_ours) {
+            return ControlFlow::Continue(());
+        }
+        match tracker.observe(outcome.failure, monitor.up_count(), monitor.down_count()) {
+            Some(transition) => self.turn(transition, outcome.code, monitor).await,
+            None => ControlFlow::Continue(()),
+        }
+    }
+
     /// Makes a transition known: in the cell first, so that whoever hears of it finds it there.
-    async fn turn(&self, transition: Transition, monitor: &Monitor) -> ControlFlow<Interrupt> {
+    async fn turn(&self, transition: Transition, code: Option<u16>, monitor: &Monitor) -> ControlFlow<Interrupt> {
         self.cell.turn(transition, SystemTime::now());
-        log(transition, self.cell.key(), monitor);
+        log(transition, code, self.cell.key(), monitor);
         let flip = Flip { cell: Arc::clone(&self.cell), transition };
         // When the queue is full, the target waits with the rest of its rounds. An edited monitor waits as well: this
         // transition has happened and must be heard of.
@@ -167,6 +196,17 @@ async fn look<P: Probe>(probe: &P, monitor: &Monitor, key: &TargetKey) -> Outcom
     }
 }
 
+/// Runs a probe; none if it panicked, which must end neither the target nor its neighbors.
+async fn guarded(probe: impl Future<Output = Outcome>) -> Option<Outcome> {
+    let mut probe = pin!(probe);
+    poll_fn(|context| {
+        // After a panic the probe is not polled again, so nothing sees what it left half done.
+        let polled = catch_unwind(AssertUnwindSafe(|| probe.as_mut().poll(context)));
+        polled.map_or(Poll::Ready(None), |poll| poll.map(Some))
+    })
+    .await
+}
+
 /// Where in the interval a target has its turn: a hash, so that targets spread evenly and a restart changes nothing.
 fn phase(key: &TargetKey, interval: Duration) -> Duration {
     let hash = foldhash::quality::FixedState::default().hash_one(key);
@@ -178,24 +218,28 @@ fn phase(key: &TargetKey, interval: Duration) -> Duration {
 /// from the schedule's start. Half an interval keeps the phase in spite of a late timer, and keeps two probes apart
 /// after a wait for a permit; phase points that were missed meanwhile are skipped.
 fn next_due(began: Duration, now: Duration, phase: Duration, interval: Duration) -> Duration {
+    phase_point((began + interval / 2).max(now), phase, interval)
+}
+
+/// The first phase point that is not before `earliest`.
+fn phase_point(earliest: Duration, phase: Duration, interval: Duration) -> Duration {
     let interval_ns = interval.as_nanos().max(1);
-    let earliest = (began + interval / 2).max(now).as_nanos();
-    let periods = earliest.saturating_sub(phase.as_nanos()).div_ceil(interval_ns);
+    let periods = earliest.as_nanos().saturating_sub(phase.as_nanos()).div_ceil(interval_ns);
     let due = phase.as_nanos() + periods * interval_ns;
     Duration::from_nanos(u64::try_from(due).unwrap_or(u64::MAX))
 }
 
 /// Says that a verdict changed.
-fn log(transition: Transition, key: &TargetKey, monitor: &Monitor) {
+fn log(transition: Transition, code: Option<u16>, key: &TargetKey, monitor: &Monitor) {
     let Transition { from, to, reason, count } = transition;
     let target = SocketAddr::new(key.address, monitor.port());
     let host = key.host.as_deref();
     let monitor = monitor.name.as_str();
     let reason = reason.map(FailReason::words);
     if to == Verdict::Up {
-        info!(%target, monitor, host, %from, %to, reason, count, "target is up");
+        info!(%target, monitor, host, %from, %to, count, "target is up");
     } else {
-        warn!(%target, monitor, host, %from, %to, reason, count, "target is down");
+        warn!(%target, monitor, host, %from, %to, reason, code, count, "target is down");
     }
 }
 

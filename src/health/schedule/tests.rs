@@ -23,6 +23,8 @@ struct Script(Arc<Mutex<Scripted>>);
 struct Scripted {
     /// How an attempt at an address ends; success without an entry.
     failures: HashMap<IpAddr, FailReason>,
+    /// Addresses at which the next attempt panics, at its start or after its time.
+    panics: HashMap<IpAddr, Panics>,
     /// How long an attempt takes; a millisecond without an entry.
     durations: HashMap<IpAddr, Duration>,
     /// Start of each attempt.
@@ -33,7 +35,21 @@ struct Scripted {
     running_max: usize,
 }
 
+/// When an attempt panics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Panics {
+    /// On its first poll.
+    AtOnce,
+    /// After its time.
+    Later,
+}
+
 impl Script {
+    /// The next attempt at `address` panics.
+    fn panic(&self, address: &str, when: Panics) {
+        self.0.lock().unwrap().panics.insert(address.parse().unwrap(), when);
+    }
+
     /// Attempts at `address` fail from now on.
     fn fail(&self, address: &str, reason: FailReason) {
         self.0.lock().unwrap().failures.insert(address.parse().unwrap(), reason);
@@ -63,16 +79,19 @@ impl Drop for InFlight {
 
 impl Probe for Script {
     async fn attempt(&self, _: &Monitor, key: &TargetKey) -> Outcome {
-        let (failure, duration) = {
+        let (failure, duration, panics) = {
             let mut script = self.0.lock().unwrap();
             script.attempts.push((key.clone(), Instant::now()));
             script.running += 1;
             script.running_max = script.running_max.max(script.running);
             let duration = script.durations.get(&key.address).copied().unwrap_or(MS);
-            (script.failures.get(&key.address).copied(), duration)
+            let panics = script.panics.remove(&key.address);
+            (script.failures.get(&key.address).copied(), duration, panics)
         };
         let _in_flight = InFlight(self.clone());
+        assert_ne!(panics, Some(Panics::AtOnce), "as the test asked");
         tokio::time::sleep(duration).await;
+        assert_ne!(panics, Some(Panics::Later), "as the test asked");
         Outcome { failure, rtt: duration, code: None }
     }
 }
@@ -273,7 +292,7 @@ async fn only_time_outs_are_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_edited_monitor_restarts_its_targets_with_their_verdicts() {
+async fn an_edited_monitor_keeps_verdicts_and_probes_what_is_up_in_its_turn() {
     let mut bench = Bench::new(100, 100);
     let pools = vec![pool("p", Some("m"), &[A]), pool("q", Some("other"), &[B])];
     bench.declare(vec![monitor("m"), monitor("other")], pools.clone());
@@ -291,14 +310,26 @@ async fn an_edited_monitor_restarts_its_targets_with_their_verdicts() {
     bench.script.fail(A, FailReason::TcpTimeout);
     let edited = Monitor { interval: INTERVAL * 2, ..monitor("m") };
     bench.declare(vec![edited, monitor("other")], pools);
+    // No burst: with thousands of targets under one monitor, all would be probed at this moment.
     tokio::time::sleep(MS * 5).await;
-    assert_eq!((bench.script.starts(A).len(), bench.script.starts(B).len()), (2, 1));
+    assert_eq!((bench.script.starts(A).len(), bench.script.starts(B).len()), (1, 1));
     assert!(Arc::ptr_eq(&cell, &bench.cell("p", 0).unwrap()));
     assert!(bench.assigned.pools.differences(&before.pools).is_empty(), "same pools, same cells");
     // The verdict stands until the count is full.
     assert_eq!(cell.verdict(), Verdict::Up);
     let flip = bench.flips.recv().await.unwrap();
     assert_eq!((flip.transition.from, flip.transition.count), (Verdict::Up, 2));
+    let starts = bench.script.starts(A);
+    let apart = starts[2] - starts[1];
+    assert!(apart > INTERVAL && apart <= INTERVAL * 2 + MS, "the new interval: {apart:?}");
+
+    // What is down is probed at once: somebody may wait for just this edit to help.
+    let mended = Monitor { interval: INTERVAL, consecutive_up: 1, ..monitor("m") };
+    bench.script.0.lock().unwrap().failures.clear();
+    let edited = Instant::now();
+    bench.declare(vec![mended, monitor("other")], vec![pool("p", Some("m"), &[A]), pool("q", Some("other"), &[B])]);
+    let flip = bench.flips.recv().await.unwrap();
+    assert_eq!((flip.transition.to, edited.elapsed() <= MS * 5), (Verdict::Up, true));
 }
 
 #[tokio::test(start_paused = true)]

@@ -172,12 +172,10 @@ impl Chain<'_, '_> {
             Rtype::ANY => return self.any(zone, node, Some(live), name),
             qtype => return self.beside_live(zone, node, live, qtype, name),
         };
-        let (LiveAnswer::Ready(addresses), Some(answer)) = (live, live.family(family)) else {
-            return Ok(self.not_ready());
-        };
+        let Some(answer) = live.family(family) else { return Ok(self.not_ready()) };
         self.note(answer.source);
         if answer.count == 0 {
-            self.negative(zone, name, addresses.ttl)?;
+            self.negative(zone, name, live.negative_ttl())?;
         } else {
             self.message.answer(answer.draw(self.random), answer.count, self.name_at)?;
         }
@@ -197,8 +195,7 @@ impl Chain<'_, '_> {
             self.rrset(rrset)?;
         } else {
             // A deviation from RFC 2308 §3: recovery must not hide behind a long negative TTL.
-            let ttl = if let LiveAnswer::Ready(addresses) = live { addresses.ttl } else { u32::MAX };
-            self.negative(zone, name, ttl)?;
+            self.negative(zone, name, live.negative_ttl())?;
         }
         Ok(Rcode::NoError)
     }
@@ -226,11 +223,7 @@ impl Chain<'_, '_> {
             }
         }
         if self.message.len() == start {
-            let ttl = match live {
-                Some(LiveAnswer::Ready(addresses)) => addresses.ttl,
-                _ => u32::MAX,
-            };
-            self.negative(zone, name, ttl)?;
+            self.negative(zone, name, live.map_or(u32::MAX, LiveAnswer::negative_ttl))?;
         }
         Ok(Rcode::NoError)
     }

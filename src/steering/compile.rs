@@ -86,6 +86,14 @@ impl FamilyAnswer {
 }
 
 impl LiveAnswer {
+    /// Longest that a negative answer beside it may be kept, in seconds; no bound while not ready.
+    pub const fn negative_ttl(&self) -> u32 {
+        match self {
+            Self::NotReady => u32::MAX,
+            Self::Ready(addresses) => addresses.ttl,
+        }
+    }
+
     /// The prepared answers for a family; none while not ready.
     pub const fn family(&self, family: Family) -> Option<&FamilyAnswer> {
         match (self, family) {

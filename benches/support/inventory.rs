@@ -1,6 +1,7 @@
 //! Inventories of a given size: one zone, its pools, and load balancers spread evenly over them.
 
 use std::num::NonZeroU16;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pooldns::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
@@ -71,10 +72,11 @@ pub fn wildcard_name(number: usize) -> String {
 /// Everything of `size`. The first pool has a monitor of its own, which probes as fast as it can.
 pub fn declared(size: Size) -> Declared {
     Declared {
-        zones: vec![zone(size)],
+        zones: vec![Arc::new(zone(size))],
         monitors: vec![monitor("calm", HOUR), monitor("eager", AT_ONCE)],
         pools: (0..size.pools).map(|number| pool(size, number)).collect(),
         load_balancers: (0..size.names).map(|number| load_balancer(size, number)).collect(),
+        ..Declared::default()
     }
 }
 

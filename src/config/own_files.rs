@@ -7,7 +7,7 @@ use crate::config::{Configuration, MAIN_KEYS, Policy, Settings, load, load_text}
 use crate::spec::declared::ARRAYS;
 use crate::spec::fields::{Key, Need};
 use crate::spec::tree::{Entry, Node, Table, Value};
-use crate::spec::{header, load_balancer, monitor, pool, toml_text, zone};
+use crate::spec::{header, hosting, key, load_balancer, monitor, pool, toml_text, zone};
 
 /// The text of the example.
 const EXAMPLE: &str = include_str!("../../config/example.toml");
@@ -26,7 +26,10 @@ fn keys_of(path: &str) -> Option<&'static [Key]> {
         ".tcp" => TCP_KEYS,
         ".health" => HEALTH_KEYS,
         ".log" => LOG_KEYS,
+        ".keys" => key::KEYS,
         ".zones" => zone::KEYS,
+        ".zones.notify" | ".zones.primaries" => hosting::PEER_KEYS,
+        ".zones.allow_transfer" => hosting::TRANSFER_RULE_KEYS,
         ".monitors" => monitor::KEYS,
         ".pools" => pool::KEYS,
         ".pools.origins" => pool::ORIGIN_KEYS,

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use crate::model::hosting::{Hosting, TsigKey};
 use crate::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::monitor::Monitor;
@@ -23,12 +24,16 @@ impl fmt::Display for Generation {
     }
 }
 
-/// Zones, monitors, pools and load balancers. Every reference in it leads somewhere.
+/// Keys, zones, monitors, pools and load balancers. Every reference in it leads somewhere.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
     /// Version; one more with each commit.
     pub generation: Generation,
-    /// Zones by id.
+    /// Keys that servers prove themselves with, by name.
+    pub keys: Arc<HashMap<Name, TsigKey>>,
+    /// How zones are hosted, by the zone's id.
+    pub hostings: IdMap<Hosting>,
+    /// Zones by id. One that is transferred from elsewhere is not here before it has been, nor when it has expired.
     pub zones: IdMap<Zone>,
     /// Monitors by id.
     pub monitors: IdMap<Monitor>,
@@ -36,15 +41,19 @@ pub struct Inventory {
     pub pools: IdMap<Pool>,
     /// Load balancers by id.
     pub load_balancers: IdMap<LoadBalancer>,
-    /// Zones by apex.
+    /// Hosted zones by apex.
     apexes: Arc<HashMap<Name, ZoneId>>,
 }
 
 /// All declared objects of a configuration.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Declared {
-    /// Zones.
-    pub zones: Vec<Zone>,
+    /// Keys that servers prove themselves with.
+    pub keys: Vec<TsigKey>,
+    /// How zones are hosted. A zone without one is hosted plainly: for everybody to ask and nobody to transfer.
+    pub hostings: Vec<Hosting>,
+    /// Zones whose records are declared.
+    pub zones: Vec<Arc<Zone>>,
     /// Monitors.
     pub monitors: Vec<Monitor>,
     /// Pools.
@@ -60,6 +69,10 @@ pub enum Change {
     Declare(Declared),
     /// One pool is new or edited.
     PutPool(Pool),
+    /// A zone of which we are a secondary has been transferred.
+    PutZone(Arc<Zone>),
+    /// A zone of which we are a secondary has expired (RFC 1035 §3.3.13, EXPIRE).
+    DropZone(ZoneId),
 }
 
 /// A change that would leave a reference leading nowhere, or two objects with one name.
@@ -84,6 +97,17 @@ pub enum Contradiction {
     /// A load balancer in no zone.
     #[error("load balancer {0} is in none of the zones")]
     OutsideZones(Name),
+    /// A key that a zone's hosting names.
+    #[error("zone {zone} names key {key}, which does not exist")]
+    KeyMissing {
+        /// The zone's apex.
+        zone: Name,
+        /// The key's name.
+        key: Name,
+    },
+    /// A transferred zone of which we are no secondary, perhaps no longer.
+    #[error("zone {0} is not transferred from other servers")]
+    NotSecondary(ZoneId),
     /// Two objects of one kind with one name.
     #[error("two objects of one kind have the name {0}")]
     NotUnique(String),
@@ -100,32 +124,68 @@ impl Inventory {
                 next.check_pool(&pool)?;
                 next.pools.put(pool);
             }
+            Change::PutZone(zone) => {
+                next.check_secondary(zone.id)?;
+                next.zones.put_shared(zone);
+            }
+            Change::DropZone(id) => {
+                next.check_secondary(id)?;
+                next.zones.remove(id);
+            }
         }
         Ok(next)
     }
 
-    /// The zone that a name belongs to: the one with the longest apex (RFC 1034 §4.3.2 step 2).
-    pub fn zone_of(&self, name: &Name) -> Option<&Arc<Zone>> {
+    /// How the zone is hosted that a name belongs to: the one with the longest apex (RFC 1034 §4.3.2 step 2).
+    pub fn hosting_of(&self, name: &Name) -> Option<&Arc<Hosting>> {
         let mut candidate = Some(name.clone());
         while let Some(apex) = candidate {
             if let Some(id) = self.apexes.get(&apex) {
-                return self.zones.find(*id);
+                return self.hostings.find(*id);
             }
             candidate = apex.parent();
         }
         None
     }
 
+    /// The zone that a name belongs to; none if it is not there yet.
+    pub fn zone_of(&self, name: &Name) -> Option<&Arc<Zone>> {
+        self.zones.find(self.hosting_of(name)?.id)
+    }
+
     /// Replaces everything that is declared.
     fn declare(&mut self, declared: Declared) -> Result<(), Contradiction> {
-        let Declared { zones, monitors, pools, load_balancers } = declared;
-        self.apexes = Arc::new(zones.iter().map(|zone| (zone.apex().clone(), zone.id)).collect());
-        self.zones = self.zones.replaced(zones)?;
-        self.monitors = self.monitors.replaced(monitors)?;
-        self.pools = self.pools.replaced(pools)?;
-        self.load_balancers = self.load_balancers.replaced(load_balancers)?;
+        let Declared { keys, mut hostings, mut zones, monitors, pools, load_balancers } = declared;
+        let hosted: HashSet<ZoneId> = hostings.iter().map(|hosting| hosting.id).collect();
+        let plain = zones.iter().filter(|zone| !hosted.contains(&zone.id));
+        hostings.extend(plain.map(|zone| Hosting::declared(zone.id, zone.apex().clone())));
+        // What has been transferred stays as long as we are a secondary of it.
+        let secondaries = hostings.iter().filter(|hosting| hosting.primaries().is_some());
+        zones.extend(secondaries.filter_map(|hosting| self.zones.find(hosting.id)).cloned());
+        self.apexes = Arc::new(hostings.iter().map(|hosting| (hosting.apex.clone(), hosting.id)).collect());
+        self.keys = Arc::new(keys.into_iter().map(|key| (key.name.clone(), key)).collect());
+        self.hostings = self.hostings.replaced(hostings.into_iter().map(Arc::new))?;
+        self.zones = self.zones.replaced(zones.into_iter())?;
+        self.monitors = self.monitors.replaced(monitors.into_iter().map(Arc::new))?;
+        self.pools = self.pools.replaced(pools.into_iter().map(Arc::new))?;
+        self.load_balancers = self.load_balancers.replaced(load_balancers.into_iter().map(Arc::new))?;
+        self.hostings.iter().try_for_each(|hosting| self.check_hosting(hosting))?;
         self.pools.iter().try_for_each(|pool| self.check_pool(pool))?;
         self.load_balancers.iter().try_for_each(|load_balancer| self.check_load_balancer(load_balancer))
+    }
+
+    /// The keys that a hosting names exist.
+    fn check_hosting(&self, hosting: &Hosting) -> Result<(), Contradiction> {
+        match hosting.keys().find(|key| !self.keys.contains_key(key)) {
+            Some(key) => Err(Contradiction::KeyMissing { zone: hosting.apex.clone(), key: key.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// We are a secondary of a zone.
+    fn check_secondary(&self, id: ZoneId) -> Result<(), Contradiction> {
+        let hosting = self.hostings.find(id).filter(|hosting| hosting.primaries().is_some());
+        hosting.map(|_| ()).ok_or(Contradiction::NotSecondary(id))
     }
 
     /// A pool's references lead somewhere.
@@ -145,7 +205,7 @@ impl Inventory {
         if let Some(pool) = pools.find(|pool| self.pools.find(**pool).is_none()) {
             return Err(Contradiction::PoolMissing { load_balancer: name.clone(), pool: *pool });
         }
-        self.zone_of(name).map(|_| ()).ok_or_else(|| Contradiction::OutsideZones(name.clone()))
+        self.hosting_of(name).map(|_| ()).ok_or_else(|| Contradiction::OutsideZones(name.clone()))
     }
 }
 
@@ -174,7 +234,7 @@ macro_rules! identified {
     )*};
 }
 
-identified!(Zone: ZoneId, Monitor: MonitorId, Pool: PoolId, LoadBalancer: LoadBalancerId);
+identified!(Hosting: ZoneId, Zone: ZoneId, Monitor: MonitorId, Pool: PoolId, LoadBalancer: LoadBalancerId);
 
 /// Objects of one kind by id. A clone is cheap, and two generations share what did not change.
 #[derive(Debug)]
@@ -244,7 +304,7 @@ impl<T: Identified> IdMap<T> {
 
 impl<T: Identified + PartialEq> IdMap<T> {
     /// A map of `objects`, in which those equal to ours are ours; an error names an id that occurs twice.
-    fn replaced(&self, objects: Vec<T>) -> Result<Self, Contradiction> {
+    fn replaced(&self, objects: impl ExactSizeIterator<Item = Arc<T>>) -> Result<Self, Contradiction> {
         // Start from our own shards, so that those without a change stay shared.
         let mut next = if self.is_empty() { Self(ShardMap::with_capacity(objects.len())) } else { self.clone() };
         let mut kept = HashSet::with_capacity(objects.len());
@@ -253,8 +313,8 @@ impl<T: Identified + PartialEq> IdMap<T> {
             if !kept.insert(id) {
                 return Err(Contradiction::NotUnique(id.to_string()));
             }
-            if self.find(id).is_none_or(|ours| **ours != object) {
-                next.put(object);
+            if self.find(id).is_none_or(|ours| !Arc::ptr_eq(ours, &object) && **ours != *object) {
+                next.put_shared(object);
             }
         }
         for ours in self.iter().filter(|ours| !kept.contains(&ours.id())) {
@@ -267,6 +327,7 @@ impl<T: Identified + PartialEq> IdMap<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::hosting::{Peer, ZoneOrigin};
     use crate::model::load_balancer::{Answers, SteeringPolicy};
     use crate::model::pool::{Origin, Weight};
     use crate::model::rrset::{Record, Rtype};
@@ -308,7 +369,7 @@ mod tests {
 
     fn declared(pools: Vec<Pool>) -> Change {
         let load_balancers = vec![load_balancer("www.example.com", "p0")];
-        Change::Declare(Declared { zones: vec![zone()], monitors: vec![], pools, load_balancers })
+        Change::Declare(Declared { zones: vec![Arc::new(zone())], pools, load_balancers, ..Declared::default() })
     }
 
     #[test]
@@ -345,9 +406,27 @@ mod tests {
         let outside = Declared {
             pools: vec![pool("p0", [192, 0, 2, 1])],
             load_balancers: vec![load_balancer("www.example.net", "p0")],
-            zones: vec![zone()],
-            monitors: vec![],
+            zones: vec![Arc::new(zone())],
+            ..Declared::default()
         };
         assert!(matches!(empty.apply(Change::Declare(outside)), Err(Contradiction::OutsideZones(_))));
+    }
+
+    #[test]
+    fn a_transferred_zone_stays_as_long_as_we_are_its_secondary() {
+        let zone = Arc::new(zone());
+        let put = || Change::PutZone(Arc::clone(&zone));
+        assert_eq!(Inventory::default().apply(put()).unwrap_err(), Contradiction::NotSecondary(zone.id));
+        let peer = Peer { address: ([192, 0, 2, 1], 53).into(), key: None };
+        let origin = ZoneOrigin::Primaries(vec![peer]);
+        let secondary = Hosting { origin, ..Hosting::declared(zone.id, zone.apex().clone()) };
+        let declare = |hostings| Change::Declare(Declared { hostings, ..Declared::default() });
+        let empty = Inventory::default().apply(declare(vec![secondary.clone()])).unwrap();
+        assert!(empty.zone_of(zone.apex()).is_none() && empty.hosting_of(zone.apex()).is_some());
+        let transferred = empty.apply(put()).unwrap();
+        let again = transferred.apply(declare(vec![secondary])).unwrap();
+        assert!(Arc::ptr_eq(again.zone_of(zone.apex()).unwrap(), &zone));
+        assert!(again.apply(Change::DropZone(zone.id)).unwrap().zone_of(zone.apex()).is_none());
+        assert!(again.apply(declare(vec![])).unwrap().zones.is_empty());
     }
 }

@@ -38,6 +38,14 @@ pub const PROBER_THREADS_MAX: usize = 64;
 
 /// Zones of one server.
 pub const ZONES_MAX: usize = 1_000_000;
+/// Networks, rules or servers in one list of a zone; a person cannot keep track of more.
+pub const PEERS_MAX: usize = 256;
+/// Keys of TSIG.
+pub const TSIG_KEYS_MAX: usize = 10_000;
+/// Octets of a TSIG secret: RFC 8945 §6 wants no less than half of the shortest digest we have.
+pub const TSIG_SECRET_OCTETS_MIN: usize = 16;
+/// Octets of a TSIG secret: what is longer than a block of the longest digest is only hashed.
+pub const TSIG_SECRET_OCTETS_MAX: usize = 128;
 /// Monitors of one server.
 pub const MONITORS_MAX: usize = 200_000;
 /// Pools of one server.

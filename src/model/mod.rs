@@ -1,6 +1,7 @@
 //! The nouns and their invariants. Nothing here can be deserialized, so whatever exists is valid.
 
 pub mod event;
+pub mod hosting;
 pub mod id;
 pub mod inventory;
 pub mod limits;

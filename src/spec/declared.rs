@@ -6,17 +6,19 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
+use crate::model::hosting::Hosting;
 use crate::model::id::{MonitorId, PoolId};
 use crate::model::inventory::Declared;
-use crate::model::limits::{LOAD_BALANCERS_MAX, MONITORS_MAX, POOLS_MAX, ZONES_MAX};
+use crate::model::limits::{LOAD_BALANCERS_MAX, MONITORS_MAX, POOLS_MAX, TSIG_KEYS_MAX, ZONES_MAX};
 use crate::model::name::Name;
+use crate::model::zone::Zone;
 use crate::spec::fault::{Fault, Faults, Place};
 use crate::spec::fields::{Path, Spot};
 use crate::spec::tree::{Node, Table, Value};
-use crate::spec::{load_balancer, monitor, pool, zone};
+use crate::spec::{key, load_balancer, monitor, pool, zone};
 
 /// The arrays of objects that every document may have.
-pub const ARRAYS: [&str; 4] = ["zones", "monitors", "pools", "load_balancers"];
+pub const ARRAYS: [&str; 5] = ["keys", "zones", "monitors", "pools", "load_balancers"];
 
 /// One of the documents that are parsed together; its index is the `source` of every [`Place`] in it.
 #[derive(Clone, Copy)]
@@ -98,25 +100,32 @@ impl<'t> Item<'t> {
 /// Parses the objects of documents; what else stands in them is not looked at. None if there is any fault.
 pub fn parse(documents: &[Document<'_>], extent: Extent, faults: &mut Faults) -> Option<Declared> {
     let before = faults.len();
-    let [zones, monitors, pools, load_balancers] = ARRAYS;
+    let [keys, zones, monitors, pools, load_balancers] = ARRAYS;
+    let key_items = items(documents, keys, TSIG_KEYS_MAX, faults);
     let zone_items = items(documents, zones, ZONES_MAX, faults);
     let monitor_items = items(documents, monitors, MONITORS_MAX, faults);
     let pool_items = items(documents, pools, POOLS_MAX, faults);
     let load_balancer_items = items(documents, load_balancers, LOAD_BALANCERS_MAX, faults);
 
+    let key_names: HashSet<Name> = unique_names(&key_items, keys, Name::parse, faults);
     let apexes: HashSet<Name> = unique_names(&zone_items, zones, Name::parse, faults);
     let _: HashSet<Name> = unique_names(&load_balancer_items, load_balancers, Name::parse, faults);
     let monitor_names = names(&monitor_items, monitors, "monitor", MonitorId::declared, extent, faults);
     let pool_names = names(&pool_items, pools, "pool", PoolId::declared, extent, faults);
     let apexes = (extent == Extent::Complete).then_some(&apexes);
 
-    let zones = each(&zone_items, |item| item.read(zones, |spot| zone::parse(spot, faults)));
+    let key_names = (extent == Extent::Complete).then_some(&key_names);
+
+    let keys = each(&key_items, |item| item.read(keys, |spot| key::parse(spot, faults)));
+    let zones = each(&zone_items, |item| item.read(zones, |spot| zone::parse(spot, key_names, faults)));
     let monitors = each(&monitor_items, |item| item.read(monitors, |spot| monitor::parse(spot, faults)));
     let pools = each(&pool_items, |item| item.read(pools, |spot| pool::parse(spot, &monitor_names, faults)));
     let load_balancers = each(&load_balancer_items, |item| {
         item.read(load_balancers, |spot| load_balancer::parse(spot, apexes, &pool_names, faults))
     });
-    (faults.len() == before).then_some(Declared { zones, monitors, pools, load_balancers })
+    let (hostings, zones): (Vec<_>, Vec<_>) = zones.into_iter().unzip();
+    let zones = zones.into_iter().flatten().collect();
+    (faults.len() == before).then_some(Declared { keys, hostings, zones, monitors, pools, load_balancers })
 }
 
 /// The objects that could be read; a fault says why others could not.
@@ -203,7 +212,9 @@ fn first_places<'t, K: Hash + Eq>(
 
 /// Builds the root of a document that declares `declared`.
 pub fn build(declared: &Declared) -> Table {
-    let Declared { zones, monitors, pools, load_balancers } = declared;
+    let Declared { keys, hostings, zones, monitors, pools, load_balancers } = declared;
+    let zones: HashMap<_, &Zone> = zones.iter().map(|zone| (zone.id, &**zone)).collect();
+    let build_zone = |hosting: &Hosting| zone::build(hosting, zones.get(&hosting.id).copied());
     let monitor_names: HashMap<_, &str> = monitors.iter().map(|monitor| (monitor.id, &*monitor.name)).collect();
     let pool_names: HashMap<_, &str> = pools.iter().map(|pool| (pool.id, &*pool.name)).collect();
     let pool_name = |id: PoolId| pool_names.get(&id).copied().unwrap_or_default();
@@ -214,7 +225,8 @@ pub fn build(declared: &Declared) -> Table {
     let build_pool = |pool| pool::build(pool, pool.monitor.map(monitor_name));
     let build_load_balancer = |load_balancer| load_balancer::build(load_balancer, pool_name);
     Table::default()
-        .with("zones", array(zones.iter().map(zone::build).collect()))
+        .with("keys", array(keys.iter().map(key::build).collect()))
+        .with("zones", array(hostings.iter().map(build_zone).collect()))
         .with("monitors", array(monitors.iter().map(monitor::build).collect()))
         .with("pools", array(pools.iter().map(build_pool).collect()))
         .with("load_balancers", array(load_balancers.iter().map(build_load_balancer).collect()))

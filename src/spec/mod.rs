@@ -8,6 +8,8 @@ pub mod declared;
 pub mod fault;
 pub mod fields;
 pub mod header;
+pub mod hosting;
+pub mod key;
 pub mod load_balancer;
 pub mod monitor;
 pub mod pool;

@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
+use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
 
+use crate::model::hosting::{
+    Hosting, Peer, Secret, SerialSource, TransferLive, TransferRule, TsigAlgorithm, TsigKey, ZoneOrigin,
+};
 use crate::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
 use crate::model::inventory::Declared;
 use crate::model::load_balancer::{Answers, LoadBalancer, SteeringPolicy};
@@ -28,10 +33,67 @@ fn label() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z]{1,3}", "[!-~äß\"\\\\]( ?[!-~é]){0,8}"]
 }
 
-/// Zones of different apexes.
-fn zones() -> impl Strategy<Value = Vec<Zone>> {
-    prop::collection::btree_map("[a-z]{1,4}(\\.[a-z]{1,3})?", records(), 0..3)
-        .prop_map(|zones| zones.into_iter().map(|(name, records)| zone(&name, records)).collect())
+/// Keys of different names.
+fn keys() -> impl Strategy<Value = Vec<TsigKey>> {
+    let secret = prop::collection::vec(any::<u8>(), 16..=128).prop_map(Secret);
+    let one = (select(TsigAlgorithm::ALL.to_vec()), secret);
+    prop::collection::btree_map("[a-z]{1,3}(\\.[a-z]{1,3})?", one, 1..4).prop_map(|keys| {
+        let key = |(name, (algorithm, secret)): (String, _)| TsigKey {
+            name: Name::parse(&name, None).unwrap(),
+            algorithm,
+            secret,
+        };
+        keys.into_iter().map(key).collect()
+    })
+}
+
+/// Zones of different apexes, some with records of their own; the names of keys are given.
+fn zones(keys: Vec<Name>) -> impl Strategy<Value = Vec<(Hosting, Option<Arc<Zone>>)>> {
+    prop::collection::btree_map("[a-z]{1,4}(\\.[a-z]{1,3})?", (records(), hosting(keys)), 0..3).prop_map(|zones| {
+        let pair = |(name, (records, hosting)): (String, (_, Hosting))| {
+            let zone = zone(&name, records);
+            let hosting = Hosting { id: zone.id, apex: zone.apex().clone(), ..hosting };
+            let zone = hosting.primaries().is_none().then(|| Arc::new(zone));
+            (hosting, zone)
+        };
+        zones.into_iter().map(pair).collect()
+    })
+}
+
+/// A way to host some zone.
+fn hosting(keys: Vec<Name>) -> impl Strategy<Value = Hosting> {
+    let key = prop::option::of(select(keys));
+    let peers = prop::collection::vec(
+        (any::<[u8; 3]>(), 1_u16.., key.clone())
+            .prop_map(|([b, c, d], port, key)| Peer { address: ([192, b, c, d], port).into(), key }),
+        1..3,
+    );
+    let network = prop_oneof![
+        (any::<[u8; 4]>(), 0_u8..=32).prop_map(|(address, prefix)| IpNet::new(address.into(), prefix).unwrap().trunc()),
+        (any::<[u8; 16]>(), 0_u8..=128)
+            .prop_map(|(address, prefix)| IpNet::new(address.into(), prefix).unwrap().trunc()),
+    ];
+    let networks = prop::collection::vec(network.clone(), 0..3);
+    let rule = (prop::option::of(network), key)
+        .prop_filter("not for everybody", |(network, key)| network.is_some() || key.is_some())
+        .prop_map(|(network, key)| TransferRule { network, key });
+    let origin = prop_oneof![
+        select(vec![SerialSource::Records, SerialSource::Auto]).prop_map(ZoneOrigin::Declared),
+        peers.clone().prop_map(ZoneOrigin::Primaries),
+    ];
+    let live = select(vec![TransferLive::Follow, TransferLive::Snapshot]);
+    let apex = Name::root();
+    (origin, networks, prop::collection::vec(rule, 0..3), peers, live).prop_map(
+        move |(origin, allow_query, allow_transfer, notify, transfer_live)| Hosting {
+            id: ZoneId::declared("."),
+            apex: apex.clone(),
+            origin,
+            allow_query,
+            allow_transfer,
+            notify,
+            transfer_live,
+        },
+    )
 }
 
 /// Lines and data of records.
@@ -200,15 +262,20 @@ fn load_balancers(apexes: Vec<Name>, pools: Vec<PoolId>) -> impl Strategy<Value 
 
 /// Any declared objects.
 pub(super) fn declared() -> impl Strategy<Value = Declared> {
-    (zones(), monitors())
-        .prop_flat_map(|(zones, monitors)| {
+    (keys(), monitors())
+        .prop_flat_map(|(keys, monitors)| {
+            let names = keys.iter().map(|key| key.name.clone()).collect();
             let ids = monitors.iter().map(|monitor| monitor.id).collect();
-            (Just(zones), Just(monitors), pools(ids))
+            (Just(keys), zones(names), Just(monitors), pools(ids))
         })
-        .prop_flat_map(|(zones, monitors, pools)| {
-            let apexes = zones.iter().map(|zone| zone.apex().clone()).collect();
+        .prop_flat_map(|(keys, zones, monitors, pools)| {
+            let apexes = zones.iter().map(|(hosting, _)| hosting.apex.clone()).collect();
             let ids = pools.iter().map(|pool| pool.id).collect();
-            (Just(zones), Just(monitors), Just(pools), load_balancers(apexes, ids))
+            (Just(keys), Just(zones), Just(monitors), Just(pools), load_balancers(apexes, ids))
         })
-        .prop_map(|(zones, monitors, pools, load_balancers)| Declared { zones, monitors, pools, load_balancers })
+        .prop_map(|(keys, zones, monitors, pools, load_balancers)| {
+            let (hostings, zones): (Vec<_>, Vec<_>) = zones.into_iter().unzip();
+            let zones = zones.into_iter().flatten().collect();
+            Declared { keys, hostings, zones, monitors, pools, load_balancers }
+        })
 }

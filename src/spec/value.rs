@@ -1,6 +1,9 @@
 //! Readers of single values: each gives the value, or adds a fault that says what is allowed.
 
+use std::net::IpAddr;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::model::limits::{DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX};
 use crate::spec::fault::Faults;
@@ -62,6 +65,25 @@ pub fn octets(min: usize, max: usize) -> impl FnOnce(Spot<'_, '_>, &mut Faults) 
             return Some(text.to_owned());
         }
         spot.refuse(format_args!("a text of {min} to {max} octets"), faults)
+    }
+}
+
+/// Reads a network: an address with the length of its prefix, or an address alone.
+pub fn network(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<IpNet> {
+    let text = match &spot.node.value {
+        Value::String(text) => text.as_str(),
+        _ => "",
+    };
+    let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    match network {
+        Ok(network) if network.trunc() == network => Some(network),
+        Ok(network) => {
+            let suggestion = Some(format!("did you mean \"{}\"?", network.trunc()));
+            let fault = spot.fault("the address has bits beyond the length of its prefix").found(spot.node.shown());
+            faults.push(fault.suggest(suggestion));
+            None
+        }
+        Err(_) => spot.refuse("a network, such as \"192.0.2.0/24\", \"2001:db8::/32\" or \"192.0.2.1\"", faults),
     }
 }
 

@@ -1,12 +1,16 @@
-//! `[[zones]]`: parse and build.
+//! `[[zones]]`: parse and build. This file has the records; how a zone is hosted has its own.
 
+use std::sync::Arc;
+
+use crate::model::hosting::Hosting;
 use crate::model::id::ZoneId;
 use crate::model::limits::TTL_MAX;
 use crate::model::name::Name;
 use crate::model::rrset::Record;
 use crate::model::zone::{Zone, ZoneFault};
 use crate::spec::fault::{Fault, Faults, Place};
-use crate::spec::fields::{Fields, Key, Need, Spot, defaulted, required};
+use crate::spec::fields::{Fields, Key, Need, Spot, defaulted, optional, required};
+use crate::spec::hosting::{self, KeyNames};
 use crate::spec::record;
 use crate::spec::tree::{Node, Table, Value};
 use crate::spec::value::integer;
@@ -15,20 +19,51 @@ use crate::spec::value::integer;
 pub const KEYS: &[Key] = &[
     required("name"),
     defaulted("ttl"),
-    required("records"),
+    optional("records"),
     Key { name: "file", need: Need::Unsupported("zone files are not supported yet; give the records in `records`") },
+    optional("primaries"),
+    defaulted("serial"),
+    defaulted("allow_query"),
+    defaulted("allow_transfer"),
+    defaulted("notify"),
+    defaulted("transfer_live"),
 ];
 
 /// TTL of records that have none: an hour, as a static record seldom changes.
 pub const TTL_DEFAULT: u32 = 3600;
 
-/// Parses a zone.
-pub fn parse(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Zone> {
+/// Parses a zone: how it is hosted, and its records unless they are transferred.
+pub(super) fn parse(
+    spot: Spot<'_, '_>,
+    keys: KeyNames<'_>,
+    faults: &mut Faults,
+) -> Option<(Hosting, Option<Arc<Zone>>)> {
     let mut fields = Fields::open(spot, KEYS, faults)?;
-    let apex = fields.read("name", parse_name).required();
+    // Without a name nothing can be said of the rest.
+    let apex = fields.read("name", parse_name).required()?;
+    let hosting = hosting::parse(&mut fields, &apex, keys);
+    match (fields.node("primaries").is_some(), fields.node("records").is_some()) {
+        (true, false) => return Some((hosting?, None)),
+        (false, true) => {}
+        (true, true) => {
+            let fault =
+                fields.fault_at("records", "the zone is transferred from its primaries; remove one of both keys");
+            fields.faults.push(fault);
+        }
+        (false, false) => {
+            let fault =
+                fields.fault_at("name", "the zone has no records; add `records`, or `primaries` to transfer it from");
+            fields.faults.push(fault);
+            return None;
+        }
+    }
+    let zone = parse_content(&mut fields, apex);
+    Some((hosting?, Some(Arc::new(zone?))))
+}
+
+/// Parses the records of a zone.
+fn parse_content(fields: &mut Fields<'_, '_, '_>, apex: Name) -> Option<Zone> {
     let ttl = fields.read("ttl", integer(0, TTL_MAX)).or(TTL_DEFAULT);
-    // Without a name nothing can be said of the records; without a TTL everything can.
-    let apex = apex?;
     let default_ttl = ttl.unwrap_or(TTL_DEFAULT);
     let read = fields.read("records", |spot, faults| parse_records(spot, &apex, default_ttl, faults));
     let Lines { records, nodes, all_read } = read.required()?;
@@ -40,7 +75,7 @@ pub fn parse(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Zone> {
     };
     // What seems to be missing may stand in a line that cannot be read.
     for fault in zone_faults.iter().filter(|fault| all_read || fault.record.is_some()) {
-        report(&mut fields, fault, &nodes);
+        report(fields, fault, &nodes);
     }
     None
 }
@@ -112,8 +147,18 @@ fn report(fields: &mut Fields<'_, '_, '_>, fault: &ZoneFault, nodes: &[(usize, &
     fields.faults.push(fault);
 }
 
-/// Builds a zone. Every record gets its TTL, so the zone needs none.
-pub fn build(zone: &Zone) -> Table {
+/// Builds a zone; one that is transferred has no records here. Every record gets its TTL, so the zone needs none.
+pub(super) fn build(hosting: &Hosting, zone: Option<&Zone>) -> Table {
+    let table = Table::default().with("name", Node::text(hosting.apex.to_string()));
+    let table = hosting::build(hosting, table);
+    match zone.filter(|_| hosting.primaries().is_none()) {
+        Some(zone) => table.with("records", build_records(zone)),
+        None => table,
+    }
+}
+
+/// Builds the lines of a zone.
+fn build_records(zone: &Zone) -> Node {
     let apex = zone.apex();
     let lines = zone.owners().iter().flat_map(|owner| {
         let name = owner.name();
@@ -126,7 +171,5 @@ pub fn build(zone: &Zone) -> Table {
             })
         })
     });
-    Table::default()
-        .with("name", Node::text(apex.to_string()))
-        .with("records", Node::built(Value::Array(lines.collect())))
+    Node::built(Value::Array(lines.collect()))
 }

@@ -169,7 +169,7 @@ impl Bench {
 
     /// Everything declared is now this.
     fn declare(&mut self, monitors: Vec<Monitor>, pools: Vec<Pool>) {
-        let declared = Declared { zones: vec![], monitors, pools, load_balancers: vec![] };
+        let declared = Declared { monitors, pools, ..Declared::default() };
         self.inventory = self.inventory.apply(Change::Declare(declared)).unwrap();
         self.assigned = self.schedule.reconcile(Arc::new(self.inventory.clone()));
     }

@@ -121,8 +121,8 @@ impl World {
 
     /// Declares objects, and publishes them.
     fn declare(&mut self, zones: &[&str], pools: Vec<Pool>, load_balancers: Vec<LoadBalancer>) {
-        let zones = zones.iter().map(|apex| zone(apex)).collect();
-        let declared = Declared { zones, monitors: vec![monitor()], pools, load_balancers };
+        let zones = zones.iter().map(|apex| Arc::new(zone(apex))).collect();
+        let declared = Declared { zones, monitors: vec![monitor()], pools, load_balancers, ..Declared::default() };
         self.inventory = Arc::new(self.inventory.apply(Change::Declare(declared)).unwrap());
         let assigned = self.schedule.reconcile(Arc::clone(&self.inventory));
         self.publisher.apply(assigned, Instant::now());
@@ -319,10 +319,11 @@ async fn run_takes_in_whatever_comes() {
     let running = tokio::spawn(run(publisher, assigned, flips, token.clone()));
 
     let declared = Declared {
-        zones: vec![zone("example.com")],
+        zones: vec![Arc::new(zone("example.com"))],
         monitors: vec![monitor()],
         pools: vec![pool("p", &[1, 2])],
         load_balancers: vec![load_balancer("www", "www.example.com", &["p"])],
+        ..Declared::default()
     };
     let inventory = Inventory::default().apply(Change::Declare(declared)).unwrap();
     assign.send_replace(schedule.reconcile(Arc::new(inventory)));

@@ -127,7 +127,9 @@ fn assigned() -> Assigned {
         load_balancer("*.live", "v4", Answers::All),
         load_balancer("last", "unknown", Answers::All),
     ];
-    let declared = Declared { zones: vec![zone()], monitors: vec![monitor.clone()], pools, load_balancers };
+    let zones = vec![Arc::new(zone())];
+    let declared =
+        Declared { zones, monitors: vec![monitor.clone()], pools, load_balancers, ..Declared::default() };
     let inventory = Inventory::default().apply(Change::Declare(declared)).expect("a good inventory");
     let mut table = HealthTable::default();
     let mut assigned = Assigned::default();

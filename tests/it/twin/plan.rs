@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pooldns::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
@@ -193,10 +194,11 @@ impl World {
     /// The real objects.
     pub fn declared(&self) -> Declared {
         Declared {
-            zones: self.zones.iter().map(ZonePlan::build).collect(),
+            zones: self.zones.iter().map(|zone| Arc::new(zone.build())).collect(),
             monitors: [0, 1].map(monitor).to_vec(),
             pools: self.pools.iter().enumerate().map(|(index, plan)| pool(index, plan)).collect(),
             load_balancers: self.balancers.iter().map(load_balancer).collect(),
+            ..Declared::default()
         }
     }
 }

@@ -199,7 +199,8 @@ impl Bound {
 
 /// Starts a server, to be called on the control runtime. `source` is where reloads read from.
 pub async fn start(configuration: Configuration, source: ConfigSource) -> Result<RunningApp, StartError> {
-    let Configuration { settings, policy, declared, .. } = configuration;
+    let Configuration { settings, policy, declared, files, zones_read } = configuration;
+    reload::log_zones(&zones_read);
     descriptors::raise_limit(&settings);
     let Bound { listeners, control } = Bound::new(&settings).await?;
     let policy = Arc::new(ArcSwap::from_pointee(policy));
@@ -227,7 +228,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     let udp = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
 
-    let reloader = Reloader::new(source, settings.clone(), policy, store, live.clone());
+    let reloader = Reloader::new(source, settings.clone(), policy, store, live.clone(), files, zones_read);
     let started = SystemTime::now();
     let shared = Arc::new(Shared { settings, started, addresses, table, assigned, live, registry, reloader });
     tasks.spawn(serve_control(control, Arc::clone(&shared), stop.clone()));

@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::api::client::ClientError;
 use crate::app::StartError;
 use crate::app::reload::ConfigSource;
+use crate::config::LoadContext;
 use crate::config::Report;
 
 /// The configuration that `serve --demo` runs, part of the program so that it works anywhere.
@@ -89,7 +90,7 @@ impl ControlArgs {
         if let Some(path) = &self.control {
             return Ok(path.clone());
         }
-        match self.config.source().load() {
+        match self.config.source().load(LoadContext::default()) {
             Ok(configuration) => Ok(configuration.settings.control),
             // A faulty pool is no reason not to look at the server that runs, nor to hear from it that it keeps the
             // configuration that it has.

@@ -111,14 +111,15 @@ fn the_example_has_every_key() {
 
 #[test]
 fn the_examples_values_are_the_defaults() {
-    let example = load_text("example.toml", EXAMPLE).unwrap();
+    let example = load_text("config/example.toml", EXAMPLE).unwrap();
     assert_eq!((&example.settings, &example.policy), (&Settings::default(), &Policy::default()));
     let root = toml_text::parse(EXAMPLE).unwrap();
     let mut compared = 0;
     walk("", &root, &mut |path, _| {
         for key in keys_of(path).unwrap_or_default().iter().filter(|key| key.need == Need::Defaulted) {
             let text = toml_text::render(&without(path, "", &root, key.name));
-            let without = load_text("without", &text).unwrap_or_else(|report| panic!("{path}.{}: {report}", key.name));
+            let without =
+                load_text("config/without", &text).unwrap_or_else(|report| panic!("{path}.{}: {report}", key.name));
             assert_eq!(without, example, "{path}.{}", key.name);
             compared += 1;
         }
@@ -128,7 +129,7 @@ fn the_examples_values_are_the_defaults() {
 
 #[test]
 fn header_names_of_the_example_are_kept_in_order() {
-    let example = load_text("example.toml", EXAMPLE).unwrap();
+    let example = load_text("config/example.toml", EXAMPLE).unwrap();
     let built = monitor::build(&example.declared.monitors[0]);
     let expected = [("Host", "www.example.com"), ("X-Probe", "pooldns")];
     let expected = expected.map(|(name, value)| (name.to_owned(), vec![value.to_owned()]));

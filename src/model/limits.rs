@@ -65,6 +65,16 @@ pub const DESCRIPTION_CHARS_MAX: usize = 1024;
 pub const TTL_MAX: u32 = 0x7fff_ffff;
 /// Largest TTL of a load balancer, seconds; longer would hide failover for more than a day.
 pub const LOAD_BALANCER_TTL_MAX: u32 = 86_400;
+/// Octets of a zone file with all that it includes: twenty million records.
+pub const ZONE_FILE_OCTETS_MAX: u64 = 1 << 30;
+/// Files that one zone file includes; more is a generator that went wrong.
+pub const ZONE_INCLUDES_MAX: usize = 1_000;
+/// How deep `$INCLUDE` may nest, as for configuration files.
+pub const ZONE_INCLUDE_DEPTH_MAX: usize = 8;
+/// Octets of one entry of a zone file: the longest data, written as `\DDD` and with room for comments, takes a third.
+pub const ZONE_ENTRY_OCTETS_MAX: usize = 1 << 20;
+/// Octets of names and data of one zone while it is built: offsets have 32 bits.
+pub const ZONE_OCTETS_MAX: usize = 0xffff_ffff;
 /// Octets of one rendered `RRset`: more could never leave in a TCP message of 65,535.
 pub const RRSET_OCTETS_MAX: usize = 64_000;
 /// Records of one owner and type, for the same reason.

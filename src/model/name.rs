@@ -223,6 +223,33 @@ pub fn compare_canonically(one: &[u8], other: &[u8]) -> Ordering {
     one.from_right().cmp(other.from_right())
 }
 
+/// The first sixteen octets of a name's place in canonical order, the rightmost `skip` labels left out: where two names
+/// under one apex differ here, they are in the order of these numbers.
+pub fn canonical_prefix(wire: &[u8], skip: usize) -> u128 {
+    let (mut octets, mut room) = (0_u128, 16_u32);
+    let mut push = |octet: u8| {
+        octets = if room > 0 { octets << 8 | u128::from(octet) } else { octets };
+        room = room.saturating_sub(1);
+        room > 0
+    };
+    'labels: for label in LabelStarts::of(wire).from_right().skip(skip) {
+        for octet in label {
+            // Zero ends a label, so that a shorter one comes first; what could be taken for it is written as two.
+            let goes_on = match octet {
+                0 | 1 => push(1) && push(octet + 1),
+                _ => push(*octet),
+            };
+            if !goes_on {
+                break 'labels;
+            }
+        }
+        if !push(0) {
+            break;
+        }
+    }
+    octets.checked_shl(8 * room).unwrap_or(0)
+}
+
 /// Where the labels of a name start, on the stack.
 struct LabelStarts<'n> {
     /// The name.
@@ -251,7 +278,8 @@ impl<'n> LabelStarts<'n> {
     fn from_right(&self) -> impl Iterator<Item = &'n [u8]> {
         let starts = self.starts.get(..self.count).unwrap_or_default();
         starts.iter().rev().map(|start| {
-            let (length, rest) = self.wire.get(usize::from(*start)..).and_then(<[u8]>::split_first).unwrap_or((&0, &[]));
+            let (length, rest) =
+                self.wire.get(usize::from(*start)..).and_then(<[u8]>::split_first).unwrap_or((&0, &[]));
             rest.get(..usize::from(*length)).unwrap_or_default()
         })
     }
@@ -377,6 +405,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_prefix_never_contradicts_the_order(
+            one in prop::collection::vec(prop::collection::vec(0_u8..4, 1..12), 0..4),
+            other in prop::collection::vec(prop::collection::vec(0_u8..4, 1..12), 0..4),
+        ) {
+            let wire = |labels: &[Vec<u8>]| {
+                let mut wire: Vec<u8> =
+                    labels.iter().flat_map(|label| [vec![u8::try_from(label.len()).unwrap()], label.clone()].concat()).collect();
+                wire.extend(b"\x01a\0");
+                Name::from_wire(&wire).unwrap()
+            };
+            let (one, other) = (wire(&one), wire(&other));
+            let prefixes = canonical_prefix(one.wire(), 1).cmp(&canonical_prefix(other.wire(), 1));
+            prop_assert!(prefixes == Ordering::Equal || prefixes == one.cmp(&other), "{:?} {:?}", one, other);
+        }
+
         #[test]
         fn display_parses_back(labels in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..20), 0..10)) {
             let mut wire: Vec<u8> = Vec::new();

@@ -71,7 +71,7 @@ fn all_faults_of_all_files_show_their_lines() {
         ("zones/more", "ok A 192.0.2.1\n\tTXT \"x\n"),
         ("zones/b", "@ NS ns1\n"),
     ]);
-    let expected = "zones/a:4:7: it cannot be read: invalid IPv4 address
+    let expected = "zones/a:4:7: it cannot be read: expected IPv4 address
   | www A 192.0.2.256
   |       ^^^^^^^^^^^
 zones/a:6:4: a record type such as A, AAAA, MX or TXT belongs here

@@ -200,7 +200,9 @@ fn excerpt(name: String, text: &[u8], line: usize, span: Range<usize>) -> (Sourc
     let rest = after.split(|octet| *octet == b'\n').next().unwrap_or_default();
     let (cut, head) = head.split_at_checked(head.len().saturating_sub(EXCERPT_OCTETS)).unwrap_or((&[], head));
     let rest = rest.get(..EXCERPT_OCTETS).unwrap_or(rest);
-    let (marked, tail) = rest.split_at_checked(span.len()).unwrap_or((rest, &[]));
+    // To the end of a character that is UTF-8.
+    let more = rest.iter().skip(span.len()).take_while(|octet| matches!(octet, 0x80..0xc0)).count();
+    let (marked, tail) = rest.split_at_checked(span.len() + more).unwrap_or((rest, &[]));
     let [head, marked, tail] = [head, marked, tail].map(String::from_utf8_lossy);
     let span = head.len()..head.len() + marked.len();
     let origin = Position { line, column: String::from_utf8_lossy(cut).chars().count() + 1 };

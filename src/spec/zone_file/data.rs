@@ -7,7 +7,7 @@ use crate::model::name::{Name, append_wire};
 use crate::model::rrset::Rtype;
 use crate::spec::record;
 use crate::spec::zone_file::words::Word;
-use crate::spec::zone_file::{EntryFault, octets};
+use crate::spec::zone_file::{EntryFault, octets, read_ttl};
 
 /// Appends the data in `words` to `rdata` and gives its type. Names are relative to `origin`.
 pub(super) fn read(
@@ -49,6 +49,16 @@ fn read_common(text: &[u8], type_word: &Word, words: &[Word], origin: &Name, rda
             rdata.extend_from_slice(&ascii(preference)?.parse::<u16>().ok()?.to_be_bytes());
             append_wire(plain(exchange)?, Some(origin), rdata).ok()?;
             Some(Rtype(15))
+        }
+        [mname, rname, serial, times @ ..] if is(b"SOA") && times.len() == 4 => {
+            append_wire(plain(mname)?, Some(origin), rdata).ok()?;
+            append_wire(plain(rname)?, Some(origin), rdata).ok()?;
+            rdata.extend_from_slice(&ascii(serial)?.parse::<u32>().ok()?.to_be_bytes());
+            for time in times {
+                // With units, as most servers take them.
+                rdata.extend_from_slice(&read_ttl(text, time).ok()?.to_be_bytes());
+            }
+            Some(Rtype::SOA)
         }
         _ => None,
     }

@@ -136,7 +136,7 @@ fn each_fault_has_its_place() {
         ("www CH A 192.0.2.1", "CH", "class IN"),
         ("a..b A 192.0.2.1", "a..b", "empty label"),
         ("\"www\" A 192.0.2.1", "www", "quotation marks"),
-        ("www MX 10 a..b", "a..b", ""),
+        ("www MX 10 a..b", "MX 10 a..b", "not what its type has"),
         ("www TXT (x", "(", "not closed"),
         ("$GENERATE 1-9 a A 192.0.2.$", "$GENERATE", "not supported"),
         ("$X", "$X", "allowed: $ORIGIN"),

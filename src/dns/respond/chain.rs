@@ -221,9 +221,11 @@ impl<'w, 'b> Chain<'w, 'b> {
     /// RFC 8482: over UDP one RRset is enough, so that ANY amplifies nothing; over TCP all are given.
     fn any(&mut self, zone: &ZoneTable, node: &Node, slot: Option<&Slot>, name: &LowerName) -> Result<Rcode, Full> {
         let start = self.message.len();
+        let mut is_nodata = true;
         let live = slot.map(Slot::load);
         for family in live.iter().flat_map(|_| [Family::V4, Family::V6]) {
             let Some(answer) = live.as_ref().and_then(|live| live.family(family)) else { return Ok(self.not_ready()) };
+            is_nodata &= answer.count == 0;
             if answer.count > 0 && !self.any_is_enough(start) {
                 self.note(answer.source);
                 self.message.answer(answer.draw(self.random), answer.count, self.name_at)?;
@@ -231,11 +233,12 @@ impl<'w, 'b> Chain<'w, 'b> {
         }
         let fixed = node.owner().rrsets().filter(|rrset| live.is_none() || !is_outranked(*rrset));
         for rrset in fixed {
+            is_nodata = false;
             if !self.any_is_enough(start) {
                 self.rrset(rrset, name)?;
             }
         }
-        if self.message.len() == start {
+        if is_nodata {
             self.negative(zone, name, slot.map_or(u32::MAX, Slot::ttl))?;
         }
         Ok(Rcode::NoError)
@@ -274,6 +277,8 @@ impl<'w, 'b> Chain<'w, 'b> {
         }
         match rrset.rtype {
             Rtype::SVCB | Rtype::HTTPS => hints::answer(self, rrset, name),
+            // RFC 2181 §5: no record is given twice; a chain may have passed this one on the way.
+            Rtype::DNAME if self.has_given_dname(name.wire()) => Ok(()),
             _ => self.message.answer(rrset.rendered, rrset.count, self.name_at),
         }
     }

@@ -47,7 +47,7 @@ const POLICY_UNSUPPORTED: &str = "this steering policy is not supported yet";
 /// How many zones a fault lists.
 const ZONES_LISTED_MAX: usize = 5;
 
-/// Zones by apex; none for one with faults.
+/// Zones by apex; none for one with faults, or whose records are transferred.
 pub(super) type Zones<'z> = HashMap<&'z Name, Option<&'z Zone>>;
 
 /// Parses a load balancer. Its pools are among `pools`, and its name is in one of `zones`, if these are known.

@@ -111,7 +111,7 @@ fn parse_name_in(spot: Spot<'_, '_>, zones: Option<&Zones<'_>>, faults: &mut Fau
         }
         candidate = apex.parent();
     }
-    let mut listed: Vec<String> = zones.keys().take(ZONES_LISTED_MAX + 1).map(|apex| apex.to_string()).collect();
+    let mut listed: Vec<String> = zones.keys().take(ZONES_LISTED_MAX + 1).map(ToString::to_string).collect();
     listed.sort_unstable();
     let why = match listed.len() {
         0 => "it is in no zone; none is declared in [[zones]]".to_owned(),

@@ -5,7 +5,7 @@ use crate::model::id::ZoneId;
 use crate::model::limits::{FAULTS_MAX, ZONE_OCTETS_MAX};
 use crate::model::name::{Name, canonical_prefix, compare_canonically};
 use crate::model::rrset::{Owner, RecordRef, Rtype};
-use crate::model::zone::{Soa, Zone, ZoneError, ZoneFault};
+use crate::model::zone::{Cover, Soa, Zone, ZoneError, ZoneFault};
 
 /// A zone that is being built.
 #[derive(Debug)]
@@ -124,7 +124,11 @@ impl ZoneBuilder {
         }
         let owners = self.group(&mut faults);
         match self.soa {
-            Some(soa) if faults.is_empty() => Ok(Zone { id: self.id, apex: self.apex.clone(), owners, soa }),
+            Some(soa) if faults.is_empty() => {
+                let covers = (0_u32..).zip(&owners).filter(|(_, owner)| Cover::of(owner, &self.apex).is_some());
+                let covers = covers.map(|(index, _)| index).collect();
+                Ok(Zone { id: self.id, apex: self.apex.clone(), owners, soa, covers })
+            }
             _ => Err(faults),
         }
     }
@@ -144,8 +148,8 @@ impl ZoneBuilder {
                 Some(ZoneError::OutsideZone { owner: owner.clone(), apex: self.apex.clone() })
             }
             Rtype::SOA if is_below => Some(ZoneError::SoaBelowApex),
-            Rtype::NS if is_below => Some(ZoneError::Delegation),
-            Rtype::DNAME => Some(ZoneError::Dname),
+            Rtype::NS if is_below && owner.is_wildcard() => Some(ZoneError::WildcardNs),
+            Rtype::DNAME if owner.is_wildcard() => Some(ZoneError::WildcardDname),
             _ => None,
         }
     }
@@ -233,6 +237,7 @@ impl ZoneBuilder {
             let Some(first) = group.first() else { continue };
             if group.len() > 1 && faults.len() <= FAULTS_MAX {
                 faults.extend(self.cname_fault(group));
+                faults.extend(self.dname_fault(group));
                 if unified.len() < FAULTS_MAX {
                     unified.extend(self.ttl_difference(group));
                 }
@@ -255,6 +260,22 @@ impl ZoneBuilder {
         let (index, (owner, cname)) = of_group().find(|(_, (_, record))| record.rtype == Rtype::CNAME)?;
         let (other, _) = of_group().find(|(_, (_, other))| (other.rtype, other.rdata) != (cname.rtype, cname.rdata))?;
         let why = ZoneError::CnameConflict(Name::from_wire(owner)?);
+        Some(ZoneFault { record: usize::try_from(index.max(other)).ok(), why })
+    }
+
+    /// A second DNAME, or one beside NS records below the apex (RFC 6672 §2.3 and §2.4), among the records of one owner.
+    fn dname_fault(&self, group: &[Place]) -> Option<ZoneFault> {
+        let of_group = || group.iter().filter_map(|place| Some((place.index, self.record(place.index)?)));
+        let (index, (owner, dname)) = of_group().find(|(_, (_, record))| record.rtype == Rtype::DNAME)?;
+        let owner = Name::from_wire(owner)?;
+        let (other, why) = of_group().find_map(|(index, (_, other))| {
+            let why = match other.rtype {
+                Rtype::DNAME if other.rdata != dname.rdata => ZoneError::DnameTwice(owner.clone()),
+                Rtype::NS if owner != self.apex => ZoneError::DnameAtCut(owner.clone()),
+                _ => return None,
+            };
+            Some((index, why))
+        })?;
         Some(ZoneFault { record: usize::try_from(index.max(other)).ok(), why })
     }
 

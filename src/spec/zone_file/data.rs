@@ -48,7 +48,7 @@ fn read_common(text: &[u8], type_word: &Word, words: &[Word], origin: &Name, rda
         [preference, exchange] if is(b"MX") => {
             rdata.extend_from_slice(&ascii(preference)?.parse::<u16>().ok()?.to_be_bytes());
             append_wire(plain(exchange)?, Some(origin), rdata).ok()?;
-            Some(Rtype(15))
+            Some(Rtype::MX)
         }
         [mname, rname, serial, times @ ..] if is(b"SOA") && times.len() == 4 => {
             append_wire(plain(mname)?, Some(origin), rdata).ok()?;

@@ -32,6 +32,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("hickory_server", &[]),
     // In health only to read what reqwest's errors wrap.
     ("hyper", &["src/api/", "src/app/", "src/health/probe/failure.rs"]),
+    ("indicatif", &["src/cli/"]),
     ("libc", &["src/dns/io/"]),
     ("notify", &["src/app/"]),
     ("reqwest", &["src/health/"]),

@@ -1,6 +1,7 @@
 //! The command line: one file a command. A server that runs is reached by its control socket only.
 
 mod check;
+mod progress;
 mod reload;
 mod serve;
 mod status;

@@ -121,8 +121,6 @@ impl ZoneFileReader<'_> {
         let text = match shelf.open_file(&path, 0) {
             Ok(text) => text,
             Err(why) => {
-                // Whoever puts it right should not have to reload by hand.
-                self.paths.push(path.clone());
                 faults.push(wanted.spot.fault(format!("{}: {why}", path.display())));
                 return None;
             }
@@ -137,12 +135,8 @@ impl ZoneFileReader<'_> {
         if is_cut_short {
             faults.push(wanted.spot.fault(format!("{}: too many faults; the rest was not read", path.display())));
         }
-        let Some(zone) = zone else {
-            self.paths.extend(files.into_iter().map(|file| file.path));
-            return None;
-        };
-        let took = Some(began.elapsed());
-        Some(ZoneRead { file: path, records, took, zone: Arc::new(zone), ttl: wanted.ttl, files })
+        let (zone, took) = (Arc::new(zone?), Some(began.elapsed()));
+        Some(ZoneRead { file: path, records, took, zone, ttl: wanted.ttl, files })
     }
 
     /// Adds faults of a zone's files in their order, each with its line as a source of its own.

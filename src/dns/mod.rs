@@ -4,6 +4,7 @@
 //!
 //! | RFC | what | where |
 //! |---|---|---|
+//! | 1035 §5 | master files; `$GENERATE` is no part of them and refused | `spec::zone_file` |
 //! | 1034 §4.3.2 | the search for an answer: chains across our zones, referrals with glue, additional addresses | `steering::lookup`, [`respond`] |
 //! | 1035 §4.1 | messages; names in record data are never compressed | `wire` |
 //! | 2181 §4.1, §5, §5.4.1, §9, §10.1 | reply source address, `RRset`s, glue is for referrals only, TC, lone CNAMEs | [`udp`], `model::rrset`, [`respond`], `model::zone` |

@@ -1,6 +1,10 @@
 //! Tests of zone files: every element of the syntax, and what is wrong with one.
 
+use proptest::prelude::*;
+
 use super::*;
+use crate::model::rrset::Record;
+use crate::spec::{record, strategies};
 
 /// Files that can be included.
 struct Shelf(&'static [(&'static str, &'static str)]);
@@ -172,4 +176,41 @@ fn what_is_missing_is_said_once_all_could_be_read() {
 fn reading_ends_after_too_many_faults() {
     let read = read("www BAD\n".repeat(FAULTS_MAX * 2).into(), &name("@"), None, &mut Shelf(&[]));
     assert!(read.is_cut_short && read.faults.len() == FAULTS_MAX);
+}
+
+/// A zone as a file: one line a record, its line ends and comments as `style` has them.
+fn render(zone: &Zone, style: u8) -> String {
+    let records = zone.owners().iter().flat_map(|owner| {
+        owner.rrsets().flat_map(move |rrset| {
+            let record = move |rdata: &[u8]| Record {
+                owner: owner.name(),
+                rtype: rrset.rtype,
+                ttl: rrset.ttl(),
+                rdata: rdata.to_vec(),
+            };
+            rrset.rdatas().map(record).collect::<Vec<_>>()
+        })
+    });
+    let lines = records.map(|found| {
+        let line = record::build(&found, zone.apex());
+        match style {
+            0 => format!("{line}\n"),
+            1 => format!("{line}\r\n\r\n"),
+            _ => format!("({line} ; ) \"\n)\n"),
+        }
+    });
+    lines.collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn a_rendered_zone_reads_as_the_same(declared in strategies::declared(), style in 0_u8..3) {
+        for zone in &declared.zones {
+            let text = render(zone, style);
+            let read = read(text.clone().into(), zone.apex(), None, &mut Shelf(&[]));
+            prop_assert_eq!(&read.faults, &[], "{}", &text);
+            prop_assert_eq!(read.zone.as_ref(), Some(zone.as_ref()), "{}", text);
+        }
+    }
 }

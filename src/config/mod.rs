@@ -28,7 +28,7 @@ use crate::spec::fields::{Key, Need, Path, Spot, check_keys, defaulted, optional
 use crate::spec::tree::{Node, Table, Value};
 
 /// Everything that a configuration says.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Configuration {
     /// What is fixed while the process runs.
     pub settings: Settings,

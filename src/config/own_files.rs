@@ -120,7 +120,8 @@ fn the_examples_values_are_the_defaults() {
             let text = toml_text::render(&without(path, "", &root, key.name));
             let without =
                 load_text("config/without", &text).unwrap_or_else(|report| panic!("{path}.{}: {report}", key.name));
-            assert_eq!(without, example, "{path}.{}", key.name);
+            let said = |it: &Configuration| (it.settings.clone(), it.policy.clone(), it.declared.clone());
+            assert_eq!(said(&without), said(&example), "{path}.{}", key.name);
             compared += 1;
         }
     });

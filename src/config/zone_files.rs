@@ -28,11 +28,11 @@ pub trait Progress {
 }
 
 /// Zones that were read from files, so that the next load reads only those again that changed.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ZonesRead(HashMap<Name, ZoneRead>);
 
 /// A zone that was read from a file.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct ZoneRead {
     /// The file.
     pub file: PathBuf,

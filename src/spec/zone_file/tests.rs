@@ -148,7 +148,7 @@ fn each_fault_has_its_place() {
         ("$ORIGIN a b", "a b", "takes a domain name"),
         ("$INCLUDE none", "none", "no such file"),
         ("www.example.net. A 192.0.2.1", "www.example.net. A 192.0.2.1", "not in the zone"),
-        ("@ CNAME a", "@ CNAME a", "CNAME"),
+        ("x A 192.0.2.1\nx CNAME a", "x CNAME a", "CNAME"),
     ] {
         // A sound entry behind the fault shows that reading goes on.
         let whole = format!("{text}\nlast A 192.0.2.9\nlast2 BAD\n{HEAD}");

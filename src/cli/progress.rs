@@ -3,9 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::io::{IsTerminal as _, stderr};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::Instant;
 
 use crate::app::reload::ConfigSource;
 use crate::cli::CliError;

@@ -8,7 +8,9 @@ use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::config::files::{explained, open_regular};
 use crate::config::report::{Position, Source};
@@ -177,7 +179,7 @@ impl LineCount {
             *self = Self { file, offset: 0, ends: 0 };
         }
         let passed = text.get(self.offset..offset).unwrap_or_default();
-        self.ends += passed.iter().filter(|octet| **octet == b'\n').count();
+        self.ends += passed.split(|octet| *octet == b'\n').count() - 1;
         self.offset = self.offset.max(offset);
         self.ends + 1
     }

@@ -220,7 +220,7 @@ fn parse_escape(octets: &mut impl Iterator<Item = u8>) -> Result<u8, NameError> 
 /// right, absent before present.
 pub fn compare_canonically(one: &[u8], other: &[u8]) -> Ordering {
     let (one, other) = (LabelStarts::of(one), LabelStarts::of(other));
-    one.from_right().cmp(other.from_right())
+    one.rightmost_first().cmp(other.rightmost_first())
 }
 
 /// The first sixteen octets of a name's place in canonical order, the rightmost `skip` labels left out: where two names
@@ -232,7 +232,7 @@ pub fn canonical_prefix(wire: &[u8], skip: usize) -> u128 {
         room = room.saturating_sub(1);
         room > 0
     };
-    'labels: for label in LabelStarts::of(wire).from_right().skip(skip) {
+    'labels: for label in LabelStarts::of(wire).rightmost_first().skip(skip) {
         for octet in label {
             // Zero ends a label, so that a shorter one comes first; what could be taken for it is written as two.
             let goes_on = match octet {
@@ -275,7 +275,7 @@ impl<'n> LabelStarts<'n> {
     }
 
     /// The labels, rightmost first.
-    fn from_right(&self) -> impl Iterator<Item = &'n [u8]> {
+    fn rightmost_first(&self) -> impl Iterator<Item = &'n [u8]> {
         let starts = self.starts.get(..self.count).unwrap_or_default();
         starts.iter().rev().map(|start| {
             let (length, rest) =

@@ -107,7 +107,7 @@ impl Zone {
     /// A zone of `records`; or all that is wrong with them.
     pub fn try_new(id: ZoneId, apex: Name, records: Vec<Record>) -> Result<Self, Vec<ZoneFault>> {
         let mut builder = ZoneBuilder::new(id, apex);
-        for record in &records {
+        for record in records {
             builder.add(&record.owner, record.rtype, record.ttl, &record.rdata);
         }
         builder.finish()

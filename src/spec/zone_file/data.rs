@@ -1,6 +1,7 @@
 //! The data of a record in a zone file: the commonest types are read here, all others by way of one line, as records of
 //! the configuration are.
 
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::model::name::{Name, append_wire};
@@ -104,14 +105,20 @@ fn push_word(line: &mut String, word: &[u8], is_quoted: bool) {
             // The octet behind a backslash stays with it, unless it has to be written as a number itself.
             b'\\' => match octets.next() {
                 Some(next @ b' '..=b'~') => line.extend(['\\', char::from(next)]),
-                Some(next) => line.push_str(&format!("\\{next:03}")),
+                Some(next) => push_number(line, next),
                 None => {}
             },
             b' '..=b'~' => line.push(char::from(octet)),
-            _ => line.push_str(&format!("\\{octet:03}")),
+            _ => push_number(line, octet),
         }
     }
     if is_quoted {
         line.push('"');
     }
+}
+
+/// Appends an octet as `\DDD`.
+fn push_number(line: &mut String, octet: u8) {
+    // Writing to a string cannot fail.
+    let _infallible = write!(line, "\\{octet:03}");
 }

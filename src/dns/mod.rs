@@ -35,6 +35,8 @@
 pub mod engine;
 pub mod respond;
 pub mod chaos;
+pub mod cookie;
+pub mod rrl;
 pub mod transport;
 pub mod listen;
 pub mod io;

@@ -1,6 +1,6 @@
 //! What an answer says: RRsets, CNAME chains, and the negative answers of RFC 2308.
 
-use crate::dns::engine::{Transport, extended_errors};
+use crate::dns::engine::{Client, Transport, extended_errors};
 use crate::model::limits::CNAME_CHAIN_MAX;
 use crate::model::rrset::{Rrset, Rtype};
 use crate::steering::compile::LiveAnswer;
@@ -23,17 +23,38 @@ pub struct Answer {
     pub truncated: bool,
     /// An Extended DNS Error for clients with EDNS.
     pub error: Option<ExtendedError>,
+    /// What it is about.
+    pub subject: Subject,
+}
+
+/// What an answer is about, as far as rate limits want to know: where zone and node lie in memory. That costs nothing and
+/// stays as long as the table does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Subject {
+    /// The zone of the question's name; 0 if it is not ours.
+    pub zone: usize,
+    /// The node that answers for the question's name, a wildcard's for all names that it stands for; 0 if there is none.
+    pub node: usize,
+}
+
+impl Subject {
+    /// Of what was found for the question's name.
+    fn of(found: &Found<'_>) -> Self {
+        let zone = found.zone().map_or(0, |zone| std::ptr::from_ref(zone).addr());
+        let node = if let Found::Node { node, .. } = found { std::ptr::from_ref(*node).addr() } else { 0 };
+        Self { zone, node }
+    }
 }
 
 impl Answer {
     /// An error without records.
     pub const fn error(rcode: Rcode) -> Self {
-        Self { rcode, authoritative: false, truncated: false, error: None }
+        Self { rcode, authoritative: false, truncated: false, error: None, subject: Subject { zone: 0, node: 0 } }
     }
 
     /// An answer of an authority.
     pub const fn authoritative(rcode: Rcode) -> Self {
-        Self { rcode, authoritative: true, truncated: false, error: None }
+        Self { authoritative: true, ..Self::error(rcode) }
     }
 }
 
@@ -73,7 +94,7 @@ pub fn respond(
     message: &mut Message<'_>,
     query: &Query<'_>,
     (qname, target): (&mut LowerName, &mut LowerName),
-    transport: Transport,
+    client: &Client,
     random: u64,
     counters: &Counters,
 ) -> Answer {
@@ -81,7 +102,7 @@ pub fn respond(
     let mut chain = Chain {
         message,
         qtype,
-        transport,
+        transport: client.transport,
         random,
         counters,
         name_at: HEADER_OCTETS,
@@ -90,13 +111,16 @@ pub fn respond(
         error: None,
     };
     let mut found = lookup(table, qname);
-    if matches!(found, Found::NotOurs) {
-        return Answer::error(Rcode::Refused);
+    let Some(zone) = found.zone() else { return Answer::error(Rcode::Refused) };
+    let subject = Subject::of(&found);
+    if !zone.allows(client.address) {
+        counters.prohibited.increment();
+        return Answer { error: Some(extended_errors::PROHIBITED), subject, ..Answer::error(Rcode::Refused) };
     }
     let mut name: &LowerName = qname;
     let rcode = loop {
         match chain.link(found, name) {
-            Err(Full) => return Answer { truncated: true, ..Answer::authoritative(Rcode::NoError) },
+            Err(Full) => return Answer { truncated: true, subject, ..Answer::authoritative(Rcode::NoError) },
             Ok(Link::End(rcode)) => break rcode,
             Ok(Link::Alias(rdata)) => {
                 // Resolvers notice a loop themselves; RFC 2181 §5: no record is given twice.
@@ -105,8 +129,9 @@ pub fn respond(
                 }
                 name = target;
                 found = lookup(table, name);
-                // RFC 1034 §4.3.2 step 3a: the resolver goes on where we are no authority.
-                if matches!(found, Found::NotOurs) {
+                // RFC 1034 §4.3.2 step 3a: the resolver goes on where we are no authority. A zone that this client may
+                // not ask is none of ours for it.
+                if !found.zone().is_some_and(|zone| zone.allows(client.address)) {
                     break Rcode::NoError;
                 }
             }
@@ -115,7 +140,7 @@ pub fn respond(
     if rcode == Rcode::ServFail {
         chain.message.clear(false);
     }
-    Answer { rcode, authoritative: rcode != Rcode::ServFail, truncated: false, error: chain.error }
+    Answer { rcode, authoritative: rcode != Rcode::ServFail, truncated: false, error: chain.error, subject }
 }
 
 impl Chain<'_, '_> {

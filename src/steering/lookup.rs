@@ -22,6 +22,16 @@ pub enum Found<'t> {
     NotOurs,
 }
 
+impl<'t> Found<'t> {
+    /// The zone, if it is ours.
+    pub const fn zone(&self) -> Option<&'t ZoneTable> {
+        match self {
+            Self::Node { zone, .. } | Self::NxDomain { zone } => Some(zone),
+            Self::NotOurs => None,
+        }
+    }
+}
+
 /// Finds the node for `name`.
 pub fn lookup<'t>(table: &'t RecordTable, name: &LowerName) -> Found<'t> {
     let labels = name.label_count();

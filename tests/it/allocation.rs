@@ -11,7 +11,7 @@ use pooldns::dns::engine::Transport;
 use pooldns::model::inventory::Declared;
 
 use crate::query::{CH, IN, OPT, client, query};
-use crate::subject::{Subject, paused_runtime};
+use crate::subject::{NOW, Subject, paused_runtime};
 use crate::twin::plan::{BalancerPlan, Data, OriginPlan, PoolPlan, RecordPlan, World, ZonePlan};
 
 /// The system's allocator, which counts.
@@ -156,7 +156,7 @@ fn no_kind_of_answer_allocates() {
             for transport in [Transport::Udp, Transport::Tcp] {
                 let mut len = 0;
                 let count = allocations(|| {
-                    len = subject.face.worker().answer(&octets, &client(transport), 1, &mut out).len;
+                    len = subject.face.worker().answer(&octets, &client(transport), NOW, 1, &mut out).len;
                 });
                 assert_eq!(count, 0, "{what} over {transport:?}");
                 if transport == Transport::Udp {
@@ -187,7 +187,7 @@ fn no_random_packet_allocates() {
             let random = next_random(&mut state);
             let mut len = 0;
             let count = allocations(|| {
-                len = subject.face.worker().answer(&packet, &client(transport), random, &mut out).len;
+                len = subject.face.worker().answer(&packet, &client(transport), NOW, random, &mut out).len;
             });
             assert_eq!(count, 0, "{packet:02x?}");
             codes.insert((len > 0).then_some(out[3] & 0x0f));

@@ -33,7 +33,7 @@ const BURST_US: i64 = 1_000_000;
 const TRIES: usize = 4;
 
 /// Kinds of answers, each with a limit of its own.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ResponseClass {
     /// Records.
     Answer,

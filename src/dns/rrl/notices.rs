@@ -18,7 +18,7 @@ const BUSY: u8 = 1;
 const FULL: u8 = 2;
 
 /// A network that has come to be limited.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Notice {
     /// Upper bits of its addresses: 32 bits of IPv4, 64 bits of IPv6.
     pub(super) bits: u64,

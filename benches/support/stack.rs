@@ -168,6 +168,8 @@ pub struct Stack {
     pub store: Arc<MemoryStore>,
     /// Who answers.
     pub engine: Engine,
+    /// What engines obey.
+    pub policy: Arc<ArcSwap<Policy>>,
     /// Who counts.
     pub registry: Registry,
     /// How long the parts of the start took.
@@ -222,7 +224,8 @@ impl Stack {
         health.spawn(schedule::run(schedule, store.subscribe(), assign, stop.clone()));
         Self {
             store,
-            engine: Engine::new(table, policy, Arc::new(fittings())),
+            engine: Engine::new(table, Arc::clone(&policy), Arc::new(fittings())),
+            policy,
             registry: Registry::default(),
             start: StartTimes { commit, reconcile, publish: published },
             stop,

@@ -96,9 +96,7 @@ fn bad_packet(random: &mut Random) -> Vec<u8> {
         }
         5 => {
             // Counts that lie.
-            for at in 4..12 {
-                packet[at] = random.next().to_be_bytes()[0];
-            }
+            packet[4..12].copy_from_slice(&random.next().to_be_bytes());
         }
         6 => packet = (0..random.below(600)).map(|_| random.next().to_be_bytes()[0]).collect(),
         _ => {
@@ -134,7 +132,7 @@ fn attack(dns: Dns, seed: u64) {
         loop {
             match socket.recv(&mut answer) {
                 Ok(length) => {
-                    assert!(length >= 12 && length <= 1232 && answer[2] & 0x80 != 0, "{:02x?}", &answer[..length]);
+                    assert!((12..=1232).contains(&length) && answer[2] & 0x80 != 0, "{:02x?}", &answer[..length]);
                     if answer[..2] == id[..2] && answer[7] == 1 {
                         break;
                     }

@@ -1,6 +1,7 @@
 //! What guards the server and its clients, over the wire: EDNS options, cookies, rate limits, access lists.
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::time::Duration;
 
 use crate::harness::server::Options;
 use crate::harness::{Dns, PATIENCE, TestServer, ZONE, wait};
@@ -136,7 +137,7 @@ fn rfc7873_a_client_learns_a_cookie_and_is_recognized() {
     let again = ask(dns, &asking(&cookie(&learnt)));
     assert_eq!((again.answers, again.option(10)), (1, Some(&learnt[..])), "RFC 9018 §4.3: still fresh");
     // §5.2.4: a cookie that is not ours is no reason to refuse, and is replaced.
-    let mut forged = learnt.clone();
+    let mut forged = learnt;
     forged[23] ^= 1;
     let corrected = ask_tcp(dns, &asking(&cookie(&forged)));
     assert_eq!((corrected.rcode, corrected.answers), (0, 1));
@@ -210,29 +211,27 @@ fn cookies_hold_across_servers_and_rotations_of_the_secret() {
     assert!(said.contains("32 hexadecimal digits"), "{said}");
 }
 
-/// Sends `count` queries from an address of the loopback network, and gives how many answers were whole and truncated
-/// when the server has seen all of them.
+/// Sends `count` queries from an address of the loopback network, and gives how many answers were whole and truncated;
+/// the server has dropped the others.
 #[track_caller]
 fn burst(server: &TestServer, from: Ipv4Addr, message: &[u8], count: u64) -> (u64, u64) {
     let socket = UdpSocket::bind((from, 0)).unwrap();
     socket.connect(server.dns().0).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let before = server.status().counters;
+    socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let before = server.status().counters.rrl_dropped;
     for _ in 0..count {
         socket.send(message).unwrap();
     }
-    wait("all queries have been taken", || server.status().counters.udp_received >= before.udp_received + count);
-    let sent = || server.status().counters.udp_sent - before.udp_sent;
-    let dropped = || server.status().counters.rrl_dropped - before.rrl_dropped;
-    wait("all queries are answered or not", || sent() + dropped() == count);
     let (mut whole, mut truncated) = (0, 0);
-    for _ in 0..sent() {
+    wait("each query is answered or not", || {
         let mut answer = [0; 1500];
-        let length = socket.recv(&mut answer).unwrap();
-        let seen = Seen::read(&answer[..length]);
-        *(if seen.truncated { &mut truncated } else { &mut whole }) += 1;
-        assert_eq!(seen.truncated, seen.answers == 0, "{seen:?}");
-    }
+        while let Ok(length) = socket.recv(&mut answer) {
+            let seen = Seen::read(&answer[..length]);
+            *(if seen.truncated { &mut truncated } else { &mut whole }) += 1;
+            assert_eq!(seen.truncated, seen.answers == 0, "{seen:?}");
+        }
+        whole + truncated + server.status().counters.rrl_dropped - before == count
+    });
     (whole, truncated)
 }
 
@@ -242,7 +241,7 @@ fn limited(lines: &str) -> String {
 }
 
 /// Networks of the tests.
-const HERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
+const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const NEAR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 77);
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
 

@@ -153,6 +153,7 @@ fn worker() -> Worker {
         udp_payload_max: UDP_PAYLOAD_MAX,
         version_bind: "pooldns".to_owned(),
         id_server: String::new(),
+        nsid: "fuzz".to_owned(),
         first_verdict_timeout: Duration::ZERO,
         ..Policy::default()
     };
@@ -181,7 +182,8 @@ fn check(query: &[u8], answer: &[u8], transport: Transport) {
     let message = Message::from_vec(answer).expect("an answer can be read");
     assert_eq!(message.metadata.message_type, MessageType::Response);
     assert_eq!(answer[..2], query[..2], "the id");
-    // A header alone is what is left of a query that cannot be read; otherwise its question comes back octet by octet.
+    // A header alone is what is left of a query that cannot be read, and a request for a cookie has no question; otherwise
+    // the question comes back octet by octet.
     if answer.len() > 12 && answer[5] == 1 {
         let end = 12 + query[12..].iter().position(|octet| *octet == 0).map_or(0, |_| question_octets(&query[12..]));
         assert_eq!(answer[12..end], query[12..end], "the question");

@@ -143,7 +143,7 @@ impl Default for Settings {
                 read_timeout: Duration::from_secs(5),
                 write_timeout: Duration::from_secs(5),
             },
-            // 4 MB: as many clients and subjects as answers of one second could be for.
+            // 4 MB, for half a million networks at a time.
             rrl_table_size: 1 << 19,
             health: HealthSettings { probes_in_flight_max: 2000, threads: 1 },
             log: LogSettings { level: LogLevel::Info, format: LogFormat::Text },

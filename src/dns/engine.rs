@@ -13,8 +13,8 @@ use crate::config::Policy;
 use crate::config::guard::CookieSecret;
 use crate::dns::chaos;
 use crate::dns::cookie::{self, Checked, Standing};
-use crate::dns::respond::{Answer, Subject, respond};
-use crate::dns::rrl::{RateLimiter, ResponseClass};
+use crate::dns::respond::{Answer, respond};
+use crate::dns::rrl::{Bucket, RateLimiter, ResponseClass};
 use crate::model::limits::UDP_PAYLOAD_MIN;
 use crate::model::rrset::Rtype;
 use crate::steering::table::RecordTable;
@@ -165,7 +165,7 @@ impl Worker {
                 return Reply { len: 0 };
             }
             Err(Unanswerable::Error(header, rcode)) => {
-                if asking.limit(ResponseClass::Error, 0, random) == Passage::Nothing {
+                if asking.limit(asking.bucket(), ResponseClass::Error, random) == Passage::Nothing {
                     return Reply { len: 0 };
                 }
                 count_rcode(counters, rcode);
@@ -176,6 +176,7 @@ impl Worker {
             let (opt, fault) = asking.options(&edns, parsed.question);
             (Some(opt), fault)
         });
+        let bucket = asking.bucket();
         let size = size_limit(client.transport, &parsed, policy);
         let kept = opt.as_ref().map_or(0, Opt::octets);
         let Some(mut message) = Message::start(out, size, parsed.question, kept) else {
@@ -192,14 +193,12 @@ impl Worker {
         } else {
             respond(table.load(), &mut message, &parsed, (qname, target), client, random, counters)
         };
-        let Answer { rcode, authoritative, mut truncated, error, subject } = answer;
-        if !asking.is_known {
-            let (class, subject) = class_of(&answer, message.answer_count(), subject);
-            match asking.limit(class, subject, random) {
-                Passage::Whole => {}
-                Passage::Truncated => truncated |= class != ResponseClass::Error,
-                Passage::Nothing => return Reply { len: 0 },
-            }
+        let Answer { rcode, authoritative, mut truncated, error } = answer;
+        let class = class_of(&answer, message.answer_count());
+        match asking.limit(bucket, class, random) {
+            Passage::Whole => {}
+            Passage::Truncated => truncated |= class != ResponseClass::Error,
+            Passage::Nothing => return Reply { len: 0 },
         }
         count_rcode(counters, rcode);
         if truncated {
@@ -267,14 +266,21 @@ impl<'a> Asking<'a> {
         Ok(checked)
     }
 
-    /// What rate limits leave of an answer of a class about a subject.
-    fn limit(&self, class: ResponseClass, subject: usize, random: u64) -> Passage {
+    /// Where the client's answers are counted; none if they are not. To be asked for before the answer is made: the table
+    /// is larger than caches, and memory takes its time.
+    fn bucket(&self) -> Option<Bucket<'a>> {
         let rrl = &self.policy.rrl;
         let address = self.client.address;
         if self.is_known || !rrl.enabled || rrl.exempt.iter().any(|network| network.contains(&address)) {
-            return Passage::Whole;
+            return None;
         }
-        if self.fittings.limiter.admits(address, (class, subject), self.now.0, rrl) {
+        self.fittings.limiter.bucket(address, rrl)
+    }
+
+    /// What rate limits leave of an answer.
+    fn limit(&self, bucket: Option<Bucket<'_>>, class: ResponseClass, random: u64) -> Passage {
+        let rrl = &self.policy.rrl;
+        if bucket.is_none_or(|bucket| bucket.admits(class, self.now.0, rrl.rate)) {
             return Passage::Whole;
         }
         if rrl.log_only {
@@ -291,14 +297,13 @@ impl<'a> Asking<'a> {
     }
 }
 
-/// The class of an answer, and the subject that it is counted for. What does not exist counts for its zone: random names
-/// are one subject.
-const fn class_of(answer: &Answer, answer_count: u16, subject: Subject) -> (ResponseClass, usize) {
+/// The class of an answer with so many records in its answer section.
+const fn class_of(answer: &Answer, answer_count: u16) -> ResponseClass {
     match answer.rcode {
-        Rcode::NoError if answer_count > 0 || answer.truncated => (ResponseClass::Answer, subject.node),
-        Rcode::NoError if !answer.authoritative => (ResponseClass::Referral, subject.zone),
-        Rcode::NoError | Rcode::NxDomain => (ResponseClass::Negative, subject.zone),
-        _ => (ResponseClass::Error, 0),
+        Rcode::NoError if answer_count > 0 || answer.truncated => ResponseClass::Answer,
+        Rcode::NoError if !answer.authoritative => ResponseClass::Referral,
+        Rcode::NoError | Rcode::NxDomain => ResponseClass::Negative,
+        _ => ResponseClass::Error,
     }
 }
 

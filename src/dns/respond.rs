@@ -23,33 +23,12 @@ pub struct Answer {
     pub truncated: bool,
     /// An Extended DNS Error for clients with EDNS.
     pub error: Option<ExtendedError>,
-    /// What it is about.
-    pub subject: Subject,
-}
-
-/// What an answer is about, as far as rate limits want to know: where zone and node lie in memory. That costs nothing and
-/// stays as long as the table does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Subject {
-    /// The zone of the question's name; 0 if it is not ours.
-    pub zone: usize,
-    /// The node that answers for the question's name, a wildcard's for all names that it stands for; 0 if there is none.
-    pub node: usize,
-}
-
-impl Subject {
-    /// Of what was found for the question's name.
-    fn of(found: &Found<'_>) -> Self {
-        let zone = found.zone().map_or(0, |zone| std::ptr::from_ref(zone).addr());
-        let node = if let Found::Node { node, .. } = found { std::ptr::from_ref(*node).addr() } else { 0 };
-        Self { zone, node }
-    }
 }
 
 impl Answer {
     /// An error without records.
     pub const fn error(rcode: Rcode) -> Self {
-        Self { rcode, authoritative: false, truncated: false, error: None, subject: Subject { zone: 0, node: 0 } }
+        Self { rcode, authoritative: false, truncated: false, error: None }
     }
 
     /// An answer of an authority.
@@ -112,15 +91,14 @@ pub fn respond(
     };
     let mut found = lookup(table, qname);
     let Some(zone) = found.zone() else { return Answer::error(Rcode::Refused) };
-    let subject = Subject::of(&found);
     if !zone.allows(client.address) {
         counters.prohibited.increment();
-        return Answer { error: Some(extended_errors::PROHIBITED), subject, ..Answer::error(Rcode::Refused) };
+        return Answer { error: Some(extended_errors::PROHIBITED), ..Answer::error(Rcode::Refused) };
     }
     let mut name: &LowerName = qname;
     let rcode = loop {
         match chain.link(found, name) {
-            Err(Full) => return Answer { truncated: true, subject, ..Answer::authoritative(Rcode::NoError) },
+            Err(Full) => return Answer { truncated: true, ..Answer::authoritative(Rcode::NoError) },
             Ok(Link::End(rcode)) => break rcode,
             Ok(Link::Alias(rdata)) => {
                 // Resolvers notice a loop themselves; RFC 2181 §5: no record is given twice.
@@ -140,7 +118,7 @@ pub fn respond(
     if rcode == Rcode::ServFail {
         chain.message.clear(false);
     }
-    Answer { rcode, authoritative: rcode != Rcode::ServFail, truncated: false, error: chain.error, subject }
+    Answer { rcode, authoritative: rcode != Rcode::ServFail, truncated: false, error: chain.error }
 }
 
 impl Chain<'_, '_> {

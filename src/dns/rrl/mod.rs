@@ -1,5 +1,8 @@
-//! Response rate limiting: what is sent to one network about one subject is bounded, so that queries with a forged source
-//! turn no flood against whoever has that address.
+//! Response rate limiting: what is sent to one network is bounded for each class of answers, so that queries with a forged
+//! source turn no flood against whoever has that address.
+//!
+//! Names do not count: who has many of them at hand would get the rate of each. A network has all its buckets in one
+//! set, which is known before the answer is, so that the set comes from memory meanwhile.
 //!
 //! One table for all workers, made at the start: atomics only, no lock, no allocation. An entry is one word, a tag of its
 //! key and the time until which its bucket is used up, so that tokens and the moment of their count cannot come apart.
@@ -26,6 +29,8 @@ const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
 const LIMITED: u64 = 1 << TIME_BITS;
 /// Where the tag begins.
 const TAG_SHIFT: u32 = TIME_BITS + 1;
+/// Bits of a tag that tell the class.
+const CLASS_BITS: u32 = 2;
 /// How much a bucket holds: the answers of one second.
 const BURST_US: i64 = 1_000_000;
 /// How often a worker tries to change an entry that others change too. Whoever loses so often has met several that were
@@ -117,49 +122,55 @@ impl RateLimiter {
         &self.notices
     }
 
-    /// Whether an answer of a class about a subject may go to a client at `now`, in milliseconds; counts it if so.
-    pub fn admits(
-        &self,
-        client: IpAddr,
-        (class, subject): (ResponseClass, usize),
-        now: u64,
-        policy: &RrlPolicy,
-    ) -> bool {
+    /// Where answers to a client are counted; fetches it from memory, but does not wait for that.
+    pub fn bucket(&self, client: IpAddr, policy: &RrlPolicy) -> Option<Bucket<'_>> {
         let prefix = Prefix::of(client, policy);
         let mut hasher = self.hashing.build_hasher();
         hasher.write_u64(prefix.bits);
-        hasher.write_u64(subject as u64);
-        hasher.write_u8(class as u8 | u8::from(prefix.is_ipv4) << 7);
+        hasher.write_u8(u8::from(prefix.is_ipv4));
         let hash = hasher.finish();
-        let Some(set) = self.set(hash) else { return true };
+        let mask = self.sets.len().wrapping_sub(1);
+        #[expect(clippy::cast_possible_truncation, reason = "only low bits are wanted")]
+        let set = self.sets.get(hash as usize & mask)?;
+        // Nothing depends on the value, so nothing waits for it.
+        std::hint::black_box(set.0.first().map(|entry| entry.load(Ordering::Relaxed)));
+        Some(Bucket { set, hash, prefix, notices: &self.notices })
+    }
+}
+
+/// Where answers to one network are counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Bucket<'l> {
+    /// The set that has an entry for each class.
+    set: &'l Set,
+    /// The network's hash.
+    hash: u64,
+    /// The network.
+    prefix: Prefix,
+    /// Where a limit that is reached is told.
+    notices: &'l Notices,
+}
+
+impl Bucket<'_> {
+    /// Whether an answer of a class may go at `now`, in milliseconds, if `rate` may go in a second; counts it if so.
+    pub fn admits(&self, class: ResponseClass, now: u64, rate: u32) -> bool {
         // An entry of zeros is free, so no tag is zero.
-        let tag = (hash >> TAG_SHIFT).max(1);
+        let tag = (self.hash >> (TAG_SHIFT + CLASS_BITS)).max(1) << CLASS_BITS | class as u64;
         let now = now.wrapping_mul(1000) & TIME_MASK;
-        let cost = u64::from(1_000_000 / policy.rate.max(1));
+        let cost = u64::from(1_000_000 / rate.max(1));
         for _ in 0..TRIES {
-            match set.count(tag, now, cost) {
+            match self.set.count(tag, now, cost) {
                 Counted::Admitted => return true,
                 Counted::Limited => return false,
                 Counted::LimitedNow => {
-                    self.notices.post(Notice {
-                        bits: prefix.bits,
-                        length: prefix.length,
-                        is_ipv4: prefix.is_ipv4,
-                        class,
-                    });
+                    let Prefix { bits, length, is_ipv4 } = self.prefix;
+                    self.notices.post(Notice { bits, length, is_ipv4, class });
                     return false;
                 }
                 Counted::Raced => {}
             }
         }
         true
-    }
-
-    /// The set of a hash.
-    fn set(&self, hash: u64) -> Option<&Set> {
-        let mask = self.sets.len().wrapping_sub(1);
-        #[expect(clippy::cast_possible_truncation, reason = "only low bits are wanted")]
-        self.sets.get(hash as usize & mask)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What guards the server and its clients, over the wire: EDNS options, cookies, rate limits, access lists.
 
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use crate::harness::server::Options;
@@ -320,19 +320,26 @@ allow_query = []
 records = ["@ 60 SOA ns1 hostmaster 1 2 3 4 5", "@ 60 NS ns1", "ns1 60 A 192.0.2.53"]
 [[zones]]
 name = "outer.test"
-records = ["@ 60 SOA ns1 hostmaster 1 2 3 4 5", "@ 60 NS ns1", "alias 60 CNAME ns1.inner.test."]
+records = ["@ 60 SOA ns1 hostmaster 1 2 3 4 5", "@ 60 NS ns1", "alias 60 CNAME ns1.inner.test.", "@ 60 MX 1 ns1.inner.test."]
 "#;
+
+/// Sends a query from an address; gives the answer.
+#[track_caller]
+fn exchange_from(server: &TestServer, from: Ipv4Addr, message: &[u8]) -> Vec<u8> {
+    let socket = UdpSocket::bind((from, 0)).unwrap();
+    socket.connect(server.dns().0).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.send(message).unwrap();
+    let mut answer = vec![0; 1500];
+    let length = socket.recv(&mut answer).unwrap();
+    answer.truncate(length);
+    answer
+}
 
 /// Asks for an address from an address; gives code, number of answers, and the Extended DNS Error's code.
 #[track_caller]
-fn ask_from(server: &TestServer, from: impl Into<IpAddr>, name: &str) -> (u16, u8, Option<u8>) {
-    let socket = UdpSocket::bind((from.into(), 0)).unwrap();
-    socket.connect(server.dns().0).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    socket.send(&query(name, A, IN, &opt(0, &[]))).unwrap();
-    let mut answer = [0; 1500];
-    let length = socket.recv(&mut answer).unwrap();
-    let seen = Seen::read(&answer[..length]);
+fn ask_from(server: &TestServer, from: Ipv4Addr, name: &str) -> (u16, u8, Option<u8>) {
+    let seen = Seen::read(&exchange_from(server, from, &query(name, A, IN, &opt(0, &[]))));
     (seen.rcode, seen.answers, seen.option(15).map(|data| data[1]))
 }
 
@@ -352,6 +359,9 @@ fn clients_outside_a_zones_list_are_refused() {
     ] {
         assert_eq!(ask_from(&server, from, name), expected, "{from} asks for {name}");
     }
+    // Neither do additional addresses tell what is in the zone: OPT is alone, or not.
+    let additionals = |from: Ipv4Addr| exchange_from(&server, from, &query("outer.test", 15, IN, &opt(0, &[])))[11];
+    assert_eq!((additionals(HERE), additionals(ELSEWHERE)), (1, 2));
     assert_eq!(ask_tcp(server.dns(), &query("ns1.inner.test", A, IN, b"")).rcode, 5, "over TCP, too");
     assert_eq!(server.status().counters.prohibited, 5);
     // The list alone changes.

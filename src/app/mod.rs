@@ -6,6 +6,7 @@
 
 pub mod demo;
 mod descriptors;
+mod guard;
 pub mod reload;
 pub mod watch;
 
@@ -222,9 +223,11 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     health.handle()?.spawn(schedule::run(schedule, store.subscribe(), assign, stop_health.clone()));
 
     let registry = Registry::default();
-    let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy));
+    let fittings = Arc::new(guard::fittings(&settings, seed())?);
+    let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy), Arc::clone(&fittings));
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
+    tasks.spawn(guard::report_limits(fittings, stop.clone()));
     let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     let udp = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
 
@@ -239,10 +242,10 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     Ok(RunningApp { shared, stop, stop_health, udp, tasks, publish, health })
 }
 
-/// A number that nobody outside knows, for the table's hashes.
+/// A number that nobody outside knows, another one each time, for the hashes of a table.
 fn seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one("record table")
+    RandomState::new().hash_one("table")
 }
 
 /// Runs publish on a thread of its own, so that nothing else can delay an answer's change.

@@ -3,6 +3,7 @@
 //! The main file holds settings; objects may stand in any file. Nothing is kept here: who loads again compares.
 
 pub mod settings;
+pub mod guard;
 
 mod files;
 mod report;
@@ -57,6 +58,8 @@ pub const MAIN_KEYS: &[Key] = &[
     defaulted("include"),
     optional("server"),
     optional("tcp"),
+    optional("cookies"),
+    optional("rrl"),
     optional("health"),
     optional("log"),
     optional("keys"),
@@ -72,6 +75,8 @@ const INCLUDED_KEYS: &[Key] = &[
     defaulted("include"),
     misplaced("server"),
     misplaced("tcp"),
+    misplaced("cookies"),
+    misplaced("rrl"),
     misplaced("health"),
     misplaced("log"),
     optional("keys"),
@@ -87,7 +92,7 @@ const fn misplaced(name: &'static str) -> Key {
 }
 
 /// The tables of settings.
-const SETTINGS_TABLES: &[&str] = &["server", "tcp", "health", "log"];
+const SETTINGS_TABLES: &[&str] = &["server", "tcp", "cookies", "rrl", "health", "log"];
 
 /// The only version of the configuration's form that there is.
 const VERSION: i64 = 1;
@@ -180,6 +185,8 @@ fn read_settings(root: &Table, folder: &FilePath, settings: &mut Settings, polic
         match *table {
             "server" => settings::read_server(spot, folder, settings, policy, faults),
             "tcp" => settings::read_tcp(spot, settings, faults),
+            "cookies" => guard::read_cookies(spot, &mut policy.cookies, faults),
+            "rrl" => guard::read_rrl(spot, settings, &mut policy.rrl, faults),
             "health" => settings::read_health(spot, settings, policy, faults),
             _ => settings::read_log(spot, settings, faults),
         }

@@ -21,6 +21,22 @@ pub const THREADS_MAX: usize = 256;
 pub const CONTROL_PATH_OCTETS_MAX: usize = 107;
 /// Octets of the texts for `version.bind` and `id.server`: one character string (RFC 1035 §3.3).
 pub const IDENTITY_OCTETS_MAX: usize = 255;
+/// Octets of the name server identifier (RFC 5001): an answer to the longest question still fits 512 octets with it.
+pub const NSID_OCTETS_MAX: usize = 128;
+/// Cookie secrets: one that signs, and those that are on their way in or out. Each costs a hash for a forged cookie.
+pub const COOKIE_SECRETS_MAX: usize = 4;
+/// Answers a second and client that can be allowed; more is no limit.
+pub const RRL_RATE_MAX: u32 = 1_000_000;
+/// Largest `slip`: with more, a real client would ask in vain until it gives up.
+pub const RRL_SLIP_MAX: u8 = 10;
+/// Bits of an IPv6 client: what is beyond belongs to one network, which has all of it to hide behind.
+pub const RRL_IPV6_PREFIX_MAX: u8 = 64;
+/// Fewest entries of the table of rate limits: below, clients would push each other out.
+pub const RRL_TABLE_MIN: usize = 1 << 10;
+/// Most entries of the table of rate limits: half a gigabyte.
+pub const RRL_TABLE_MAX: usize = 1 << 26;
+/// Networks exempt from rate limits: each is compared for every query.
+pub const EXEMPT_MAX: usize = 64;
 /// Longest drain: whoever stops a server waits for it.
 pub const DRAIN_MAX: Duration = Duration::from_mins(5);
 /// TCP connections at one time that can be set; each takes a file descriptor and a buffer.

@@ -8,6 +8,7 @@ pub mod config;
 pub mod store;
 pub mod health;
 pub mod steering;
+pub mod transfer;
 pub mod dns;
 pub mod api;
 pub mod app;

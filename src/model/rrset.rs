@@ -118,6 +118,22 @@ impl Owner {
         self.rrsets().find(|rrset| rrset.rtype == rtype)
     }
 
+    /// Its records as they could be declared.
+    pub fn records(&self) -> impl Iterator<Item = Record> + use<'_> {
+        let owner = self.name();
+        self.rrsets().flat_map(move |rrset| {
+            let owner = owner.clone();
+            let ttl = rrset.ttl();
+            let record = move |rdata: &[u8]| Record { owner: owner.clone(), rtype: rrset.rtype, ttl, rdata: rdata.to_vec() };
+            rrset.rdatas().map(record)
+        })
+    }
+
+    /// Whether both are one value, without looking into them.
+    pub fn shares(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether it has no records.
     pub fn is_empty(&self) -> bool {
         self.rrsets().next().is_none()

@@ -95,6 +95,56 @@ impl Zone {
         }
     }
 
+    /// The zone with all records of some owners replaced, where none are left the owner is gone; or all that is wrong
+    /// with the new ones. Everything else is shared.
+    pub fn edited(&self, edits: impl IntoIterator<Item = (Name, Vec<Record>)>) -> Result<Self, Vec<ZoneFault>> {
+        let mut edits: Vec<(Name, Vec<Record>)> = edits.into_iter().collect();
+        edits.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let names: Vec<Name> = edits.iter().map(|(name, _)| name.clone()).collect();
+        let records: Vec<Record> = edits.into_iter().flat_map(|(_, records)| records).collect();
+        let mut faults = record_faults(&self.apex, &records);
+        let mut edited = group_owners(records, &mut faults).into_iter().peekable();
+        let mut owners = Vec::with_capacity(self.owners.len() + names.len());
+        let mut rest = self.owners.as_slice();
+        for name in &names {
+            let (before, after) = rest.split_at(rest.partition_point(|owner| owner.name() < *name));
+            owners.extend_from_slice(before);
+            rest = match after.split_first() {
+                Some((replaced, after)) if replaced.name_wire() == name.wire() => after,
+                _ => after,
+            };
+            owners.extend(edited.next_if(|owner| owner.name_wire() == name.wire()));
+        }
+        owners.extend_from_slice(rest);
+        Self::of_owners(self.id, self.apex.clone(), owners, faults)
+    }
+
+    /// A zone of owners in canonical order, unless there are faults or its apex lacks something.
+    fn of_owners(
+        id: ZoneId,
+        apex: Name,
+        owners: Vec<Owner>,
+        mut faults: Vec<ZoneFault>,
+    ) -> Result<Self, Vec<ZoneFault>> {
+        let missing = |why| ZoneFault { record: None, why };
+        let top = owners.first().filter(|owner| owner.name_wire() == apex.wire());
+        let soas = top.and_then(|top| top.rrset(Rtype::SOA));
+        if soas.is_some_and(|soas| soas.count > 1) {
+            faults.push(missing(ZoneError::SoaTwice));
+        }
+        let soa = soas.and_then(|soas| Soa::of_data(soas.ttl(), soas.rdatas().next()?));
+        if soa.is_none() {
+            faults.push(missing(ZoneError::SoaMissing));
+        }
+        if top.and_then(|top| top.rrset(Rtype::NS)).is_none() {
+            faults.push(missing(ZoneError::NsMissing));
+        }
+        match soa {
+            Some(soa) if faults.is_empty() => Ok(Self { id, apex, owners, soa }),
+            _ => Err(faults),
+        }
+    }
+
     /// Its top name.
     pub const fn apex(&self) -> &Name {
         &self.apex
@@ -120,13 +170,18 @@ impl Zone {
 impl Soa {
     /// Reads a SOA record; none if its data is not one.
     fn of_record(record: &Record) -> Option<Self> {
+        Self::of_data(record.ttl, &record.rdata)
+    }
+
+    /// Reads a SOA record's TTL and data.
+    fn of_data(ttl: u32, rdata: &[u8]) -> Option<Self> {
         // MNAME and RNAME, then serial, refresh, retry, expire and minimum: twenty octets at the end.
-        let numbers = record.rdata.last_chunk::<20>()?;
+        let numbers = rdata.last_chunk::<20>()?;
         let number = |at: usize| {
             let octets = numbers.get(at..at + 4)?;
             octets.try_into().ok().map(u32::from_be_bytes)
         };
-        Some(Self { serial: number(0)?, negative_ttl: record.ttl.min(number(16)?) })
+        Some(Self { serial: number(0)?, negative_ttl: ttl.min(number(16)?) })
     }
 }
 

@@ -1,0 +1,3 @@
+//! Zone transfer: what servers of one zone tell each other.
+
+pub mod secondary;

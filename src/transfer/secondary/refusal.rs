@@ -133,7 +133,7 @@ impl Display for Told<'_> {
 }
 
 /// The word for a response code.
-fn rcode_word(rcode: u8) -> String {
+pub(super) fn rcode_word(rcode: u8) -> String {
     match rcode {
         1 => "FORMERR".to_owned(),
         2 => "SERVFAIL".to_owned(),

@@ -17,7 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["config"],
     &["health", "store"],
     &["steering"],
-    &["api", "dns"],
+    &["api", "dns", "transfer"],
     &["app"],
     &["cli"],
 ];
@@ -28,8 +28,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("clap", &["src/cli/", "src/main.rs"]),
     ("comfy_table", &["src/cli/"]),
     ("domain", &["src/config/", "src/spec/"]),
-    ("hickory_proto", &["src/config/", "src/spec/"]),
-    ("hickory_server", &[]),
+    ("hickory_proto", &["src/config/", "src/spec/", "src/transfer/"]),
+    ("hickory_server", &["src/transfer/"]),
     // In health only to read what reqwest's errors wrap.
     ("hyper", &["src/api/", "src/app/", "src/health/probe/failure.rs"]),
     ("libc", &["src/dns/io/"]),

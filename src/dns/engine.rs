@@ -11,13 +11,14 @@ use arc_swap::{ArcSwap, Cache};
 use crate::config::Policy;
 use crate::dns::chaos;
 use crate::dns::respond::{Answer, respond};
+use crate::dns::transport::{PassedOn, PassedOnSender};
 use crate::model::limits::UDP_PAYLOAD_MIN;
 use crate::model::rrset::Rtype;
 use crate::steering::table::RecordTable;
 use crate::telemetry::Counters;
 use crate::wire::message::{ExtendedError, Message, Opt, put_error};
 use crate::wire::name::LowerName;
-use crate::wire::query::{CLASS_CH, CLASS_IN, Query, Rcode, Unanswerable};
+use crate::wire::query::{CLASS_CH, CLASS_IN, OPCODE_NOTIFY, Query, Rcode, Unanswerable};
 
 /// Who asks, and over what.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +43,15 @@ pub enum Transport {
 pub struct Reply {
     /// Octets of the answer at the start of the buffer; 0 means that nothing is sent.
     pub len: usize,
+    /// Whether somebody else has to answer, who may take long or sign: the buffer has what to say if nobody can.
+    pub passed_on: bool,
+}
+
+impl Reply {
+    /// An answer of `len` octets.
+    pub const fn of(len: usize) -> Self {
+        Self { len, passed_on: false }
+    }
 }
 
 /// What all workers share. Cheap to clone.
@@ -51,12 +61,20 @@ pub struct Engine {
     table: Arc<ArcSwap<RecordTable>>,
     /// What a reload may change.
     policy: Arc<ArcSwap<Policy>>,
+    /// Where queries go that are not answered here.
+    queue: Option<PassedOnSender>,
 }
 
 impl Engine {
     /// An engine that answers from `table` under `policy`.
     pub const fn new(table: Arc<ArcSwap<RecordTable>>, policy: Arc<ArcSwap<Policy>>) -> Self {
-        Self { table, policy }
+        Self { table, policy, queue: None }
+    }
+
+    /// An engine that has transfers, NOTIFY and whatever is signed answered at the end of `queue`. Without one, transfers
+    /// are refused, and signatures are not looked at.
+    pub fn passing_on(self, queue: PassedOnSender) -> Self {
+        Self { queue: Some(queue), ..self }
     }
 
     /// The engine of one worker, which counts into `counters`.
@@ -64,6 +82,7 @@ impl Engine {
         Worker {
             table: Cache::new(Arc::clone(&self.table)),
             policy: Cache::new(Arc::clone(&self.policy)),
+            queue: self.queue.clone(),
             counters,
             qname: LowerName::default(),
             target: LowerName::default(),
@@ -77,6 +96,8 @@ pub struct Worker {
     table: Cache<Arc<ArcSwap<RecordTable>>, Arc<RecordTable>>,
     /// The policy, likewise.
     policy: Cache<Arc<ArcSwap<Policy>>, Arc<Policy>>,
+    /// Where queries go that are not answered here.
+    queue: Option<PassedOnSender>,
     /// Where this worker counts.
     counters: Arc<Counters>,
     /// The question's name, reused from query to query.
@@ -100,17 +121,20 @@ impl Worker {
             Ok(parsed) => parsed,
             Err(Unanswerable::Silent) => {
                 self.counters.silent.increment();
-                return Reply { len: 0 };
+                return Reply::of(0);
             }
             Err(Unanswerable::Error(header, rcode)) => {
                 count_rcode(&self.counters, rcode);
-                return Reply { len: put_error(out, header, rcode) };
+                return Reply::of(put_error(out, header, rcode));
             }
         };
+        if self.queue.is_some() && is_passed_on(&parsed) {
+            return Reply { len: put_error(out, parsed.header, Rcode::ServFail), passed_on: true };
+        }
         let size = size_limit(client.transport, &parsed, policy);
         let Some(mut message) = Message::start(out, size, parsed.question, parsed.edns.is_some()) else {
             self.counters.silent.increment();
-            return Reply { len: 0 };
+            return Reply::of(0);
         };
         let answer = if let Some(rcode) = refusal(&parsed) {
             Answer::error(rcode)
@@ -127,7 +151,31 @@ impl Worker {
             message.clear(true);
         }
         let opt = parsed.edns.map(|edns| Opt { udp_payload: policy.udp_payload_max, dnssec_ok: edns.dnssec_ok, error });
-        Reply { len: message.finish(parsed.header, rcode, authoritative, opt) }
+        Reply::of(message.finish(parsed.header, rcode, authoritative, opt))
+    }
+}
+
+impl Worker {
+    /// Passes a query on; whether that was possible.
+    pub(super) fn pass_on(&self, query: PassedOn) -> bool {
+        let sent = self.queue.as_ref().is_some_and(|queue| queue.try_send(query).is_ok());
+        if sent {
+            self.counters.passed_on.increment()
+        } else {
+            self.counters.pass_on_failed.increment()
+        }
+        sent
+    }
+}
+
+/// Whether a query is answered elsewhere: what needs many messages, a clock, or a key.
+fn is_passed_on(query: &Query<'_>) -> bool {
+    let edns_is_ours = query.edns.is_none_or(|edns| edns.version == 0);
+    let is_transfer = query.qclass == CLASS_IN && matches!(query.qtype, Rtype::AXFR | Rtype::IXFR);
+    match query.header.opcode {
+        0 => query.is_signed || is_transfer && edns_is_ours,
+        OPCODE_NOTIFY => true,
+        _ => false,
     }
 }
 
@@ -154,7 +202,7 @@ fn refusal(query: &Query<'_>) -> Option<Rcode> {
     match (query.qclass, query.qtype) {
         // Obsolete (RFC 1035 §3.2.3).
         (_, Rtype::MAILA | Rtype::MAILB) => Some(Rcode::NotImp),
-        // Zone transfer is not offered.
+        // Of another class, or where nobody answers them.
         (_, Rtype::AXFR | Rtype::IXFR) => Some(Rcode::Refused),
         (_, Rtype::ANY) if query.qclass == CLASS_IN => None,
         // RFC 6895 §3.1: other types of this range exist in messages only.

@@ -29,7 +29,8 @@
 //! - RFC 2308 §3 and §5: a negative answer at a live name has at most the load balancer's TTL, because recovery must not
 //!   hide behind a long negative one.
 //! - RFC 1035 §3.2.4: class ANY and classes other than IN and CH are refused, as other authoritative servers do.
-//! - RFC 5936, 1995, 1996, 2136: zone transfer is refused; NOTIFY and UPDATE are answered NOTIMP.
+//! - RFC 5936, 1995, 1996, 8945: zone transfer, NOTIFY and what is signed are passed on, to `transfer`.
+//! - RFC 2136: UPDATE is answered NOTIMP.
 //! - RFC 4035: zones are not signed; CD and AD are cleared (§3.1.6), DO is repeated and asks for nothing.
 
 pub mod engine;

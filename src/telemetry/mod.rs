@@ -47,6 +47,10 @@ counters! {
     tcp_refused,
     /// TCP connections closed because the client was idle or too slow.
     tcp_timed_out,
+    /// Queries passed on from the data plane: transfers, NOTIFY, and what is signed.
+    passed_on,
+    /// Queries that could not be passed on because too many waited.
+    pass_on_failed,
     /// Messages that got no answer: too short, or responses themselves.
     silent,
     /// Answers with rcode NOERROR.

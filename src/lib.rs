@@ -8,7 +8,6 @@ pub mod config;
 pub mod store;
 pub mod health;
 pub mod steering;
-pub mod transfer;
 pub mod dns;
 pub mod transfer;
 pub mod api;

@@ -10,28 +10,38 @@ use arc_swap::ArcSwap;
 use crate::model::name::{LABELS_MAX, Name};
 use crate::model::rrset::{Owner, Rtype, render_record};
 use crate::model::shard_map::ShardMap;
-use crate::model::zone::Zone;
+use crate::model::zone::{Cover, Zone};
 use crate::steering::compile::LiveAnswer;
 use crate::wire::name::{LowerName, NameHashing};
 
 /// What may be answered now, at one or more names with equal steering.
 #[derive(Debug)]
-pub struct Slot(ArcSwap<LiveAnswer>);
+pub struct Slot {
+    /// The answer now.
+    answer: ArcSwap<LiveAnswer>,
+    /// TTL of whatever follows health here, in seconds. It is known before there is an answer.
+    ttl: u32,
+}
 
 impl Slot {
     /// A slot with its first answer.
-    pub fn new(answer: LiveAnswer) -> Self {
-        Self(ArcSwap::from_pointee(answer))
+    pub fn new(answer: LiveAnswer, ttl: u32) -> Self {
+        Self { answer: ArcSwap::from_pointee(answer), ttl }
     }
 
     /// The answer now. One atomic load.
     pub fn load(&self) -> arc_swap::Guard<Arc<LiveAnswer>> {
-        self.0.load()
+        self.answer.load()
     }
 
     /// Swaps the answer. Only publish does this.
     pub fn store(&self, answer: LiveAnswer) {
-        self.0.store(Arc::new(answer));
+        self.answer.store(Arc::new(answer));
+    }
+
+    /// TTL of whatever follows health here, in seconds.
+    pub const fn ttl(&self) -> u32 {
+        self.ttl
     }
 }
 
@@ -42,8 +52,19 @@ pub struct RecordTable {
     hashing: NameHashing,
     /// Zones by apex.
     zones: ShardMap<Arc<ZoneTable>>,
+    /// Zones that are ours and have no records to answer from, by apex.
+    absent: ShardMap<(Name, Absence)>,
     /// How many zones have an apex of so many labels: a lookup tries no other suffixes.
     apex_labels: [u32; LABELS_MAX + 1],
+}
+
+/// Why a zone of which we are a secondary has no records.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Absence {
+    /// It has not been transferred yet.
+    NotTransferred,
+    /// No primary has confirmed it for too long (RFC 1035 §3.3.13, EXPIRE).
+    Expired,
 }
 
 /// One zone: its names, and what negative answers need.
@@ -57,6 +78,8 @@ pub struct ZoneTable {
     apex_labels: usize,
     /// How names are hashed.
     hashing: NameHashing,
+    /// What the apex's own records cover.
+    apex_cover: Option<Covered>,
     /// Every name that exists, empty non-terminals included (RFC 8020, RFC 4592 §2.2.2).
     nodes: ShardMap<Node>,
     /// The SOA record as negative answers carry it: its TTL is `min(SOA TTL, MINIMUM)` (RFC 2308 §5).
@@ -72,6 +95,33 @@ pub struct Node {
     slot: Option<Arc<Slot>>,
     /// How many names exist directly below it.
     children: u32,
+    /// What covers the names below it, so that no query looks through its ancestors.
+    cover: Option<Covered>,
+}
+
+/// The topmost delegation or DNAME at or above a node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Covered {
+    /// Which of them it is.
+    pub cover: Cover,
+    /// Labels of its owner.
+    labels: u8,
+}
+
+// There is one for each of a million names.
+const _: () = assert!(size_of::<Node>() == 32);
+
+impl Covered {
+    /// What the records of an owner cover in the zone with this apex.
+    fn of(owner: &Owner, apex: &Name) -> Option<Self> {
+        let cover = Cover::of(owner, apex)?;
+        Some(Self { cover, labels: u8::try_from(owner.name().label_count()).unwrap_or(u8::MAX) })
+    }
+
+    /// Labels of the owner of the NS or DNAME records.
+    pub fn labels(self) -> usize {
+        usize::from(self.labels)
+    }
 }
 
 impl Node {
@@ -85,6 +135,11 @@ impl Node {
         self.slot.as_deref()
     }
 
+    /// What covers the names below it: its own records, or those of a name above it.
+    pub const fn cover(&self) -> Option<Covered> {
+        self.cover
+    }
+
     /// Whether the node could as well not be there.
     fn is_void(&self) -> bool {
         self.slot.is_none() && self.children == 0 && self.owner.is_empty()
@@ -94,7 +149,12 @@ impl Node {
 impl RecordTable {
     /// A table without zones. `seed` makes its hashes unpredictable.
     pub fn new(seed: u64) -> Self {
-        Self { hashing: NameHashing::new(seed), zones: ShardMap::default(), apex_labels: [0; LABELS_MAX + 1] }
+        Self {
+            hashing: NameHashing::new(seed),
+            zones: ShardMap::default(),
+            absent: ShardMap::default(),
+            apex_labels: [0; LABELS_MAX + 1],
+        }
     }
 
     /// How names are hashed.
@@ -113,6 +173,28 @@ impl RecordTable {
         if let (None, Some(count)) = (replaced, self.apex_labels.get_mut(apex.label_count())) {
             *count += 1;
         }
+    }
+
+    /// Says why a zone of ours has no records; with none, it is no longer a zone of ours, or has records now.
+    pub fn set_absence(&mut self, apex: &Name, absence: Option<Absence>) {
+        let hashing = self.hashing;
+        let hash = hashing.wire(apex.wire());
+        let same = |(other, _): &(Name, Absence)| other == apex;
+        let (before, after) = match absence {
+            None => (self.absent.remove(hash, same).is_some(), false),
+            Some(why) => {
+                let rehash = |(other, _): &(Name, Absence)| hashing.wire(other.wire());
+                (self.absent.insert(hash, (apex.clone(), why), same, rehash).is_some(), true)
+            }
+        };
+        if let Some(count) = self.apex_labels.get_mut(apex.label_count()) {
+            *count = *count + u32::from(after) - u32::from(before);
+        }
+    }
+
+    /// Why the zone at a suffix, given its hash, has no records; none if it has, or is none of ours.
+    pub fn absence(&self, hash: u64, apex: &[u8]) -> Option<Absence> {
+        self.absent.find(hash, |(other, _)| other.wire() == apex).map(|(_, absence)| *absence)
     }
 
     /// Takes a zone out.
@@ -154,11 +236,15 @@ impl ZoneTable {
         let nodes = ShardMap::with_capacity(zone.owners().len());
         let apex = zone.apex().clone();
         let apex_labels = apex.label_count();
-        let mut table = Self { zone, apex, apex_labels, hashing, nodes, negative_soa: negative_soa.into() };
+        let apex_cover = zone.owners().first().and_then(|owner| Covered::of(owner, &apex));
+        let mut table = Self { zone, apex, apex_labels, hashing, apex_cover, nodes, negative_soa: negative_soa.into() };
+        // In canonical order a name comes before those below it, which take its cover over.
         for owner in table.zone.owners().to_vec() {
             let name = owner.name();
+            let own = Covered::of(&owner, &table.apex);
             if let Some(node) = table.node_mut(&name) {
                 node.owner = owner;
+                node.cover = node.cover.or(own);
             }
         }
         table
@@ -167,6 +253,11 @@ impl ZoneTable {
     /// The zone as declared.
     pub fn zone(&self) -> &Zone {
         &self.zone
+    }
+
+    /// What the apex's own records cover.
+    pub const fn apex_cover(&self) -> Option<Covered> {
+        self.apex_cover
     }
 
     /// Labels of its apex.
@@ -202,11 +293,14 @@ impl ZoneTable {
         let hash = self.hashing.wire(name.wire());
         if self.node(hash, name.wire()).is_none() {
             let hashing = self.hashing;
-            let node = Node { owner: Owner::empty(name), slot: None, children: 0 };
-            self.nodes.insert(hash, node, |_| false, move |node| hashing.wire(node.owner.name_wire()));
+            let mut cover = None;
             if let Some(parent) = name.parent().filter(|_| name != self.zone.apex()) {
-                self.node_mut(&parent)?.children += 1;
+                let parent = self.node_mut(&parent)?;
+                parent.children += 1;
+                cover = parent.cover;
             }
+            let node = Node { owner: Owner::empty(name), slot: None, children: 0, cover };
+            self.nodes.insert(hash, node, |_| false, move |node| hashing.wire(node.owner.name_wire()));
         }
         self.nodes.find_mut(hash, |node| node.owner.name_wire() == name.wire())
     }
@@ -262,14 +356,14 @@ mod tests {
     }
 
     fn exists(table: &RecordTable, text: &str) -> bool {
-        matches!(lookup(table, &lower_name(&name(text))), Found::Node { .. })
+        matches!(lookup(table, &lower_name(&name(text)), Rtype::A), Found::Node { .. })
     }
 
     #[test]
     fn live_names_bring_their_ancestors_and_take_them_along() {
         let mut table = table();
         let before = table.clone();
-        let slot = Arc::new(Slot::new(LiveAnswer::NotReady));
+        let slot = Arc::new(Slot::new(LiveAnswer::NotReady, 30));
         for live in ["a.b.c", "x.b.c", "live.static.ent", "static.ent"] {
             table.set_slot(&name("@"), &name(live), Some(Arc::clone(&slot)));
         }
@@ -297,6 +391,6 @@ mod tests {
         assert!(table.has_apex_of(2) && !table.has_apex_of(1));
         table.remove_zone(&name("@"));
         assert!(!table.has_apex_of(2));
-        assert!(matches!(lookup(&table, &lower_name(&name("@"))), Found::NotOurs));
+        assert!(matches!(lookup(&table, &lower_name(&name("@")), Rtype::A), Found::NotOurs));
     }
 }

@@ -25,8 +25,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::api::control::{ControlError, ControlSocket, Reload, Server};
-use crate::api::status::{self, Status};
+use crate::api::control::{ControlError, ControlSocket, Reload, Retransfer, Server};
+use crate::api::status::{self, SecondaryStatus, Status};
 use crate::app::reload::{ConfigSource, Reloader};
 use crate::config::{Configuration, Settings};
 use crate::dns::engine::{Engine, Worker};
@@ -35,13 +35,16 @@ use crate::dns::tcp::{TcpLimits, TcpServer};
 use crate::dns::udp::UdpWorkers;
 use crate::health::probe::{Prober, tls};
 use crate::health::schedule::{self, Assigned, Schedule};
+use crate::model::hosting::Hosting;
 use crate::model::inventory::{Change, Contradiction};
 use crate::model::limits::TRANSITIONS_QUEUED_MAX;
+use crate::model::name::Name;
 use crate::steering::publish::{self, Live, Publisher};
 use crate::steering::table::RecordTable;
 use crate::store::InventoryStore;
 use crate::store::memory::MemoryStore;
 use crate::telemetry::{Counters, Registry};
+use crate::transfer::secondary::{Condition, CopyError, Secondaries};
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +55,9 @@ pub enum StartError {
     /// The control socket.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// Copies of transferred zones cannot be kept.
+    #[error(transparent)]
+    Copies(#[from] CopyError),
     /// A configuration that contradicts itself; parsing finds that first.
     #[error("the configuration contradicts itself: {0}")]
     Inventory(#[from] Contradiction),
@@ -149,6 +155,8 @@ pub struct Shared {
     registry: Registry,
     /// Reads the configuration again.
     reloader: Reloader<MemoryStore>,
+    /// Zones that are transferred from elsewhere.
+    secondaries: Secondaries<MemoryStore>,
 }
 
 impl Server for Shared {
@@ -161,7 +169,7 @@ impl Server for Shared {
             ready: waiting == 0,
             generation: generation.0,
             listen: self.addresses.clone(),
-            zones: status::zones(&assigned),
+            zones: status::zones(&assigned, |hosting| secondary_status(&self.secondaries, hosting)),
             pools: status::pools(&assigned),
             load_balancers: status::load_balancers(&assigned, &self.table.load()),
             reload: self.reloader.last(),
@@ -172,6 +180,31 @@ impl Server for Shared {
     async fn reload(&self) -> Reload {
         self.reloader.reload().await
     }
+
+    async fn retransfer(&self, zone: &str) -> Retransfer {
+        let Ok(apex) = Name::parse(zone, None) else { return Retransfer::NotSecondary };
+        match self.secondaries.retransfer(&apex).await {
+            Some(Condition { failure: Some(failure), .. }) => Retransfer::Failed { failure },
+            Some(_) => {
+                let zone = self.reloader.zone(&apex);
+                Retransfer::Done { serial: zone.map_or(0, |zone| zone.soa().serial) }
+            }
+            None => Retransfer::NotSecondary,
+        }
+    }
+}
+
+/// How a zone of which we are a secondary is doing.
+fn secondary_status(secondaries: &Secondaries<MemoryStore>, hosting: &Hosting) -> Option<SecondaryStatus> {
+    let Condition { primary, confirmed, next, expires, failure, .. } = secondaries.condition(&hosting.apex)?;
+    let time = |since_1970: Duration| Timestamp::try_from(SystemTime::UNIX_EPOCH + since_1970).ok();
+    Some(SecondaryStatus {
+        primary,
+        confirmed: confirmed.and_then(time),
+        next: time(next),
+        expires: expires.and_then(time),
+        failure,
+    })
 }
 
 /// Time that probes get to end when draining has used up all there was.
@@ -205,6 +238,8 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let policy = Arc::new(ArcSwap::from_pointee(policy));
     let store = Arc::new(MemoryStore::default());
     store.commit(Change::Declare(declared)).await?;
+    let stop = CancellationToken::new();
+    let secondaries = Secondaries::start(Arc::clone(&store), &settings.store, stop.clone()).await?;
 
     let stop_health = CancellationToken::new();
     let health = HealthRuntime::new(settings.health.threads)?;
@@ -222,14 +257,14 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
 
     let registry = Registry::default();
     let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy));
-    let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
+    tasks.spawn(secondaries.clone().run());
     let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     let udp = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
 
     let reloader = Reloader::new(source, settings.clone(), policy, store, live.clone());
     let started = SystemTime::now();
-    let shared = Arc::new(Shared { settings, started, addresses, table, assigned, live, registry, reloader });
+    let shared = Arc::new(Shared { settings, started, addresses, table, assigned, live, registry, reloader, secondaries });
     tasks.spawn(serve_control(control, Arc::clone(&shared), stop.clone()));
     if shared.settings.watch {
         tasks.spawn(watch::run(shared.reloader.clone(), stop.clone()));

@@ -42,6 +42,7 @@ pub const MAIN_KEYS: &[Key] = &[
     optional("server"),
     optional("tcp"),
     optional("health"),
+    optional("store"),
     optional("log"),
     optional("keys"),
     optional("zones"),
@@ -57,6 +58,7 @@ const INCLUDED_KEYS: &[Key] = &[
     misplaced("server"),
     misplaced("tcp"),
     misplaced("health"),
+    misplaced("store"),
     misplaced("log"),
     optional("keys"),
     optional("zones"),
@@ -71,7 +73,7 @@ const fn misplaced(name: &'static str) -> Key {
 }
 
 /// The tables of settings.
-const SETTINGS_TABLES: &[&str] = &["server", "tcp", "health", "log"];
+const SETTINGS_TABLES: &[&str] = &["server", "tcp", "health", "store", "log"];
 
 /// The only version of the configuration's form that there is.
 const VERSION: i64 = 1;
@@ -143,6 +145,7 @@ fn read_settings(root: &Table, folder: &FilePath, settings: &mut Settings, polic
             "server" => settings::read_server(spot, folder, settings, policy, faults),
             "tcp" => settings::read_tcp(spot, settings, faults),
             "health" => settings::read_health(spot, settings, policy, faults),
+            "store" => settings::read_store(spot, folder, settings, faults),
             _ => settings::read_log(spot, settings, faults),
         }
     }

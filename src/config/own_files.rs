@@ -2,7 +2,7 @@
 
 use std::path::Path as FilePath;
 
-use crate::config::settings::{HEALTH_KEYS, LOG_KEYS, SERVER_KEYS, TCP_KEYS};
+use crate::config::settings::{HEALTH_KEYS, LOG_KEYS, SERVER_KEYS, STORE_KEYS, TCP_KEYS};
 use crate::config::{Configuration, MAIN_KEYS, Policy, Settings, load, load_text};
 use crate::spec::declared::ARRAYS;
 use crate::spec::fields::{Key, Need};
@@ -25,6 +25,7 @@ fn keys_of(path: &str) -> Option<&'static [Key]> {
         ".server" => SERVER_KEYS,
         ".tcp" => TCP_KEYS,
         ".health" => HEALTH_KEYS,
+        ".store" => STORE_KEYS,
         ".log" => LOG_KEYS,
         ".keys" => key::KEYS,
         ".zones" => zone::KEYS,
@@ -99,7 +100,7 @@ fn the_example_has_every_key() {
         seen.extend(table.entries().iter().map(|entry| format!("{path}.{}", entry.key)));
     });
     let mut paths = vec![String::new()];
-    paths.extend(["server", "tcp", "health", "log"].iter().chain(&ARRAYS).map(|key| format!(".{key}")));
+    paths.extend(["server", "tcp", "health", "store", "log"].iter().chain(&ARRAYS).map(|key| format!(".{key}")));
     paths.extend([".pools.origins".to_owned(), ".pools.origins.header".to_owned()]);
     for path in paths {
         for key in keys_of(&path).unwrap() {

@@ -233,6 +233,12 @@ pub(crate) mod extended_errors {
 
     /// Origins have not been probed yet.
     pub(crate) const NOT_READY: ExtendedError = ExtendedError { code: 14, text: "origins have not been probed yet" };
+    /// A zone that we are to be a secondary of.
+    pub(crate) const NOT_TRANSFERRED: ExtendedError =
+        ExtendedError { code: 14, text: "the zone has not been transferred yet" };
+    /// A zone that no primary confirms.
+    pub(crate) const EXPIRED: ExtendedError =
+        ExtendedError { code: 24, text: "the zone has expired: no primary confirms it" };
     /// The fallback pool answers.
     pub(crate) const FALLBACK: ExtendedError = ExtendedError { code: 0, text: "no usable pool: fallback pool" };
     /// The fallback pool answers whatever its health.

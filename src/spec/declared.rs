@@ -120,7 +120,7 @@ pub fn parse(documents: &[Document<'_>], extent: Extent, faults: &mut Faults) ->
     let monitors = each(&monitor_items, |item| item.read(monitors, |spot| monitor::parse(spot, faults)));
     let pools = each(&pool_items, |item| item.read(pools, |spot| pool::parse(spot, &monitor_names, faults)));
     let mut by_apex: load_balancer::Zones<'_> = apexes.iter().map(|apex| (apex, None)).collect();
-    by_apex.extend(zones.iter().map(|zone| (zone.apex(), Some(zone))));
+    by_apex.extend(zones.iter().filter_map(|(_, zone)| zone.as_ref()).map(|zone| (zone.apex(), Some(&**zone))));
     let by_apex = (extent == Extent::Complete).then_some(&by_apex);
     let load_balancers = each(&load_balancer_items, |item| {
         item.read(load_balancers, |spot| load_balancer::parse(spot, by_apex, &pool_names, faults))

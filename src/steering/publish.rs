@@ -27,7 +27,7 @@ use crate::model::verdict::Verdict;
 use crate::steering::compile::{LiveAnswer, Patience, Steering, compile};
 use crate::steering::select::PoolHealth;
 use crate::steering::state::Condition;
-use crate::steering::table::{RecordTable, Slot};
+use crate::steering::table::{Absence, RecordTable, Slot};
 
 /// Transitions taken in at once: more of them share a compilation.
 const BATCH_MAX: usize = 4096;
@@ -206,7 +206,11 @@ impl Publisher {
         let inventory = Arc::clone(&self.assigned.inventory);
         let old = &before.inventory;
         let changed = inventory.load_balancers.differences(&old.load_balancers);
-        let zones = inventory.zones.differences(&old.zones);
+        let mut zones = inventory.zones.differences(&old.zones);
+        zones.extend(inventory.hostings.differences(&old.hostings));
+        zones.extend(inventory.expired.symmetric_difference(&old.expired));
+        zones.sort_unstable();
+        zones.dedup();
         if changed.is_empty() && zones.is_empty() {
             return;
         }
@@ -393,13 +397,16 @@ fn rebuild_zones(table: &mut RecordTable, after: &Assigned, before: &Assigned, c
     let mut rebuilt = HashSet::new();
     for id in changed {
         let (gone, there) = (old.zones.find(*id), new.zones.find(*id));
-        let Some(apex) = there.or(gone).map(|zone| zone.apex().clone()) else { continue };
-        if there.is_none() {
+        let (was_ours, is_ours) = (old.hostings.find(*id), new.hostings.find(*id));
+        let Some(apex) = is_ours.or(was_ours).map(|hosting| hosting.apex.clone()) else { continue };
+        if gone.is_some() && there.is_none() {
             table.remove_zone(&apex);
         }
-        rebuilt.extend(there.map(|zone| zone.id));
+        let is_same = gone.zip(there).is_some_and(|(gone, there)| Arc::ptr_eq(gone, there));
+        rebuilt.extend(there.filter(|_| !is_same).map(|zone| zone.id));
+        table.set_absence(&apex, absence(new, *id));
         // Names may have moved between this zone and the one around it.
-        if gone.is_none() || there.is_none() {
+        if was_ours.is_none() || is_ours.is_none() {
             rebuilt.extend(apex.parent().and_then(|parent| new.zone_of(&parent)).map(|zone| zone.id));
         }
     }
@@ -407,6 +414,15 @@ fn rebuild_zones(table: &mut RecordTable, after: &Assigned, before: &Assigned, c
         table.put_zone(Arc::clone(zone));
     }
     rebuilt
+}
+
+/// Why a zone of ours has no records; none if it has, or is none of ours.
+fn absence(inventory: &Inventory, id: ZoneId) -> Option<Absence> {
+    match inventory.is_absent(id) {
+        true if inventory.expired.contains(&id) => Some(Absence::Expired),
+        true => Some(Absence::NotTransferred),
+        false => None,
+    }
 }
 
 /// Makes a name live or static in its zone.

@@ -6,10 +6,10 @@ mod chain;
 mod hints;
 mod referral;
 
-use crate::dns::engine::Transport;
+use crate::dns::engine::{Transport, extended_errors};
 use crate::dns::respond::chain::{Chain, Link};
 use crate::steering::lookup::{Found, lookup};
-use crate::steering::table::RecordTable;
+use crate::steering::table::{Absence, RecordTable};
 use crate::telemetry::Counters;
 use crate::wire::message::{ExtendedError, Full, Message};
 use crate::wire::name::LowerName;
@@ -52,8 +52,16 @@ pub fn respond(
 ) -> Answer {
     let Query { qtype, .. } = *query;
     let mut found = lookup(table, qname, qtype);
-    if matches!(found, Found::NotOurs) {
-        return Answer::error(Rcode::Refused);
+    match found {
+        Found::NotOurs => return Answer::error(Rcode::Refused),
+        Found::Absent(absence) => {
+            let error = match absence {
+                Absence::NotTransferred => extended_errors::NOT_TRANSFERRED,
+                Absence::Expired => extended_errors::EXPIRED,
+            };
+            return Answer { error: Some(error), ..Answer::error(Rcode::ServFail) };
+        }
+        _ => {}
     }
     let mut chain = Chain::new(table, message, qtype, transport, random, counters);
     let mut name: &LowerName = qname;
@@ -72,7 +80,7 @@ pub fn respond(
                 name = target;
                 found = lookup(table, name, qtype);
                 // RFC 1034 §4.3.2 step 3a: the resolver goes on where we are no authority.
-                if matches!(found, Found::NotOurs) {
+                if matches!(found, Found::NotOurs | Found::Absent(_)) {
                     break Rcode::NoError;
                 }
             }

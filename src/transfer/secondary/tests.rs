@@ -1,0 +1,1 @@
+//! Zones with primaries made up for the purpose.

@@ -65,7 +65,7 @@ pub const SOA_TIMEOUTS: [Duration; 2] = [Duration::from_secs(1), Duration::from_
 /// Zones whose primaries are asked at one time; one that does not answer must not hold up the others.
 pub const REFRESHES_MAX: usize = 256;
 /// Transfers at one time: each takes memory for a zone.
-pub const TRANSFERS_MAX: usize = 8;
+pub const TRANSFERS_IN_MAX: usize = 8;
 /// Copies of zones that are read or written at one time, for the same reason.
 pub const COPIES_MAX: usize = 2;
 /// Octets of a zone's copy on disk: what a transfer of the largest zone takes there.

@@ -13,6 +13,7 @@ mod harness;
 mod operation;
 mod query;
 mod reload;
+mod secondary;
 mod subject;
 mod tools;
 mod twin;

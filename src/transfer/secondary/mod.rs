@@ -19,8 +19,8 @@ mod tests;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -29,11 +29,10 @@ use tracing::warn;
 
 use crate::model::hosting::Hosting;
 use crate::model::inventory::Inventory;
-use crate::model::limits::{REFRESHES_MAX, TRANSFERS_MAX};
+use crate::model::limits::{REFRESHES_MAX, TRANSFERS_IN_MAX};
 use crate::model::name::Name;
 use crate::store::InventoryStore;
 use crate::transfer::secondary::client::{Patience, Primary};
-use crate::transfer::secondary::copy::Copies;
 pub use crate::transfer::secondary::copy::CopyError;
 use crate::transfer::secondary::upkeep::{Clock, Shared, Upkeep};
 pub use crate::transfer::secondary::upkeep::Condition;
@@ -88,14 +87,10 @@ impl<S: InventoryStore> Secondaries<S> {
     /// back when the copies that there are have been put into the store. An error says that there can be no copies.
     pub async fn start(store: Arc<S>, store_path: &Path, stop: CancellationToken) -> Result<Self, CopyError> {
         let inventory = store.load();
-        let is_secondary = inventory.hostings.iter().any(|hosting| hosting.primaries().is_some());
-        let copies = match Copies::open(store_path) {
-            Ok(copies) => Some(copies),
-            Err(fault) if is_secondary => return Err(fault),
-            // Nobody needs the folder; a reload may.
-            Err(_) => None,
-        };
-        let started = Self::new(store, copies, Patience::default(), stop);
+        let started = Self::new(store, store_path.to_owned(), Patience::default(), stop);
+        if inventory.hostings.iter().any(|hosting| hosting.primaries().is_some()) {
+            started.shared.copies()?;
+        }
         for restored in started.reconcile(&inventory) {
             // A task that has ended has said why.
             drop(restored.await);
@@ -104,12 +99,13 @@ impl<S: InventoryStore> Secondaries<S> {
     }
 
     /// No zones yet.
-    fn new(store: Arc<S>, copies: Option<Copies>, patience: Patience, stop: CancellationToken) -> Self {
+    fn new(store: Arc<S>, store_path: PathBuf, patience: Patience, stop: CancellationToken) -> Self {
         let shared = Shared {
             store,
-            copies,
+            store_path,
+            copies: OnceLock::new(),
             refreshes: Semaphore::new(REFRESHES_MAX),
-            transfers: Semaphore::new(TRANSFERS_MAX),
+            transfers: Semaphore::new(TRANSFERS_IN_MAX),
             patience,
             clock: Clock::new(),
         };
@@ -169,8 +165,8 @@ impl<S: InventoryStore> Secondaries<S> {
 
     /// Starts the task of a zone.
     fn keep(&self, hosting: &Hosting, primaries: Vec<Primary>) -> (Kept, oneshot::Receiver<()>) {
-        if self.shared.copies.is_none() {
-            warn!(zone = %hosting.apex, "no copy of the zone is kept for the next start: [store] path is not writable");
+        if let Err(fault) = self.shared.copies() {
+            warn!(zone = %hosting.apex, %fault, "no copy of the zone is kept for the next start");
         }
         let primaries = watch::Sender::new(primaries);
         let condition = watch::Sender::new(Condition::default());

@@ -1,7 +1,8 @@
 //! Keeps one zone of which we are a secondary: its last copy first, then what its primaries have, for as long as it is
 //! declared.
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -29,8 +30,10 @@ use crate::transfer::secondary::wish::{Wish, Wishes};
 pub(super) struct Shared<S> {
     /// Where zones go.
     pub(super) store: Arc<S>,
-    /// Where copies are kept; none if there is no folder for them.
-    pub(super) copies: Option<Copies>,
+    /// The folder for everything that outlives a restart.
+    pub(super) store_path: PathBuf,
+    /// Where copies are kept, once a zone needs that.
+    pub(super) copies: OnceLock<Copies>,
     /// Bounds how many zones are refreshed at one time.
     pub(super) refreshes: Semaphore,
     /// Bounds how many are transferred at one time.
@@ -39,6 +42,17 @@ pub(super) struct Shared<S> {
     pub(super) patience: Patience,
     /// What time it is.
     pub(super) clock: Clock,
+}
+
+impl<S> Shared<S> {
+    /// Where copies are kept. The folder is made when the first zone needs it.
+    pub(super) fn copies(&self) -> Result<&Copies, CopyError> {
+        if let Some(copies) = self.copies.get() {
+            return Ok(copies);
+        }
+        let copies = Copies::open(&self.store_path)?;
+        Ok(self.copies.get_or_init(|| copies))
+    }
 }
 
 /// Tells the time since 1970, steadily from the start on.
@@ -117,7 +131,7 @@ impl<S: InventoryStore> Upkeep<S> {
         let mut timers = Timers::new(self.spread(), self.shared.clock.now());
         self.restore(&mut timers).await;
         // Nobody may be waiting.
-        drop(restored.send(()));
+        restored.send(()).ok();
         let mut last_attempt: Option<Moment> = None;
         loop {
             self.tell(&timers);
@@ -158,7 +172,7 @@ impl<S: InventoryStore> Upkeep<S> {
 
     /// Serves the copy on disk, unless it has expired.
     async fn restore(&self, timers: &mut Timers) {
-        let Some(copies) = &self.shared.copies else { return };
+        let Some(copies) = self.shared.copies.get() else { return };
         let zone = &self.apex;
         let (copy, confirmed) = match copies.read(self.id, &self.apex).await {
             Ok(Some(found)) => found,
@@ -230,7 +244,7 @@ impl<S: InventoryStore> Upkeep<S> {
         } else {
             debug!(%zone, serial, %primary, "the zone is up to date");
         }
-        let kept = match &self.shared.copies {
+        let kept = match self.shared.copies.get() {
             Some(copies) if is_new => copies.write(gained, now).await,
             Some(copies) => match copies.confirm(self.id, now).await {
                 // Somebody has taken it away, or it could not be written when it came.

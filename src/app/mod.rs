@@ -238,6 +238,8 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let policy = Arc::new(ArcSwap::from_pointee(policy));
     let store = Arc::new(MemoryStore::default());
     store.commit(Change::Declare(declared)).await?;
+    // From here on no change is missed: zones may be transferred at any time.
+    let changes = store.subscribe();
     let stop = CancellationToken::new();
     let secondaries = Secondaries::start(Arc::clone(&store), &settings.store, stop.clone()).await?;
 
@@ -253,7 +255,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     publisher.apply(first, Instant::now());
     let live = publisher.live();
     let publish = spawn_publish(publish::run(publisher, assigned.clone(), flipped, stop_health.clone()))?;
-    health.handle()?.spawn(schedule::run(schedule, store.subscribe(), assign, stop_health.clone()));
+    health.handle()?.spawn(schedule::run(schedule, changes, assign, stop_health.clone()));
 
     let registry = Registry::default();
     let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy));

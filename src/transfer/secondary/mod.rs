@@ -115,6 +115,8 @@ impl<S: InventoryStore> Secondaries<S> {
     /// Follows the inventory until it is stopped; then waits for all tasks.
     pub async fn run(self) {
         let mut inventories = self.shared.store.subscribe();
+        // It may have changed since the start.
+        inventories.mark_changed();
         loop {
             tokio::select! {
                 biased;

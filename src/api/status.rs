@@ -11,6 +11,7 @@ use crate::health::schedule::{Assigned, ProbedPool};
 use crate::health::table::TargetCell;
 use crate::model::load_balancer::LoadBalancer;
 use crate::steering::lookup::{Found, lookup};
+use crate::steering::publish::Serials;
 use crate::steering::state::{Condition, PoolState};
 use crate::steering::table::{RecordTable, lower_name};
 use crate::telemetry::Totals;
@@ -129,10 +130,10 @@ pub struct LoadBalancerStatus {
 }
 
 /// Zones, in order of name.
-pub fn zones(assigned: &Assigned) -> Vec<ZoneStatus> {
+pub fn zones(assigned: &Assigned, serials: &Serials) -> Vec<ZoneStatus> {
     let zones = assigned.inventory.zones.iter().map(|zone| ZoneStatus {
         name: zone.apex().to_string(),
-        serial: zone.soa().serial,
+        serial: serials.find(zone.id).map_or(zone.soa().serial, |live| live.serial),
         owners: zone.owners().len(),
     });
     sorted(zones, |zone| zone.name.clone())

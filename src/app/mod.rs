@@ -7,6 +7,7 @@
 pub mod demo;
 mod descriptors;
 pub mod reload;
+mod transfer;
 pub mod watch;
 
 use std::io;
@@ -36,12 +37,14 @@ use crate::dns::udp::UdpWorkers;
 use crate::health::probe::{Prober, tls};
 use crate::health::schedule::{self, Assigned, Schedule};
 use crate::model::inventory::{Change, Contradiction};
-use crate::model::limits::TRANSITIONS_QUEUED_MAX;
-use crate::steering::publish::{self, Live, Publisher};
+use crate::model::limits::{PASSED_ON_QUEUED_MAX, TRANSITIONS_QUEUED_MAX};
+use crate::steering::publish::{self, Live, Publisher, Serials};
 use crate::steering::table::RecordTable;
 use crate::store::InventoryStore;
 use crate::store::memory::MemoryStore;
 use crate::telemetry::{Counters, Registry};
+use crate::transfer::notify::Notifier;
+use crate::transfer::serve::Service;
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -145,6 +148,8 @@ pub struct Shared {
     assigned: watch_channel::Receiver<Arc<Assigned>>,
     /// What is live.
     live: watch_channel::Receiver<Live>,
+    /// The serials that are live.
+    serials: watch_channel::Receiver<Serials>,
     /// What is counted.
     registry: Registry,
     /// Reads the configuration again.
@@ -161,7 +166,7 @@ impl Server for Shared {
             ready: waiting == 0,
             generation: generation.0,
             listen: self.addresses.clone(),
-            zones: status::zones(&assigned),
+            zones: status::zones(&assigned, &self.serials.borrow()),
             pools: status::pools(&assigned),
             load_balancers: status::load_balancers(&assigned, &self.table.load()),
             reload: self.reloader.last(),
@@ -214,22 +219,30 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let first = schedule.reconcile(store.load());
     let (assign, assigned) = watch_channel::channel(Arc::clone(&first));
     let table = Arc::new(ArcSwap::from_pointee(RecordTable::new(seed())));
-    let mut publisher = Publisher::new(Arc::clone(&table), Arc::clone(&policy));
+    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut publisher = Publisher::new(Arc::clone(&table), Arc::clone(&policy)).counting_from(Instant::now(), unix);
     publisher.apply(first, Instant::now());
-    let live = publisher.live();
+    let (live, serials) = (publisher.live(), publisher.serials());
     let publish = spawn_publish(publish::run(publisher, assigned.clone(), flipped, stop_health.clone()))?;
     health.handle()?.spawn(schedule::run(schedule, store.subscribe(), assign, stop_health.clone()));
 
     let registry = Registry::default();
-    let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy));
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
+    let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy));
+    let (pass_on, passed_on) = mpsc::channel(PASSED_ON_QUEUED_MAX);
+    let ordinary = transfer::ordinary(engine.worker(registry.worker()));
+    let engine = engine.passing_on(pass_on);
+    let service = Arc::new(Service::new(Arc::clone(&table), assigned.clone(), ordinary, registry.worker()));
+    tasks.spawn(transfer::serve(service, passed_on, stop.clone()));
+    let notifier = Notifier::new(assigned.clone(), serials.clone(), live.clone(), registry.worker());
+    tasks.spawn(notifier.run(stop.clone()));
     let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     let udp = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
 
     let reloader = Reloader::new(source, settings.clone(), policy, store, live.clone());
     let started = SystemTime::now();
-    let shared = Arc::new(Shared { settings, started, addresses, table, assigned, live, registry, reloader });
+    let shared = Arc::new(Shared { settings, started, addresses, table, assigned, live, serials, registry, reloader });
     tasks.spawn(serve_control(control, Arc::clone(&shared), stop.clone()));
     if shared.settings.watch {
         tasks.spawn(watch::run(shared.reloader.clone(), stop.clone()));

@@ -12,4 +12,5 @@ pub mod pool;
 pub mod rrset;
 pub mod shard_map;
 pub mod verdict;
+pub mod serial;
 pub mod zone;

@@ -15,5 +15,6 @@ mod query;
 mod reload;
 mod subject;
 mod tools;
+mod transfer;
 mod twin;
 mod wire;

@@ -13,6 +13,7 @@ use crate::model::hosting::Hosting;
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::rrset::Rtype;
 use crate::steering::lookup::{Found, lookup};
+use crate::steering::publish::Serials;
 use crate::steering::state::{Condition, PoolState};
 use crate::steering::table::{RecordTable, lower_name};
 use crate::telemetry::Totals;
@@ -148,12 +149,17 @@ pub struct LoadBalancerStatus {
 }
 
 /// Zones, in order of name. `secondary` tells how the transfer of a zone is doing.
-pub fn zones(assigned: &Assigned, secondary: impl Fn(&Hosting) -> Option<SecondaryStatus>) -> Vec<ZoneStatus> {
+pub fn zones(
+    assigned: &Assigned,
+    serials: &Serials,
+    secondary: impl Fn(&Hosting) -> Option<SecondaryStatus>,
+) -> Vec<ZoneStatus> {
     let zones = assigned.inventory.hostings.iter().map(|hosting| {
         let zone = assigned.inventory.zones.find(hosting.id);
+        let live = serials.find(hosting.id).map(|live| live.serial);
         ZoneStatus {
             name: hosting.apex.to_string(),
-            serial: zone.map(|zone| zone.soa().serial),
+            serial: zone.map(|zone| live.unwrap_or(zone.soa().serial)),
             owners: zone.map_or(0, |zone| zone.owners().len()),
             secondary: secondary(hosting),
         }

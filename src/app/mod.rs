@@ -7,6 +7,7 @@
 pub mod demo;
 mod descriptors;
 pub mod reload;
+mod transfer;
 pub mod watch;
 
 use std::io;
@@ -37,14 +38,16 @@ use crate::health::probe::{Prober, tls};
 use crate::health::schedule::{self, Assigned, Schedule};
 use crate::model::hosting::Hosting;
 use crate::model::inventory::{Change, Contradiction};
-use crate::model::limits::TRANSITIONS_QUEUED_MAX;
+use crate::model::limits::{PASSED_ON_QUEUED_MAX, TRANSITIONS_QUEUED_MAX};
 use crate::model::name::Name;
-use crate::steering::publish::{self, Live, Publisher};
+use crate::steering::publish::{self, Live, Publisher, Serials};
 use crate::steering::table::RecordTable;
 use crate::store::InventoryStore;
 use crate::store::memory::MemoryStore;
 use crate::telemetry::{Counters, Registry};
+use crate::transfer::notify::Notifier;
 use crate::transfer::secondary::{Condition, CopyError, Secondaries};
+use crate::transfer::serve::{NotifyListener, Service};
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +154,8 @@ pub struct Shared {
     assigned: watch_channel::Receiver<Arc<Assigned>>,
     /// What is live.
     live: watch_channel::Receiver<Live>,
+    /// The serials that are live.
+    serials: watch_channel::Receiver<Serials>,
     /// What is counted.
     registry: Registry,
     /// Reads the configuration again.
@@ -169,7 +174,9 @@ impl Server for Shared {
             ready: waiting == 0,
             generation: generation.0,
             listen: self.addresses.clone(),
-            zones: status::zones(&assigned, |hosting| secondary_status(&self.secondaries, hosting)),
+            zones: status::zones(&assigned, &self.serials.borrow(), |hosting| {
+                secondary_status(&self.secondaries, hosting)
+            }),
             pools: status::pools(&assigned),
             load_balancers: status::load_balancers(&assigned, &self.table.load()),
             reload: self.reloader.last(),
@@ -251,22 +258,34 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let first = schedule.reconcile(store.load());
     let (assign, assigned) = watch_channel::channel(Arc::clone(&first));
     let table = Arc::new(ArcSwap::from_pointee(RecordTable::new(seed())));
-    let mut publisher = Publisher::new(Arc::clone(&table), Arc::clone(&policy));
+    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut publisher = Publisher::new(Arc::clone(&table), Arc::clone(&policy)).counting_from(Instant::now(), unix);
     publisher.apply(first, Instant::now());
-    let live = publisher.live();
+    let (live, serials) = (publisher.live(), publisher.serials());
     let publish = spawn_publish(publish::run(publisher, assigned.clone(), flipped, stop_health.clone()))?;
     health.handle()?.spawn(schedule::run(schedule, changes, assign, stop_health.clone()));
 
     let registry = Registry::default();
-    let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy));
     let mut tasks = JoinSet::new();
     tasks.spawn(secondaries.clone().run());
+    let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy));
+    let (pass_on, passed_on) = mpsc::channel(PASSED_ON_QUEUED_MAX);
+    let ordinary = transfer::ordinary(engine.worker(registry.worker()));
+    let engine = engine.passing_on(pass_on);
+    let listener = secondaries.clone();
+    let notified: NotifyListener =
+        Box::new(move |apex, from, key| listener.notify(apex, from, key));
+    let service = Arc::new(Service::new(Arc::clone(&table), assigned.clone(), ordinary, notified, registry.worker()));
+    tasks.spawn(transfer::serve(service, passed_on, stop.clone()));
+    let notifier = Notifier::new(assigned.clone(), serials.clone(), live.clone(), registry.worker());
+    tasks.spawn(notifier.run(stop.clone()));
     let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     let udp = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
 
     let reloader = Reloader::new(source, settings.clone(), policy, store, live.clone());
     let started = SystemTime::now();
-    let shared = Arc::new(Shared { settings, started, addresses, table, assigned, live, registry, reloader, secondaries });
+    let shared = Shared { settings, started, addresses, table, assigned, live, serials, registry, reloader, secondaries };
+    let shared = Arc::new(shared);
     tasks.spawn(serve_control(control, Arc::clone(&shared), stop.clone()));
     if shared.settings.watch {
         tasks.spawn(watch::run(shared.reloader.clone(), stop.clone()));

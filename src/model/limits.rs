@@ -84,6 +84,20 @@ pub const RETRY_MAX: Duration = Duration::from_hours(24 * 14);
 pub const EXPIRE_MIN: Duration = Duration::from_secs(2);
 /// Longest wait between attempts to get a zone that we have never had.
 pub const FIRST_TRANSFER_RETRY_MAX: Duration = Duration::from_mins(5);
+/// Queries that wait for whoever answers transfers, NOTIFY and what is signed; each is at most a message.
+pub const PASSED_ON_QUEUED_MAX: usize = 256;
+/// Queries of that kind that are being answered at one time; all but transfers are done in a moment.
+pub const PASSED_ON_AT_ONCE_MAX: usize = 256;
+/// Transfers of zones at one time: each reads a whole zone and holds some messages of 16 KiB.
+pub const TRANSFERS_MAX: usize = 32;
+/// Transfers at one time to one address: a secondary that has just started asks for several zones.
+pub const TRANSFERS_PER_PEER_MAX: usize = 8;
+/// Differences between versions of a zone that are kept for IXFR; at one in 5 s, a quarter of an hour.
+pub const JOURNAL_DIFFERENCES_MAX: usize = 180;
+/// Octets of all of them together, of one zone.
+pub const JOURNAL_OCTETS_MAX: usize = 8 << 20;
+/// NOTIFY messages that wait for an answer at one time; the others wait for them.
+pub const NOTIFIES_AT_ONCE_MAX: usize = 64;
 /// Monitors of one server.
 pub const MONITORS_MAX: usize = 200_000;
 /// Pools of one server.

@@ -82,6 +82,8 @@ pub struct ZoneTable {
     apex_cover: Option<Covered>,
     /// Every name that exists, empty non-terminals included (RFC 8020, RFC 4592 §2.2.2).
     nodes: ShardMap<Node>,
+    /// Its serial: that of its records, or the one that we have counted.
+    serial: u32,
     /// The SOA record as negative answers carry it: its TTL is `min(SOA TTL, MINIMUM)` (RFC 2308 §5).
     negative_soa: Box<[u8]>,
 }
@@ -213,6 +215,19 @@ impl RecordTable {
         }
     }
 
+    /// Gives the zone with `apex` another serial than its records have.
+    pub fn set_serial(&mut self, apex: &Name, serial: u32) {
+        let hash = self.hashing.wire(apex.wire());
+        if let Some(zone) = self.zones.find_mut(hash, |other| other.zone.apex() == apex) {
+            Arc::make_mut(zone).set_serial(serial);
+        }
+    }
+
+    /// The zone with an apex.
+    pub fn zone_at(&self, apex: &Name) -> Option<&Arc<ZoneTable>> {
+        self.zones.find(self.hashing.wire(apex.wire()), |zone| zone.apex == *apex)
+    }
+
     /// The zone at a suffix, given its hash.
     pub fn zone(&self, hash: u64, apex: &[u8]) -> Option<&ZoneTable> {
         self.zones.find(hash, |zone| zone.apex.wire() == apex).map(Arc::as_ref)
@@ -227,17 +242,12 @@ impl RecordTable {
 impl ZoneTable {
     /// A zone with its static records.
     fn new(zone: Arc<Zone>, hashing: NameHashing) -> Self {
-        let mut negative_soa = Vec::new();
-        let soa = zone.owners().first().and_then(|apex| apex.rrset(Rtype::SOA));
-        if let Some(rdata) = soa.and_then(|soa| soa.rdatas().next()) {
-            let rendered = render_record(&mut negative_soa, Rtype::SOA, zone.soa().negative_ttl, rdata);
-            debug_assert!(rendered.is_some(), "it was rendered before");
-        }
         let nodes = ShardMap::with_capacity(zone.owners().len());
         let apex = zone.apex().clone();
         let apex_labels = apex.label_count();
         let apex_cover = zone.owners().first().and_then(|owner| Covered::of(owner, &apex));
-        let mut table = Self { zone, apex, apex_labels, hashing, apex_cover, nodes, negative_soa: negative_soa.into() };
+        let mut table =
+            Self { zone, apex, apex_labels, hashing, apex_cover, nodes, serial: 0, negative_soa: Box::default() };
         // In canonical order a name comes before those below it, which take its cover over.
         for owner in table.zone.owners().to_vec() {
             let name = owner.name();
@@ -247,6 +257,7 @@ impl ZoneTable {
                 node.cover = node.cover.or(own);
             }
         }
+        table.set_serial(table.zone.soa().serial);
         table
     }
 
@@ -258,6 +269,38 @@ impl ZoneTable {
     /// What the apex's own records cover.
     pub const fn apex_cover(&self) -> Option<Covered> {
         self.apex_cover
+    }
+
+    /// The zone as declared, shared.
+    pub const fn shared_zone(&self) -> &Arc<Zone> {
+        &self.zone
+    }
+
+    /// Its serial: that of its records, or the one that we have counted.
+    pub const fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// The node of a name.
+    pub fn node_at(&self, name: &Name) -> Option<&Node> {
+        self.node(self.hashing.wire(name.wire()), name.wire())
+    }
+
+    /// Has answers show another serial.
+    fn set_serial(&mut self, serial: u32) {
+        let Some(apex) = self.zone.owners().first() else { return };
+        let apex = if serial == self.zone.soa().serial { apex.clone() } else { apex.with_serial(serial) };
+        let mut negative_soa = Vec::new();
+        if let Some(rdata) = apex.rrset(Rtype::SOA).and_then(|soa| soa.rdatas().next()) {
+            let rendered = render_record(&mut negative_soa, Rtype::SOA, self.zone.soa().negative_ttl, rdata);
+            debug_assert!(rendered.is_some(), "it was rendered before");
+        }
+        self.negative_soa = negative_soa.into();
+        self.serial = serial;
+        let name = self.apex.clone();
+        if let Some(node) = self.node_mut(&name) {
+            node.owner = apex;
+        }
     }
 
     /// Labels of its apex.

@@ -142,6 +142,11 @@ impl Key {
     }
 }
 
+/// Whether a message has a TSIG record, or is too malformed to say.
+pub fn is_signed(message: &[u8]) -> bool {
+    !matches!(split(message), Ok(None))
+}
+
 /// Verifies a request signed with one of `keys` (RFC 8945 §5.2).
 pub fn verify(keys: &HashMap<Name, TsigKey>, request: &[u8], now: u64) -> Result<Verified, Rejected> {
     let (message, tsig) = split(request).ok().flatten().ok_or(Rejected::Malformed)?;

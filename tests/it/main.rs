@@ -16,5 +16,6 @@ mod reload;
 mod secondary;
 mod subject;
 mod tools;
+mod transfer;
 mod twin;
 mod wire;

@@ -14,8 +14,6 @@ pub mod stream;
 pub mod timers;
 mod upkeep;
 mod wish;
-#[cfg(test)]
-mod tests;
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! Serials of zones, and the other numbers of a SOA record that a secondary goes by.
+//! The numbers of a SOA record that a secondary goes by.
 
 use std::time::Duration;
 
@@ -35,12 +35,6 @@ pub fn serial_of(rdata: &[u8]) -> Option<u32> {
     rdata.last_chunk::<20>()?.first_chunk::<4>().copied().map(u32::from_be_bytes)
 }
 
-/// Whether `one` is newer than `other` (RFC 1982 §3.2). Serials that are half of all apart are in no order.
-pub const fn is_newer(one: u32, other: u32) -> bool {
-    let ahead = one.wrapping_sub(other);
-    0 < ahead && ahead < 0x8000_0000
-}
-
 /// The data of a zone's SOA record.
 pub fn soa_data(zone: &Zone) -> Option<&[u8]> {
     zone.owners().first()?.rrset(Rtype::SOA)?.rdatas().next()
@@ -49,22 +43,6 @@ pub fn soa_data(zone: &Zone) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rfc1982_section_5_2_serials_wrap() {
-        for (one, other, newer) in [
-            (1, 0, true),
-            (0, 1, false),
-            (7, 7, false),
-            (0, u32::MAX, true),
-            (100, 0xffff_ff00, true),
-            (0x7fff_ffff, 0, true),
-            (0x8000_0000, 0, false),
-            (0, 0x8000_0000, false),
-        ] {
-            assert_eq!(is_newer(one, other), newer, "{one} {other}");
-        }
-    }
 
     #[test]
     fn times_have_bounds() {

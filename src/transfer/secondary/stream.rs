@@ -4,9 +4,10 @@
 
 use crate::model::limits::{TRANSFER_MESSAGES_MAX, TRANSFER_OCTETS_MAX, TRANSFER_RECORDS_MAX};
 use crate::model::rrset::{Record, Rtype};
+use crate::model::serial::is_newer;
 use crate::transfer::secondary::message::Question;
 use crate::transfer::secondary::refusal::Refusal;
-use crate::transfer::secondary::serial::{is_newer, serial_of};
+use crate::transfer::secondary::serial::serial_of;
 
 /// What a primary has given.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -2,14 +2,14 @@
 
 mod primary;
 
-use hickory_proto::op::ResponseCode;
+use hickory_proto::op::{OpCode, ResponseCode};
 use hickory_proto::rr::{RData, RecordType};
 use pooldns::api::status::{SecondaryStatus, ZoneStatus};
 
 use crate::harness::origin::load_balancer;
 use crate::harness::server::Options;
 use crate::harness::tools::installed;
-use crate::harness::{TestServer, extended_error, wait, wait_for};
+use crate::harness::{TestServer, extended_error, question, wait, wait_for};
 use crate::secondary::primary::{APEX, Make, Primary, SECRET, zone_file};
 
 /// Refreshed every second, and good for long.
@@ -85,6 +85,57 @@ fn knot_with_hmac_sha256() {
 fn nsd_with_hmac_sha512() {
     if installed("nsd") {
         follows(Make::Nsd, "hmac-sha512");
+    }
+}
+
+/// A change comes with its NOTIFY, long before anybody would ask.
+fn hears(make: Make) {
+    let times = "10000 10000 90000";
+    let mut primary = Primary::start(make, "hmac-sha256", &zone_file(1, times, "www A 192.0.2.1\n"));
+    let store = tempfile::tempdir().unwrap();
+    let server = TestServer::start(&objects(&primary, "hmac-sha256", store.path()));
+    wait_for(&Ok(1), || serial(&server));
+    primary.tell(server.addresses[0]);
+    for serial_now in 2..5 {
+        primary.edit(&zone_file(serial_now, times, &format!("www A 192.0.2.{serial_now}\n")));
+        wait_for(&Ok(serial_now), || serial(&server));
+    }
+}
+
+#[test]
+fn rfc1996_a_change_on_knot_is_here_at_once() {
+    if installed("knotd") && installed("knotc") {
+        hears(Make::Knot);
+    }
+}
+
+#[test]
+fn rfc1996_a_change_on_nsd_is_here_at_once() {
+    if installed("nsd") {
+        hears(Make::Nsd);
+    }
+}
+
+#[test]
+fn rfc1996_section_3_10_notify_is_taken_from_primaries_only() {
+    let store = tempfile::tempdir().unwrap();
+    let secondary = |name: &str, primary: &str| format!("[[zones]]\nname = \"{name}\"\nprimaries = [\"{primary}\"]\n");
+    let zones = secondary("a.test", "127.0.0.1:1") + &secondary("b.test", "192.0.2.1:1");
+    let server = TestServer::start(&format!("[store]\npath = \"{}\"\n{zones}{}", store.path().display(), crate::harness::ZONE));
+    for (name, code, authoritative) in [
+        ("a.test.", ResponseCode::NoError, true),
+        ("b.test.", ResponseCode::Refused, false),
+        ("example.test.", ResponseCode::NotAuth, false),
+        ("www.a.test.", ResponseCode::NotAuth, false),
+        ("c.test.", ResponseCode::NotAuth, false),
+    ] {
+        let mut notify = question(name, RecordType::SOA);
+        notify.metadata.op_code = OpCode::Notify;
+        notify.metadata.authoritative = true;
+        let answer = server.dns().ask(&notify);
+        assert_eq!((answer.metadata.response_code, answer.metadata.authoritative), (code, authoritative), "{name}");
+        assert_eq!(answer.metadata.op_code, OpCode::Notify);
+        assert_eq!(answer.queries, notify.queries);
     }
 }
 

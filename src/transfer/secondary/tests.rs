@@ -1,1 +1,0 @@
-//! Zones with primaries made up for the purpose.

@@ -168,7 +168,10 @@ async fn reload<S: Server>(State(server): State<Arc<S>>) -> (StatusCode, Json<Re
 }
 
 /// `POST /zones/{zone}/retransfer`
-async fn retransfer<S: Server>(State(server): State<Arc<S>>, Path(zone): Path<String>) -> (StatusCode, Json<Retransfer>) {
+async fn retransfer<S: Server>(
+    State(server): State<Arc<S>>,
+    Path(zone): Path<String>,
+) -> (StatusCode, Json<Retransfer>) {
     let retransfer = server.retransfer(&zone).await;
     let code = match retransfer {
         Retransfer::Done { .. } => StatusCode::OK,

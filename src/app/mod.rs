@@ -273,8 +273,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let ordinary = transfer::ordinary(engine.worker(registry.worker()));
     let engine = engine.passing_on(pass_on);
     let listener = secondaries.clone();
-    let notified: NotifyListener =
-        Box::new(move |apex, from, key| listener.notify(apex, from, key));
+    let notified: NotifyListener = Box::new(move |apex, from, key| listener.notify(apex, from, key));
     let service = Arc::new(Service::new(Arc::clone(&table), assigned.clone(), ordinary, notified, registry.worker()));
     tasks.spawn(transfer::serve(service, passed_on, stop.clone()));
     let notifier = Notifier::new(assigned.clone(), serials.clone(), live.clone(), registry.worker());
@@ -284,7 +283,8 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
 
     let reloader = Reloader::new(source, settings.clone(), policy, store, live.clone());
     let started = SystemTime::now();
-    let shared = Shared { settings, started, addresses, table, assigned, live, serials, registry, reloader, secondaries };
+    let shared =
+        Shared { settings, started, addresses, table, assigned, live, serials, registry, reloader, secondaries };
     let shared = Arc::new(shared);
     tasks.spawn(serve_control(control, Arc::clone(&shared), stop.clone()));
     if shared.settings.watch {

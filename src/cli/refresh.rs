@@ -27,8 +27,8 @@ pub(super) fn run(args: &RefreshArgs) -> Result<(), CliError> {
     match block_on(client::retransfer(&path, zone))?? {
         Retransfer::Done { serial } => Ok(writeln!(io::stdout(), "transferred {zone}: serial {serial}")?),
         Retransfer::Failed { failure } => Err(CliError::NotTransferred(format!("no primary gave {zone}: {failure}"))),
-        Retransfer::NotSecondary => {
-            Err(CliError::NotTransferred(format!("{zone} is not transferred from other servers: it has no `primaries`")))
-        }
+        Retransfer::NotSecondary => Err(CliError::NotTransferred(format!(
+            "{zone} is not transferred from other servers: it has no `primaries`"
+        ))),
     }
 }

@@ -76,9 +76,11 @@ impl Display for Report<'_> {
 /// How the transfer of a zone is doing.
 fn secondary_line(secondary: &SecondaryStatus, now: Timestamp) -> String {
     let SecondaryStatus { primary, confirmed, next, expires, failure } = secondary;
-    let confirmed = confirmed.map_or_else(|| "never confirmed".to_owned(), |at| format!("confirmed {} ago", ago(at, now)));
+    let confirmed =
+        confirmed.map_or_else(|| "never confirmed".to_owned(), |at| format!("confirmed {} ago", ago(at, now)));
     let primary = primary.map_or_else(String::new, |primary| format!(" by {primary}"));
-    let until = |what: &str, at: &Option<Timestamp>| at.map_or_else(String::new, |at| format!(", {what} in {}", ago(now, at)));
+    let until =
+        |what: &str, at: &Option<Timestamp>| at.map_or_else(String::new, |at| format!(", {what} in {}", ago(now, at)));
     let failure = failure.as_ref().map_or_else(String::new, |failure| format!("; LAST ATTEMPT FAILED: {failure}"));
     format!("{confirmed}{primary}{}{}{failure}", until("asked again", next), until("expires", expires))
 }

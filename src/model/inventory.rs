@@ -160,7 +160,11 @@ impl Inventory {
     fn set_expired(&mut self, id: ZoneId, expired: bool) {
         if self.expired.contains(&id) != expired {
             let set = Arc::make_mut(&mut self.expired);
-            if expired { set.insert(id) } else { set.remove(&id) };
+            if expired {
+                set.insert(id)
+            } else {
+                set.remove(&id)
+            };
         }
     }
 

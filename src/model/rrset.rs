@@ -143,7 +143,8 @@ impl Owner {
         self.rrsets().flat_map(move |rrset| {
             let owner = owner.clone();
             let ttl = rrset.ttl();
-            let record = move |rdata: &[u8]| Record { owner: owner.clone(), rtype: rrset.rtype, ttl, rdata: rdata.to_vec() };
+            let record =
+                move |rdata: &[u8]| Record { owner: owner.clone(), rtype: rrset.rtype, ttl, rdata: rdata.to_vec() };
             rrset.rdatas().map(record)
         })
     }

@@ -208,6 +208,7 @@ mod tests {
             }
             Found::Node { node, .. } => node.owner().name().to_string(),
             Found::NxDomain { zone } => format!("NXDOMAIN {}", zone.zone().apex()),
+            Found::Absent(absence) => format!("{absence:?}"),
             Found::NotOurs => "not ours".into(),
         }
     }
@@ -255,6 +256,35 @@ mod tests {
         assert_eq!(found(&table, "org"), "NXDOMAIN .");
         assert_eq!(found(&table, "com"), "com");
         assert_eq!(found(&table, "."), ".");
+    }
+
+    #[test]
+    fn a_zone_without_records_answers_for_itself() {
+        let name = |text| Name::parse(text, None).unwrap();
+        let mut table = RecordTable::new(3);
+        table.put_zone(zone("example.com", &["*", "sub NS"]));
+        table.put_zone(zone("x.other.example.com", &[]));
+        table.set_absence(&name("sub.example.com"), Some(Absence::NotTransferred));
+        table.set_absence(&name("other.example.com"), Some(Absence::Expired));
+        for (question, qtype, answer) in [
+            ("sub.example.com", Rtype::A, "NotTransferred"),
+            ("www.sub.example.com", Rtype::A, "NotTransferred"),
+            // The parent's side of a cut is there.
+            ("sub.example.com", Rtype::DS, "cut sub.example.com exact"),
+            ("www.sub.example.com", Rtype::DS, "NotTransferred"),
+            ("a.other.example.com", Rtype::A, "Expired"),
+            // A zone below has its own records.
+            ("x.other.example.com", Rtype::A, "x.other.example.com"),
+            ("a.example.com", Rtype::A, "*.example.com"),
+        ] {
+            assert_eq!(found_for(&table, question, qtype), answer, "{question}");
+        }
+        table.set_absence(&name("other.example.com"), None);
+        table.set_absence(&name("other.example.com"), None);
+        assert_eq!(found(&table, "a.other.example.com"), "*.example.com");
+        table.set_absence(&name("sub.example.com"), None);
+        table.remove_zone(&name("example.com"));
+        assert_eq!(found(&table, "sub.example.com"), "not ours");
     }
 
     #[test]

@@ -323,7 +323,8 @@ impl Dispatch {
 
     /// The zone that is asked for.
     fn hosting(&self, request: &Request) -> Result<Arc<Hosting>, Refusal> {
-        let hosting = qname(request).and_then(|name| self.assigned.inventory.hosting_of(&name).filter(|one| one.apex == name));
+        let hosting =
+            qname(request).and_then(|name| self.assigned.inventory.hosting_of(&name).filter(|one| one.apex == name));
         // RFC 5936 §2.2.1: for other names we are no authority.
         hosting.cloned().ok_or_else(|| Refusal::of(ResponseCode::NotAuth))
     }

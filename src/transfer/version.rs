@@ -302,7 +302,7 @@ mod tests {
         let mut table = table(7, &[(1, 1, 60, 0), (3, 1, 60, 0), (5, 1, 60, 0)]);
         let live = [Name::parse("aa", Some(&apex())).unwrap()];
         assert_eq!(take(&table, &live).unwrap().owners().count(), 4, "a name that is not live yet is not there");
-        table.set_slot(&apex(), &live[0], Some(Arc::new(Slot::new(LiveAnswer::NotReady))));
+        table.set_slot(&apex(), &live[0], Some(Arc::new(Slot::new(LiveAnswer::NotReady, 30))));
         assert_eq!(take(&table, &live).unwrap_err(), NoVersion::NotReady);
         let own = take(&table, &[]).unwrap();
         let replaced = vec![Owner::empty(&live[0]), Owner::empty(&name(5))];

@@ -145,13 +145,8 @@ pub async fn ask_soa(primary: &Primary, apex: &Name, patience: Patience) -> Resu
 }
 
 /// Asks over UDP; none if the answer is cut short.
-async fn ask_udp(
-    exchange: &mut Exchange,
-    address: SocketAddr,
-    patience: Patience,
-) -> Result<Option<Vec<u8>>, Refusal> {
-    let any: IpAddr =
-        if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+async fn ask_udp(exchange: &mut Exchange, address: SocketAddr, patience: Patience) -> Result<Option<Vec<u8>>, Refusal> {
+    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).await.map_err(network)?;
     // Connected, so that nobody else can answer.
     socket.connect(address).await.map_err(network)?;

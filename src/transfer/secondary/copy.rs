@@ -119,7 +119,8 @@ impl Copies {
     ) -> Result<T, CopyError> {
         // It is never closed.
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
-        let failed = |cause: tokio::task::JoinError| CopyError::Folder { path: self.folder.clone(), cause: cause.into() };
+        let failed =
+            |cause: tokio::task::JoinError| CopyError::Folder { path: self.folder.clone(), cause: cause.into() };
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
             work()

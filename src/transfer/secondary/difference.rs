@@ -38,9 +38,7 @@ pub fn apply(zone: &Zone, differences: Vec<Difference>) -> Result<Zone, Refusal>
 fn records_of<'o>(owners: &'o mut HashMap<Name, Vec<Record>>, zone: &Zone, name: &Name) -> &'o mut Vec<Record> {
     match owners.entry(name.clone()) {
         Entry::Occupied(place) => place.into_mut(),
-        Entry::Vacant(place) => {
-            place.insert(zone.owner(name).map_or_else(Vec::new, |owner| owner.records().collect()))
-        }
+        Entry::Vacant(place) => place.insert(zone.owner(name).map_or_else(Vec::new, |owner| owner.records().collect())),
     }
 }
 

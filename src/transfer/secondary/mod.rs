@@ -32,8 +32,8 @@ use crate::model::name::Name;
 use crate::store::InventoryStore;
 use crate::transfer::secondary::client::{Patience, Primary};
 pub use crate::transfer::secondary::copy::CopyError;
-use crate::transfer::secondary::upkeep::{Clock, Shared, Upkeep};
 pub use crate::transfer::secondary::upkeep::Condition;
+use crate::transfer::secondary::upkeep::{Clock, Shared, Upkeep};
 use crate::transfer::secondary::wish::Wishes;
 
 /// All zones of which we are a secondary. Clones are one.
@@ -132,9 +132,9 @@ impl<S: InventoryStore> Secondaries<S> {
     fn reconcile(&self, inventory: &Inventory) -> Vec<oneshot::Receiver<()>> {
         let mut zones = self.zones.write().unwrap_or_else(PoisonError::into_inner);
         zones.retain(|apex, kept| {
-            let stays = inventory.hosting_of(apex).is_some_and(|hosting| {
-                hosting.apex == *apex && hosting.primaries().is_some()
-            });
+            let stays = inventory
+                .hosting_of(apex)
+                .is_some_and(|hosting| hosting.apex == *apex && hosting.primaries().is_some());
             if !stays {
                 kept.stop.cancel();
             }

@@ -60,7 +60,10 @@ fn follows(make: Make, algorithm: &'static str) {
     primary.edit(&zone_file(2, TIMES, "www A 192.0.2.2\nmail MX 10 www\n"));
     wait_for(&Ok(2), || serial(&server));
     assert_eq!(server.dns().addresses(&www), ["192.0.2.2".parse::<std::net::IpAddr>().unwrap()]);
-    assert_eq!(server.dns().get(&format!("x.w.{APEX}."), RecordType::TXT).metadata.response_code, ResponseCode::NXDomain);
+    assert_eq!(
+        server.dns().get(&format!("x.w.{APEX}."), RecordType::TXT).metadata.response_code,
+        ResponseCode::NXDomain
+    );
 
     // With nobody to ask, what is held is served.
     primary.stop();
@@ -121,7 +124,8 @@ fn rfc1996_section_3_10_notify_is_taken_from_primaries_only() {
     let store = tempfile::tempdir().unwrap();
     let secondary = |name: &str, primary: &str| format!("[[zones]]\nname = \"{name}\"\nprimaries = [\"{primary}\"]\n");
     let zones = secondary("a.test", "127.0.0.1:1") + &secondary("b.test", "192.0.2.1:1");
-    let server = TestServer::start(&format!("[store]\npath = \"{}\"\n{zones}{}", store.path().display(), crate::harness::ZONE));
+    let server =
+        TestServer::start(&format!("[store]\npath = \"{}\"\n{zones}{}", store.path().display(), crate::harness::ZONE));
     for (name, code, authoritative) in [
         ("a.test.", ResponseCode::NoError, true),
         ("b.test.", ResponseCode::Refused, false),
@@ -150,9 +154,11 @@ fn a_restart_without_a_primary_serves_the_copy() {
     let server = TestServer::start(&objects);
     wait_for(&Ok(7), || serial(&server));
     let folder = store.path().join("zones");
-    wait("a copy on disk", || std::fs::read_dir(&folder).unwrap().any(|entry| {
-        entry.unwrap().path().extension().is_some_and(|extension| extension == "zone")
-    }));
+    wait("a copy on disk", || {
+        std::fs::read_dir(&folder)
+            .unwrap()
+            .any(|entry| entry.unwrap().path().extension().is_some_and(|extension| extension == "zone"))
+    });
     drop(server);
     primary.stop();
     let server = TestServer::start(&objects);

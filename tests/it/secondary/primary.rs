@@ -140,7 +140,8 @@ impl Primary {
     fn knot_config(&self, folder: &Path) -> String {
         let (folder, port, algorithm) = (folder.display(), self.address.port(), self.algorithm);
         let (remote, notify) = self.notify.map_or_else(Default::default, |server| {
-            let remote = format!("remote:\n  - id: us\n    address: {}@{}\n    key: transfer\n", server.ip(), server.port());
+            let remote =
+                format!("remote:\n  - id: us\n    address: {}@{}\n    key: transfer\n", server.ip(), server.port());
             (remote, "    notify: us\n")
         });
         format!(
@@ -156,9 +157,9 @@ impl Primary {
 
     fn nsd_config(&self, folder: &Path) -> String {
         let (folder, port, algorithm) = (folder.display(), self.address.port(), self.algorithm);
-        let notify = self.notify.map_or_else(String::new, |server| {
-            format!("    notify: {}@{} transfer\n", server.ip(), server.port())
-        });
+        let notify = self
+            .notify
+            .map_or_else(String::new, |server| format!("    notify: {}@{} transfer\n", server.ip(), server.port()));
         format!(
             "server:\n    ip-address: 127.0.0.1@{port}\n    username: \"\"\n    database: \"\"\n    zonesdir: {folder}\n    \
              pidfile: {folder}/pid\n    xfrdfile: {folder}/xfrd\n    xfrdir: {folder}\n    zonelistfile: {folder}/zones\n    \

@@ -19,7 +19,7 @@
 //! | 8020 | NXDOMAIN means nothing below either | `steering::table` |
 //! | 8482 §4.1 | ANY over UDP gets one `RRset` | [`respond`] |
 //! | 8906 | every query gets an answer that says what is wrong with it | `wire::query`, [`engine`] |
-//! | 8914 | Extended DNS Errors: Not Ready (14), Other (0) for fallback and last resort | [`engine`] |
+//! | 8914 | Extended DNS Errors: Not Ready (14), Invalid Data (24) for expired zones, Other (0) for fallback and last resort | [`engine`] |
 //! | 9499 | the words | everywhere |
 //! | 9619 | QDCOUNT is one | `wire::query` |
 //! | 9715 | no fragments: 1232 octets, path MTU ignored | [`engine`], [`io`] |

@@ -6,6 +6,8 @@
 //! |---|---|---|
 //! | 1034 §4.3.2 | the search for an answer, CNAME chains across our zones | `steering::lookup`, [`respond`] |
 //! | 1035 §4.1 | messages; names in record data are never compressed | `wire` |
+//! | 1982 | serials that we count | `model::serial`, `steering::publish` |
+//! | 1995, 1996, 5936, 8945 | IXFR, NOTIFY, AXFR and TSIG: passed on to those who do it | `transfer` |
 //! | 2181 §4.1, §5, §9, §10.1 | reply source address, `RRset`s, TC, lone CNAMEs | [`udp`], `model::rrset`, [`respond`], `model::zone` |
 //! | 2308 | negative answers with SOA; TTL `min(SOA TTL, MINIMUM)` | `steering::table`, [`respond`] |
 //! | 3597 | unknown types | `spec::record` |
@@ -29,7 +31,6 @@
 //! - RFC 2308 §3 and §5: a negative answer at a live name has at most the load balancer's TTL, because recovery must not
 //!   hide behind a long negative one.
 //! - RFC 1035 §3.2.4: class ANY and classes other than IN and CH are refused, as other authoritative servers do.
-//! - RFC 5936, 1995, 1996, 8945: zone transfer, NOTIFY and what is signed are passed on, to `transfer`.
 //! - RFC 2136: UPDATE is answered NOTIMP.
 //! - RFC 4035: zones are not signed; CD and AD are cleared (§3.1.6), DO is repeated and asks for nothing.
 

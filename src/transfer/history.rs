@@ -93,11 +93,6 @@ impl Histories {
         Ok(Copy { version, differences: since.and_then(|since| history.since(since)) })
     }
 
-    /// Forgets zones that nobody may copy any more.
-    pub(super) fn keep_only(&self, is_kept: impl Fn(ZoneId) -> bool) {
-        lock(&self.zones).retain(|id, _| is_kept(*id));
-    }
-
     /// The live names of an inventory.
     fn live_names(&self, assigned: &Assigned) -> Arc<LiveNames> {
         let inventory = &assigned.inventory;
@@ -110,6 +105,9 @@ impl Histories {
                 }
             }
             names.values_mut().for_each(|names| names.sort_unstable());
+            // A zone that nobody may copy any more needs no versions.
+            let is_shared = |id: &ZoneId| inventory.hostings.find(*id).is_some_and(|hosting| hosting.is_shared());
+            lock(&self.zones).retain(|id, _| is_shared(id));
             *known = (inventory.generation, Arc::new(names));
         }
         Arc::clone(&known.1)

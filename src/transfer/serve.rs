@@ -4,7 +4,7 @@
 //! its [`ResponseHandler`](hickory_server::server::ResponseHandler). What takes many messages is written by
 //! [`stream`](super::stream), from records as they are stored.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +33,7 @@ use crate::transfer::exchange::{Exchange, Gone, Outlet, unix_now};
 use crate::transfer::history::{Copy, Histories, NoCopy};
 use crate::transfer::stream::Stream;
 use crate::transfer::tsig::{self, Rejected, Verified};
+use crate::wire::name::LowerName;
 use crate::wire::query::HEADER_OCTETS;
 
 /// Response code NOTAUTH (RFC 8945 §3).
@@ -58,7 +59,7 @@ pub struct Service {
     /// Transfers under way, by the client's address.
     transfers: Mutex<HashMap<IpAddr, usize>>,
     /// Refusals that have been logged.
-    refusals: Mutex<HashMap<(IpAddr, Name), ()>>,
+    refusals: Mutex<HashSet<(IpAddr, Name)>>,
 }
 
 impl fmt::Debug for Service {
@@ -126,13 +127,6 @@ impl Service {
         dispatch.handle_request::<_, TokioTime>(&parsed, exchange).await;
     }
 
-    /// Forgets the versions of zones that nobody may copy any more.
-    pub fn forget_unshared(&self) {
-        let assigned = Arc::clone(&self.assigned.borrow());
-        let hostings = &assigned.inventory.hostings;
-        self.histories.keep_only(|id| hostings.find(id).is_some_and(|hosting| hosting.is_shared()));
-    }
-
     /// Permission for one more transfer to a client; none if there are too many.
     fn permit(&self, client: IpAddr) -> Option<Permit<'_>> {
         let mut transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -148,7 +142,7 @@ impl Service {
     /// Whether a refusal is the first of its kind.
     fn is_news(&self, client: IpAddr, zone: &Name) -> bool {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        refusals.len() < REFUSALS_REMEMBERED_MAX && refusals.insert((client, zone.clone()), ()).is_none()
+        refusals.len() < REFUSALS_REMEMBERED_MAX && refusals.insert((client, zone.clone()))
     }
 }
 
@@ -298,7 +292,7 @@ impl Dispatch {
     /// The zone that is asked for.
     fn hosting(&self, request: &Request) -> Result<Arc<Hosting>, Refusal> {
         let wire = request.as_slice().get(HEADER_OCTETS..).unwrap_or_default();
-        let mut lower = crate::wire::name::LowerName::default();
+        let mut lower = LowerName::default();
         let name = lower.read(wire).ok().and_then(|_| Name::from_wire(lower.wire()));
         let hosting = name.and_then(|name| self.assigned.inventory.hosting_of(&name).filter(|one| one.apex == name));
         // RFC 5936 §2.2.1: for other names we are no authority.
@@ -422,7 +416,7 @@ fn header_answer(request: &[u8], code: u8) -> Vec<u8> {
 /// An answer of header and question.
 fn question_answer(request: &[u8], code: u8) -> Vec<u8> {
     let mut answer = header_answer(request, code);
-    let mut name = crate::wire::name::LowerName::default();
+    let mut name = LowerName::default();
     let question = request.get(HEADER_OCTETS..).and_then(|rest| rest.get(..name.read(rest).ok()? + 4));
     if let Some(question) = question {
         answer.extend_from_slice(question);

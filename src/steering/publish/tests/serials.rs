@@ -1,7 +1,7 @@
 //! Serials under a paused clock: when they grow, and when they do not.
 
 use super::*;
-use crate::model::hosting::{Hosting, SerialSource, ZoneOrigin};
+use crate::model::hosting::{Hosting, SerialSource, TransferLive, ZoneOrigin};
 
 /// Seconds since 1970 at the start of each test.
 const START: u32 = 1_800_000_000;

@@ -133,7 +133,7 @@ pub struct LoadBalancerStatus {
 pub fn zones(assigned: &Assigned, serials: &Serials) -> Vec<ZoneStatus> {
     let zones = assigned.inventory.zones.iter().map(|zone| ZoneStatus {
         name: zone.apex().to_string(),
-        serial: serials.find(zone.id).map_or(zone.soa().serial, |live| live.serial),
+        serial: serials.find(zone.id).map_or_else(|| zone.soa().serial, |live| live.serial),
         owners: zone.owners().len(),
     });
     sorted(zones, |zone| zone.name.clone())

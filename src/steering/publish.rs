@@ -199,7 +199,9 @@ impl Publisher {
         }
         if !zones.is_empty() {
             let mut table = RecordTable::clone(&self.table.load());
-            zones.into_iter().for_each(|zone| self.serials.renew(&mut table, &inventory, zone, now));
+            for zone in zones {
+                self.serials.renew(&mut table, &inventory, zone, now);
+            }
             self.table.store(Arc::new(table));
         }
     }
@@ -303,13 +305,17 @@ impl Publisher {
         let edited =
             names.filter_map(|name| Some(inventory.hosting_of(name)?.id)).filter(|id| is_counted(&inventory, *id));
         let renewed: BTreeSet<ZoneId> = edited.chain(zones.iter().copied()).chain(rebuilt.iter().copied()).collect();
-        renewed.into_iter().for_each(|zone| self.serials.renew(&mut table, &inventory, zone, now));
+        for zone in renewed {
+            self.serials.renew(&mut table, &inventory, zone, now);
+        }
         let fresh: Vec<usize> = stale.difference(&known).copied().collect();
         // Compile before the swap: no name appears without its answer. A class without names is not compiled any more:
         // its pools may be gone or serve others by now, and until the swap its names are asked for.
         self.compile_classes(std::mem::take(stale), now);
         // The names of new classes have raised their zones' serials just now.
-        fresh.into_iter().for_each(|class| self.serials.forget(class));
+        for class in fresh {
+            self.serials.forget(class);
+        }
         self.table.store(Arc::new(table));
     }
 

@@ -104,7 +104,9 @@ impl Histories {
                     names.entry(hosting.id).or_default().push(load_balancer.name.clone());
                 }
             }
-            names.values_mut().for_each(|names| names.sort_unstable());
+            for names in names.values_mut() {
+                names.sort_unstable();
+            }
             // A zone that nobody may copy any more needs no versions.
             let is_shared = |id: &ZoneId| inventory.hostings.find(*id).is_some_and(|hosting| hosting.is_shared());
             lock(&self.zones).retain(|id, _| is_shared(id));

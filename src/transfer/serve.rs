@@ -105,7 +105,8 @@ impl Service {
         let assigned = Arc::clone(&self.assigned.borrow());
         let now = unix_now();
         let is_signed = tsig::is_signed(&request);
-        let (request, signer) = match is_signed.then(|| tsig::verify(&assigned.inventory.keys, &request, now)) {
+        let keys = &assigned.inventory.keys;
+        let (request, signer) = match is_signed.then(|| tsig::verify(|name| keys.get(name), &request, now)) {
             None => (request, None),
             Some(Ok(Verified { message, signer })) => (message, Some(signer)),
             Some(Err(rejected)) => {

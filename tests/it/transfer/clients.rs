@@ -209,8 +209,8 @@ fn differences_by_ixfr() {
 
 #[test]
 fn a_zone_of_many_messages_is_one_consistent_copy() {
-    let more: String = (0..3_000).map(|i| format!("  \"n{i} 60 TXT {:060}\",\n", i)).collect();
-    let server = TestServer::start(&objects("records", &more).replace("127.0.0.2", "127.0.0.1"));
+    let more: Vec<String> = (0..3_000).map(|i| format!("  \"n{i} 60 TXT {i:060}\",\n")).collect();
+    let server = TestServer::start(&objects("records", &more.concat()).replace("127.0.0.2", "127.0.0.1"));
     let mut stream = server.dns().connect();
     let transfer = question("example.test.", RecordType::AXFR);
     send_framed(&mut stream, &transfer.to_vec().unwrap());

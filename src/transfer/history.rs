@@ -82,7 +82,7 @@ impl Histories {
             latest.serial == zone.serial() && (!is_frozen || latest.is_of(zone.shared_zone()))
         };
         if !history.latest.as_ref().is_some_and(is_current) {
-            match Version::take(zone, names, history.latest.as_deref()) {
+            match Version::take(&table, zone, names, history.latest.as_deref()) {
                 Ok(version) => history.advance(version),
                 // What was right a moment ago is better than nothing; there will be another serial.
                 Err(why) if history.latest.is_none() => return Err(NoCopy::NoVersion(why)),

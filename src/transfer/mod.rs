@@ -8,6 +8,7 @@ pub mod exchange;
 pub mod notify;
 pub mod serve;
 pub mod tsig;
+mod hints;
 mod history;
 mod stream;
 mod version;

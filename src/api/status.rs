@@ -159,7 +159,7 @@ pub fn zones(
         let live = serials.find(hosting.id).map(|live| live.serial);
         ZoneStatus {
             name: hosting.apex.to_string(),
-            serial: zone.map(|zone| live.unwrap_or(zone.soa().serial)),
+            serial: zone.map(|zone| live.unwrap_or_else(|| zone.soa().serial)),
             owners: zone.map_or(0, |zone| zone.owners().len()),
             secondary: secondary(hosting),
         }

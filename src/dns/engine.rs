@@ -73,6 +73,7 @@ impl Engine {
 
     /// An engine that has transfers, NOTIFY and whatever is signed answered at the end of `queue`. Without one, transfers
     /// are refused, and signatures are not looked at.
+    #[must_use]
     pub fn passing_on(self, queue: PassedOnSender) -> Self {
         Self { queue: Some(queue), ..self }
     }
@@ -159,11 +160,8 @@ impl Worker {
     /// Passes a query on; whether that was possible.
     pub(super) fn pass_on(&self, query: PassedOn) -> bool {
         let sent = self.queue.as_ref().is_some_and(|queue| queue.try_send(query).is_ok());
-        if sent {
-            self.counters.passed_on.increment()
-        } else {
-            self.counters.pass_on_failed.increment()
-        }
+        let counter = if sent { &self.counters.passed_on } else { &self.counters.pass_on_failed };
+        counter.increment();
         sent
     }
 }

@@ -15,9 +15,9 @@ pub const IPV6HINT: u16 = 6;
 /// The data of one record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Svcb<'r> {
-    /// SvcPriority; 0 is AliasMode.
+    /// `SvcPriority`; 0 is `AliasMode`.
     pub priority: u16,
-    /// TargetName in wire form.
+    /// `TargetName` in wire form.
     pub target: &'r [u8],
     /// The parameters, not yet read.
     params: &'r [u8],

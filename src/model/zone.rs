@@ -223,12 +223,11 @@ impl Zone {
 impl Cover {
     /// What the records of an owner cover in the zone with this apex.
     pub fn of(owner: &Owner, apex: &Name) -> Option<Self> {
-        let cover = owner.rrsets().find_map(|rrset| match rrset.rtype {
+        owner.rrsets().find_map(|rrset| match rrset.rtype {
             Rtype::NS if owner.name_wire() != apex.wire() => Some(Self::Cut),
             Rtype::DNAME => Some(Self::Dname),
             _ => None,
-        });
-        cover
+        })
     }
 }
 

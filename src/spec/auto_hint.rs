@@ -85,8 +85,8 @@ pub(super) fn split(rtype: Rtype, rdata: &[u8]) -> (Cow<'_, [u8]>, String) {
     let (autos, known): (Vec<_>, Vec<_>) = svcb.params().partition(|param| param.is_auto());
     let known: Vec<(u16, &[u8])> = known.iter().map(|param| (param.key, param.value)).collect();
     let words = WORDS.iter().filter(|(_, key)| autos.iter().any(|auto| auto.key == *key));
-    let words = words.map(|(word, _)| format!(" {word}")).collect();
-    (Cow::Owned(rendered(svcb, &known)), words)
+    let words: Vec<&str> = words.flat_map(|(word, _)| [" ", word]).collect();
+    (Cow::Owned(rendered(svcb, &known)), words.concat())
 }
 
 /// Whether a type has parameters.

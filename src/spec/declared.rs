@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
+use std::sync::Arc;
 
 use crate::model::hosting::{Hosting, TransferLive};
 use crate::model::id::{MonitorId, PoolId};
@@ -120,17 +121,17 @@ pub fn parse(documents: &[Document<'_>], extent: Extent, faults: &mut Faults) ->
     let zones = each(&zone_items, |item| item.read(zones, |spot| zone::parse(spot, key_names, faults)));
     let monitors = each(&monitor_items, |item| item.read(monitors, |spot| monitor::parse(spot, faults)));
     let pools = each(&pool_items, |item| item.read(pools, |spot| pool::parse(spot, &monitor_names, faults)));
+    let (hostings, zones): (Vec<_>, Vec<_>) = zones.into_iter().unzip();
+    let zones: Vec<Arc<Zone>> = zones.into_iter().flatten().collect();
     let mut by_apex: load_balancer::Zones<'_> = apexes.iter().map(|apex| (apex, None)).collect();
-    by_apex.extend(zones.iter().filter_map(|(_, zone)| zone.as_ref()).map(|zone| (zone.apex(), Some(&**zone))));
+    by_apex.extend(zones.iter().map(|zone| (zone.apex(), Some(zone.as_ref()))));
     let by_apex = (extent == Extent::Complete).then_some(&by_apex);
     let load_balancers = each(&load_balancer_items, |item| {
         item.read(load_balancers, |spot| load_balancer::parse(spot, by_apex, &pool_names, faults))
     });
-    let (hostings, zones): (Vec<_>, Vec<_>) = zones.into_iter().unzip();
     if extent == Extent::Complete && hostings.len() == zone_items.len() {
         check_copies(&zone_items, &hostings, &load_balancers, faults);
     }
-    let zones = zones.into_iter().flatten().collect();
     (faults.len() == before).then_some(Declared { keys, hostings, zones, monitors, pools, load_balancers })
 }
 

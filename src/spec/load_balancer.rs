@@ -47,7 +47,7 @@ const POLICY_UNSUPPORTED: &str = "this steering policy is not supported yet";
 /// How many zones a fault lists.
 const ZONES_LISTED_MAX: usize = 5;
 
-/// Zones by apex; none for one with faults.
+/// Zones by apex; none for one with faults, or whose records are transferred.
 pub(super) type Zones<'z> = HashMap<&'z Name, Option<&'z Zone>>;
 
 /// Parses a load balancer. Its pools are among `pools`, and its name is in one of `zones`, if these are known.
@@ -111,7 +111,7 @@ fn parse_name_in(spot: Spot<'_, '_>, zones: Option<&Zones<'_>>, faults: &mut Fau
         }
         candidate = apex.parent();
     }
-    let mut listed: Vec<String> = zones.keys().take(ZONES_LISTED_MAX + 1).map(|apex| apex.to_string()).collect();
+    let mut listed: Vec<String> = zones.keys().take(ZONES_LISTED_MAX + 1).map(ToString::to_string).collect();
     listed.sort_unstable();
     let why = match listed.len() {
         0 => "it is in no zone; none is declared in [[zones]]".to_owned(),

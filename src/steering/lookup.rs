@@ -333,7 +333,9 @@ mod tests {
     fn rfc4035_section_3_1_4_1_ds_is_the_parents() {
         let mut table = RecordTable::new(3);
         let apexes = ["sub.example.com", "a.b.example.com", "lost.example.com"];
-        apexes.iter().for_each(|apex| table.put_zone(zone(apex, &["www"])));
+        for apex in apexes {
+            table.put_zone(zone(apex, &["www"]));
+        }
         assert_eq!(found_for(&table, "sub.example.com", Rtype::DS), "sub.example.com", "no parent of ours");
         table.put_zone(zone("example.com", &["sub NS", "b NS"]));
         for (question, qtype, answer) in [

@@ -199,7 +199,9 @@ impl Publisher {
         }
         if !zones.is_empty() {
             let mut table = RecordTable::clone(&self.table.load());
-            zones.into_iter().for_each(|zone| self.serials.renew(&mut table, &inventory, zone, now));
+            for zone in zones {
+                self.serials.renew(&mut table, &inventory, zone, now);
+            }
             self.table.store(Arc::new(table));
         }
     }
@@ -307,13 +309,17 @@ impl Publisher {
         let edited =
             names.filter_map(|name| Some(inventory.hosting_of(name)?.id)).filter(|id| is_counted(&inventory, *id));
         let renewed: BTreeSet<ZoneId> = edited.chain(zones.iter().copied()).chain(rebuilt.iter().copied()).collect();
-        renewed.into_iter().for_each(|zone| self.serials.renew(&mut table, &inventory, zone, now));
+        for zone in renewed {
+            self.serials.renew(&mut table, &inventory, zone, now);
+        }
         let fresh: Vec<usize> = stale.difference(&known).copied().collect();
         // Compile before the swap: no name appears without its answer. A class without names is not compiled any more:
         // its pools may be gone or serve others by now, and until the swap its names are asked for.
         self.compile_classes(std::mem::take(stale), now);
         // The names of new classes have raised their zones' serials just now.
-        fresh.into_iter().for_each(|class| self.serials.forget(class));
+        for class in fresh {
+            self.serials.forget(class);
+        }
         self.table.store(Arc::new(table));
     }
 
@@ -458,7 +464,7 @@ fn report(class: &Class, previous: Condition, inventory: &Inventory) {
 /// Puts zones that changed, and those around a zone that came or went, into `table`, without live names. Says which.
 fn rebuild_zones(table: &mut RecordTable, after: &Assigned, before: &Assigned, changed: &[ZoneId]) -> HashSet<ZoneId> {
     let (old, new) = (&before.inventory, &after.inventory);
-    let mut rebuilt = HashSet::new();
+    let (mut rebuilt, mut followed) = (HashSet::new(), HashSet::new());
     for id in changed {
         let (gone, there) = (old.zones.find(*id), new.zones.find(*id));
         let (was_ours, is_ours) = (old.hostings.find(*id), new.hostings.find(*id));
@@ -466,7 +472,8 @@ fn rebuild_zones(table: &mut RecordTable, after: &Assigned, before: &Assigned, c
         if gone.is_some() && there.is_none() {
             table.remove_zone(&apex);
         }
-        rebuilt.extend(there.map(|zone| zone.id));
+        let place = if gone.is_some() { &mut followed } else { &mut rebuilt };
+        place.extend(there.map(|zone| zone.id));
         table.set_absence(&apex, absence(new, *id));
         // Names may have moved between this zone and the one around it.
         if was_ours.is_none() || is_ours.is_none() {
@@ -476,6 +483,10 @@ fn rebuild_zones(table: &mut RecordTable, after: &Assigned, before: &Assigned, c
     for zone in rebuilt.iter().filter_map(|id| new.zones.find(*id)) {
         table.put_zone(Arc::clone(zone));
     }
+    for zone in followed.difference(&rebuilt).filter_map(|id| new.zones.find(*id)) {
+        table.follow_zone(Arc::clone(zone));
+    }
+    rebuilt.extend(followed);
     rebuilt
 }
 

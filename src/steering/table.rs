@@ -3,6 +3,7 @@
 //! A table never changes. A change makes a new one, which shares all zones and all names but those that it touches.
 //! What changes with health is inside the slots: those are swapped in place, without a new table.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -177,6 +178,16 @@ impl RecordTable {
         }
     }
 
+    /// Puts a zone in the place of the version before it, which costs what differs. Live names stay as they are. What
+    /// covers other names reaches far: where there is such a thing, the zone is built anew, without live names.
+    pub fn follow_zone(&mut self, zone: Arc<Zone>) {
+        let hash = self.hashing.wire(zone.apex().wire());
+        match self.zones.find_mut(hash, |other| other.zone.apex() == zone.apex()) {
+            Some(before) if !before.zone.has_covers() && !zone.has_covers() => Arc::make_mut(before).follow(zone),
+            _ => self.put_zone(zone),
+        }
+    }
+
     /// Says why a zone of ours has no records; with none, it is no longer a zone of ours, or has records now.
     pub fn set_absence(&mut self, apex: &Name, absence: Option<Absence>) {
         let hashing = self.hashing;
@@ -261,14 +272,36 @@ impl ZoneTable {
         table
     }
 
+    /// Becomes the next version of the zone.
+    fn follow(&mut self, zone: Arc<Zone>) {
+        let before = std::mem::replace(&mut self.zone, Arc::clone(&zone));
+        let (mut old, mut new) = (before.owners().iter().peekable(), zone.owners().iter().peekable());
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(one), Some(other)) if one.name_wire() == other.name_wire() => Ordering::Equal,
+                (Some(one), Some(other)) => one.name().cmp(&other.name()),
+            };
+            let gone = if order.is_le() { old.next() } else { None };
+            let there = if order.is_ge() { new.next() } else { None };
+            if gone.zip(there).is_some_and(|(gone, there)| gone == there) {
+                continue;
+            }
+            let Some(name) = there.or(gone).map(Owner::name) else { continue };
+            let owner = there.cloned().unwrap_or_else(|| Owner::empty(&name));
+            if let Some(node) = self.node_mut(&name) {
+                node.owner = owner;
+            }
+            self.prune(&name);
+        }
+        self.set_serial(zone.soa().serial);
+    }
+
     /// The zone as declared.
     pub fn zone(&self) -> &Zone {
         &self.zone
-    }
-
-    /// What the apex's own records cover.
-    pub const fn apex_cover(&self) -> Option<Covered> {
-        self.apex_cover
     }
 
     /// The zone as declared, shared.
@@ -301,6 +334,11 @@ impl ZoneTable {
         if let Some(node) = self.node_mut(&name) {
             node.owner = apex;
         }
+    }
+
+    /// What the apex's own records cover.
+    pub const fn apex_cover(&self) -> Option<Covered> {
+        self.apex_cover
     }
 
     /// Labels of its apex.
@@ -426,6 +464,38 @@ mod tests {
             assert_eq!(exists(&table, text), there, "{text}");
         }
         assert_eq!(Arc::strong_count(&slot), 1, "nothing keeps a slot that no name has");
+    }
+
+    #[test]
+    fn a_zone_that_follows_is_as_one_that_is_built_anew() {
+        let record =
+            |owner: &str, rtype, rdata: &[u8]| Record { owner: name(owner), rtype, ttl: 60, rdata: rdata.to_vec() };
+        let zone = |serial: u8, owners: &[&str]| {
+            let mut soa = [0; 22];
+            soa[5] = serial;
+            let mut records = vec![record("@", Rtype::SOA, &soa), record("@", Rtype::NS, b"\0")];
+            records.extend(owners.iter().map(|owner| record(owner, Rtype::A, &[0, 0, 0, serial])));
+            Arc::new(Zone::try_new(ZoneId::declared("example.com"), name("@"), records).unwrap())
+        };
+        let versions: [&[&str]; 5] = [&["a", "b.ent"], &["a", "c.ent", "x"], &[], &["z.y.x"], &["a.z.y.x", "live"]];
+        let mut following = RecordTable::new(1);
+        let slot = Arc::new(Slot::new(LiveAnswer::NotReady, 30));
+        for (serial, owners) in (1..).zip(versions) {
+            following.follow_zone(zone(serial, owners));
+            following.set_slot(&name("@"), &name("live"), Some(Arc::clone(&slot)));
+            let mut anew = RecordTable::new(1);
+            anew.put_zone(zone(serial, owners));
+            anew.set_slot(&name("@"), &name("live"), Some(Arc::clone(&slot)));
+            let shown = |table: &RecordTable| {
+                let apex = table.hashing().wire(name("@").wire());
+                let zone = table.zone(apex, name("@").wire()).unwrap();
+                let node = |node: &Node| (node.owner.clone(), node.children, node.slot.is_some());
+                let mut nodes: Vec<_> = zone.nodes.iter().map(node).collect();
+                nodes.sort_by_key(|(owner, _, _)| owner.name());
+                (nodes, zone.serial(), zone.negative_soa().to_vec())
+            };
+            assert_eq!(shown(&following), shown(&anew), "version {serial}");
+        }
     }
 
     #[test]

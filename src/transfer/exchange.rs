@@ -17,11 +17,14 @@ use crate::transfer::tsig::Signer;
 /// Octets of the largest message over TCP.
 const MESSAGE_OCTETS_MAX: usize = 65_535;
 
+/// Sends a datagram to whoever asked.
+pub type SendDatagram = Arc<dyn Fn(&[u8]) + Send + Sync>;
+
 /// Where answers go.
 #[derive(Clone)]
 pub enum Outlet {
     /// A datagram: one message, which nobody waits for.
-    Datagram(Arc<dyn Fn(&[u8]) + Send + Sync>),
+    Datagram(SendDatagram),
     /// A stream of messages, in order. Sending waits for a slow reader, and fails when nobody reads any more.
     Stream(mpsc::Sender<Vec<u8>>),
 }

@@ -82,7 +82,7 @@ impl Histories {
             latest.serial == zone.serial() && (!is_frozen || latest.is_of(zone.shared_zone()))
         };
         if !history.latest.as_ref().is_some_and(is_current) {
-            match Version::take(zone, names, history.latest.as_deref()) {
+            match Version::take(&table, zone, names, history.latest.as_deref()) {
                 Ok(version) => history.advance(version),
                 // What was right a moment ago is better than nothing; there will be another serial.
                 Err(why) if history.latest.is_none() => return Err(NoCopy::NoVersion(why)),
@@ -91,11 +91,6 @@ impl Histories {
         }
         let version = history.latest.clone().ok_or(NoCopy::NotThere)?;
         Ok(Copy { version, differences: since.and_then(|since| history.since(since)) })
-    }
-
-    /// Forgets zones that nobody may copy any more.
-    pub(super) fn keep_only(&self, is_kept: impl Fn(ZoneId) -> bool) {
-        lock(&self.zones).retain(|id, _| is_kept(*id));
     }
 
     /// The live names of an inventory.
@@ -109,7 +104,12 @@ impl Histories {
                     names.entry(hosting.id).or_default().push(load_balancer.name.clone());
                 }
             }
-            names.values_mut().for_each(|names| names.sort_unstable());
+            for names in names.values_mut() {
+                names.sort_unstable();
+            }
+            // A zone that nobody may copy any more needs no versions.
+            let is_shared = |id: &ZoneId| inventory.hostings.find(*id).is_some_and(|hosting| hosting.is_shared());
+            lock(&self.zones).retain(|id, _| is_shared(id));
             *known = (inventory.generation, Arc::new(names));
         }
         Arc::clone(&known.1)

@@ -9,6 +9,7 @@ pub mod notify;
 pub mod serve;
 pub mod tsig;
 pub mod secondary;
+mod hints;
 mod history;
 mod stream;
 mod version;

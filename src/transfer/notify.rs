@@ -146,12 +146,11 @@ struct Queue {
 impl Queue {
     /// Adds a task; one that runs runs again.
     fn push(&mut self, task: Task) {
-        match self.known.get_mut(&task) {
-            Some(again) => *again = !self.waiting.contains(&task),
-            None => {
-                self.known.insert(task.clone(), false);
-                self.waiting.push_back(task);
-            }
+        if let Some(again) = self.known.get_mut(&task) {
+            *again = !self.waiting.contains(&task);
+        } else {
+            self.known.insert(task.clone(), false);
+            self.waiting.push_back(task);
         }
     }
 

@@ -4,7 +4,7 @@
 //! its [`ResponseHandler`](hickory_server::server::ResponseHandler). What takes many messages is written by
 //! [`stream`](super::stream), from records as they are stored.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,6 +34,7 @@ use crate::transfer::history::{Copy, Histories, NoCopy};
 use crate::transfer::secondary::Notified;
 use crate::transfer::stream::Stream;
 use crate::transfer::tsig::{self, Rejected, Verified};
+use crate::wire::name::LowerName;
 use crate::wire::query::HEADER_OCTETS;
 
 /// Response code NOTAUTH (RFC 8945 §3).
@@ -64,7 +65,7 @@ pub struct Service {
     /// Transfers under way, by the client's address.
     transfers: Mutex<HashMap<IpAddr, usize>>,
     /// Refusals that have been logged.
-    refusals: Mutex<HashMap<(IpAddr, Name), ()>>,
+    refusals: Mutex<HashSet<(IpAddr, Name)>>,
 }
 
 impl fmt::Debug for Service {
@@ -111,7 +112,8 @@ impl Service {
         let assigned = Arc::clone(&self.assigned.borrow());
         let now = unix_now();
         let is_signed = tsig::is_signed(&request);
-        let (request, signer) = match is_signed.then(|| tsig::verify(&assigned.inventory.keys, &request, now)) {
+        let keys = &assigned.inventory.keys;
+        let (request, signer) = match is_signed.then(|| tsig::verify(|name| keys.get(name), &request, now)) {
             None => (request, None),
             Some(Ok(Verified { message, signer })) => (message, Some(signer)),
             Some(Err(rejected)) => {
@@ -133,13 +135,6 @@ impl Service {
         dispatch.handle_request::<_, TokioTime>(&parsed, exchange).await;
     }
 
-    /// Forgets the versions of zones that nobody may copy any more.
-    pub fn forget_unshared(&self) {
-        let assigned = Arc::clone(&self.assigned.borrow());
-        let hostings = &assigned.inventory.hostings;
-        self.histories.keep_only(|id| hostings.find(id).is_some_and(|hosting| hosting.is_shared()));
-    }
-
     /// Permission for one more transfer to a client; none if there are too many.
     fn permit(&self, client: IpAddr) -> Option<Permit<'_>> {
         let mut transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,7 +150,7 @@ impl Service {
     /// Whether a refusal is the first of its kind.
     fn is_news(&self, client: IpAddr, zone: &Name) -> bool {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        refusals.len() < REFUSALS_REMEMBERED_MAX && refusals.insert((client, zone.clone()), ()).is_none()
+        refusals.len() < REFUSALS_REMEMBERED_MAX && refusals.insert((client, zone.clone()))
     }
 }
 
@@ -348,7 +343,7 @@ impl Dispatch {
 /// The name in a request's question.
 fn qname(request: &Request) -> Option<Name> {
     let wire = request.as_slice().get(HEADER_OCTETS..).unwrap_or_default();
-    let mut lower = crate::wire::name::LowerName::default();
+    let mut lower = LowerName::default();
     lower.read(wire).ok().and_then(|_| Name::from_wire(lower.wire()))
 }
 
@@ -453,7 +448,7 @@ fn header_answer(request: &[u8], code: u8) -> Vec<u8> {
 /// An answer of header and question.
 fn question_answer(request: &[u8], code: u8) -> Vec<u8> {
     let mut answer = header_answer(request, code);
-    let mut name = crate::wire::name::LowerName::default();
+    let mut name = LowerName::default();
     let question = request.get(HEADER_OCTETS..).and_then(|rest| rest.get(..name.read(rest).ok()? + 4));
     if let Some(question) = question {
         answer.extend_from_slice(question);

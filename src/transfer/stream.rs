@@ -6,6 +6,7 @@
 
 use crate::model::rrset::QUESTION_POINTER;
 use crate::transfer::exchange::{Exchange, Gone};
+use crate::wire::name::LowerName;
 use crate::wire::query::HEADER_OCTETS;
 
 /// Octets of one message, signature included; a single record may have more.
@@ -42,8 +43,7 @@ pub(super) struct Stream<'e> {
 impl<'e> Stream<'e> {
     /// Begins the answer to a request; none if it has no question.
     pub(super) fn new(exchange: &'e Exchange, request: &[u8], has_edns: bool) -> Option<Self> {
-        let name = crate::wire::name::LowerName::default();
-        let mut name = name;
+        let mut name = LowerName::default();
         let apex_octets = name.read(request.get(HEADER_OCTETS..)?).ok()?;
         let mut head = request.get(..HEADER_OCTETS + apex_octets + 4)?.to_vec();
         // RFC 5936 §2.2.1: QR and AA; RD as it came, no code, one question, and the rest is counted later.

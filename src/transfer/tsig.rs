@@ -8,7 +8,6 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use hickory_proto::rr::{Name as WireName, TSigner, rdata::tsig::TsigAlgorithm as Algorithm};
@@ -147,11 +146,15 @@ pub fn is_signed(message: &[u8]) -> bool {
     !matches!(split(message), Ok(None))
 }
 
-/// Verifies a request signed with one of `keys` (RFC 8945 §5.2).
-pub fn verify(keys: &HashMap<Name, TsigKey>, request: &[u8], now: u64) -> Result<Verified, Rejected> {
+/// Verifies a request signed with a key that `find` finds (RFC 8945 §5.2).
+pub fn verify<'k>(
+    find: impl FnOnce(&Name) -> Option<&'k TsigKey>,
+    request: &[u8],
+    now: u64,
+) -> Result<Verified, Rejected> {
     let (message, tsig) = split(request).ok().flatten().ok_or(Rejected::Malformed)?;
-    let refused = |error, signer| Rejected::Refused(Refusal { tsig: tsig.clone(), error, signer });
-    let key = Name::from_wire(&tsig.key).and_then(|name| Key::new(keys.get(&name)?));
+    let refused = |error, signer| Rejected::Refused(Box::new(Refusal { tsig: tsig.clone(), error, signer }));
+    let key = Name::from_wire(&tsig.key).and_then(|name| Key::new(find(&name)?));
     let Some(key) = key.filter(|key| tsig.algorithm.eq_ignore_ascii_case(key.algorithm)) else {
         return Err(refused(TsigError::BadKey, None));
     };
@@ -188,7 +191,7 @@ pub enum Rejected {
     /// FORMERR.
     Malformed,
     /// NOTAUTH, and a TSIG record that says why.
-    Refused(Refusal),
+    Refused(Box<Refusal>),
 }
 
 /// A request whose signature does not hold.
@@ -244,9 +247,9 @@ impl Signer {
         digested.extend_from_slice(message);
         // RFC 8945 §5.3.1: later messages have the time only.
         if self.is_first {
-            tsig.put_variables(&mut digested)
+            tsig.put_variables(&mut digested);
         } else {
-            tsig.put_timers(&mut digested)
+            tsig.put_timers(&mut digested);
         }
         tsig.mac = self.key.digest(&digested);
         tsig.put(message);
@@ -303,9 +306,9 @@ impl Verifier {
         digested.append(&mut self.pending);
         digested.extend_from_slice(&tsig.digested(&message));
         if self.is_first {
-            tsig.put_variables(&mut digested)
+            tsig.put_variables(&mut digested);
         } else {
-            tsig.put_timers(&mut digested)
+            tsig.put_timers(&mut digested);
         }
         self.key.compare(&digested, &tsig.mac)?;
         if tsig.error != 0 {

@@ -1,15 +1,16 @@
 //! A version of a zone: what every copy under one serial has, and how two versions differ.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::iter::Peekable;
 use std::sync::Arc;
 
 use crate::model::name::Name;
-use crate::model::rrset::{Owner, Record, Rrset, RrsetError, Rtype, render_record};
+use crate::model::rrset::{Owner, Record, Rrset, Rtype, render_record};
 use crate::model::zone::Zone;
 use crate::steering::compile::{Addresses, LiveAnswer};
-use crate::steering::table::ZoneTable;
+use crate::steering::table::{RecordTable, ZoneTable};
+use crate::transfer::hints;
 
 /// What every copy of a zone under one serial has. It never changes.
 #[derive(Clone, Debug)]
@@ -20,9 +21,11 @@ pub(super) struct Version {
     zone: Arc<Zone>,
     /// Its SOA record with this serial, rendered.
     soa: Box<[u8]>,
-    /// In canonical order, the owners that a copy has in the place of the zone's own: live names, with the addresses that
-    /// they had when the version was taken.
+    /// In canonical order, the owners that a copy has in the place of the zone's own: live names and hints, with the
+    /// addresses that they had when the version was taken.
     replaced: Vec<Owner>,
+    /// Names whose records have hints that follow health.
+    hinted: Arc<[Name]>,
     /// Octets of all its records, roughly.
     octets: usize,
 }
@@ -37,22 +40,37 @@ pub(super) enum NoVersion {
 }
 
 impl Version {
-    /// Takes the version that is live. `live` are the live names of the zone in canonical order; owners equal to those
-    /// of the version before are shared with it.
-    pub(super) fn take(table: &ZoneTable, live: &[Name], before: Option<&Self>) -> Result<Self, NoVersion> {
-        let mut replaced = Vec::with_capacity(live.len());
-        for name in live {
-            let Some(node) = table.node_at(name) else { continue };
-            let Some(slot) = node.slot() else { continue };
-            let LiveAnswer::Ready(addresses) = &**slot.load() else { return Err(NoVersion::NotReady) };
-            let owner = live_owner(name, node.owner(), addresses).map_err(|_| NoVersion::TooLarge)?;
+    /// Takes the version of a zone that is live in `table`. `live` are the zone's live names; owners equal to those of the
+    /// version before are shared with it.
+    pub(super) fn take(
+        table: &RecordTable,
+        zone_table: &ZoneTable,
+        live: &[Name],
+        before: Option<&Self>,
+    ) -> Result<Self, NoVersion> {
+        let zone = Arc::clone(zone_table.shared_zone());
+        let hinted = match before.filter(|before| before.is_of(&zone)) {
+            Some(before) => Arc::clone(&before.hinted),
+            None => zone.owners().iter().filter(|owner| hints::has_auto(owner)).map(Owner::name).collect(),
+        };
+        let names: BTreeSet<&Name> = live.iter().chain(&*hinted).collect();
+        let mut replaced = Vec::with_capacity(names.len());
+        for name in names {
+            let Some(node) = zone_table.node_at(name) else { continue };
+            let answer = node.slot().map(|slot| Arc::clone(&slot.load()));
+            let addresses = match answer.as_deref() {
+                Some(LiveAnswer::NotReady) => return Err(NoVersion::NotReady),
+                Some(LiveAnswer::Ready(addresses)) => Some(addresses),
+                None if hints::has_auto(node.owner()) => None,
+                None => continue,
+            };
+            let owner = copied_owner(table, name, node.owner(), addresses)?;
             let kept = before.and_then(|before| before.find_replaced(name)).filter(|kept| **kept == owner);
             replaced.push(kept.cloned().unwrap_or(owner));
         }
-        let zone = Arc::clone(table.shared_zone());
-        let serial = table.serial();
+        let serial = zone_table.serial();
         let octets = zone.owners().iter().chain(&replaced).map(Owner::octets).sum();
-        Ok(Self { serial, soa: rendered_soa(&zone, serial), zone, replaced, octets })
+        Ok(Self { serial, soa: rendered_soa(&zone, serial), zone, replaced, hinted, octets })
     }
 
     /// The owner in the place of the zone's own at a name.
@@ -121,17 +139,23 @@ fn rendered_soa(zone: &Zone, serial: u32) -> Box<[u8]> {
     soa.map_or_else(Box::default, |soa| soa.rendered.into())
 }
 
-/// A live name as a copy has it: all addresses that its answers are drawn from, in order of their octets, and its
-/// static records but for those that pools outrank.
-fn live_owner(name: &Name, fixed: &Owner, addresses: &Addresses) -> Result<Owner, RrsetError> {
-    let record = |rtype, ttl, rdata: &[u8]| Record { owner: name.clone(), rtype, ttl, rdata: rdata.to_vec() };
-    let beside = fixed.rrsets().filter(|rrset| !matches!(rrset.rtype, Rtype::A | Rtype::AAAA | Rtype::CNAME));
-    let mut records: Vec<Record> =
-        beside.flat_map(|rrset| rrset.rdatas().map(move |rdata| record(rrset.rtype, rrset.ttl(), rdata))).collect();
-    for (answer, rtype) in [(&addresses.v4, Rtype::A), (&addresses.v6, Rtype::AAAA)] {
-        records.extend(answer.addresses().map(|(ttl, rdata)| record(rtype, ttl, rdata)));
+/// A name as a copy has it: its static records with addresses for their hints, and, if it is live, all addresses that
+/// its answers are drawn from in the place of what pools outrank.
+fn copied_owner(table: &RecordTable, name: &Name, fixed: &Owner, live: Option<&Addresses>) -> Result<Owner, NoVersion> {
+    let record = |rtype, ttl, rdata| Record { owner: name.clone(), rtype, ttl, rdata };
+    let mut records = Vec::new();
+    for rrset in fixed.rrsets() {
+        if live.is_none() || !matches!(rrset.rtype, Rtype::A | Rtype::AAAA | Rtype::CNAME) {
+            let (ttl, datas) = hints::resolved(table, name, rrset)?;
+            records.extend(datas.into_iter().map(|rdata| record(rrset.rtype, ttl, rdata)));
+        }
     }
-    Owner::try_new(name, &mut records)
+    for addresses in live {
+        for (answer, rtype) in [(&addresses.v4, Rtype::A), (&addresses.v6, Rtype::AAAA)] {
+            records.extend(answer.addresses().map(|(ttl, rdata)| record(rtype, ttl, rdata.to_vec())));
+        }
+    }
+    Owner::try_new(name, &mut records).map_err(|_| NoVersion::TooLarge)
 }
 
 /// How a version differs from the one before.
@@ -221,13 +245,11 @@ fn changed(owner: &Owner, rrset: Rrset<'_>) -> Vec<Changed> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
 
     use super::*;
     use crate::model::id::ZoneId;
-    use crate::steering::table::{RecordTable, Slot};
+    use crate::steering::table::Slot;
 
     /// A record: a small owner name, a type, a TTL and data.
     type Line = (u8, u16, u32, u8);
@@ -257,7 +279,7 @@ mod tests {
     }
 
     fn take(table: &RecordTable, live: &[Name]) -> Result<Version, NoVersion> {
-        Version::take(table.zone_at(&apex()).unwrap(), live, None)
+        Version::take(table, table.zone_at(&apex()).unwrap(), live, None)
     }
 
     /// All records of a version but its SOA, each with its owner.

@@ -88,10 +88,9 @@ fn add_addresses(chain: &mut Chain<'_, '_>, host: &LowerName, at: usize, need: N
     for family in [Family::V4, Family::V6] {
         let added =
             with_addresses(node, family, chain.random, |rendered, count| chain.message.additional(rendered, count, at));
-        match (added, need) {
-            (Some(Err(Full)), Need::Glue { .. }) => return Err(Full),
-            // RFC 2181 §9: an RRset is there as a whole or not at all.
-            _ => {}
+        // RFC 2181 §9: an RRset is there as a whole or not at all.
+        if let (Some(Err(Full)), Need::Glue { .. }) = (added, need) {
+            return Err(Full);
         }
     }
     Ok(())

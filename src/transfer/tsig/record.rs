@@ -146,10 +146,10 @@ pub(super) fn split(message: &[u8]) -> Result<Option<(Vec<u8>, Tsig)>, Malformed
 
 /// Reads the TSIG record at an offset.
 fn read(message: &[u8], at: usize, rdata: &[u8]) -> Option<Tsig> {
-    let key = lower_wire(WireName::read(&mut BinDecoder::new(message).clone(u16::try_from(at).ok()?)).ok()?)?;
+    let key = lower_wire(&WireName::read(&mut BinDecoder::new(message).clone(u16::try_from(at).ok()?)).ok()?)?;
     let mut decoder = BinDecoder::new(rdata);
     // RFC 8945 §4.2 has no compression in the data; a pointer would lead out of it, or nowhere.
-    let algorithm = lower_wire(WireName::read(&mut decoder).ok()?)?;
+    let algorithm = lower_wire(&WireName::read(&mut decoder).ok()?)?;
     let rest = rdata.get(rdata.len() - decoder.len()..)?;
     let ([t0, t1, t2, t3, t4, t5, f0, f1, l0, l1], rest) = rest.split_first_chunk::<10>()?;
     let (mac, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([*l0, *l1])))?;
@@ -167,7 +167,7 @@ fn read(message: &[u8], at: usize, rdata: &[u8]) -> Option<Tsig> {
 }
 
 /// A name's wire form in lower case.
-fn lower_wire(name: WireName) -> Option<Vec<u8>> {
+fn lower_wire(name: &WireName) -> Option<Vec<u8>> {
     use hickory_proto::serialize::binary::BinEncodable;
     name.to_lowercase().to_bytes().ok()
 }

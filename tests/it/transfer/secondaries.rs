@@ -45,7 +45,7 @@ fn with_serial(serial: u32, more: &str) -> String {
 
 /// The serial that we answer with.
 fn our_serial(server: &TestServer) -> u32 {
-    server.status().zones[0].serial
+    server.status().zones[0].serial.unwrap()
 }
 
 /// Waits until a secondary has our serial, and compares what both answer.

@@ -74,7 +74,7 @@ async fn a_counted_serial_is_the_time_and_grows_with_records_and_names() {
     world.host(auto(), zone_of(7, 3), vec![], vec![]);
     assert_eq!(world.serial(), START + 10);
     let (pools, names) = www();
-    world.host(auto(), zone_of(7, 3), pools.clone(), names.clone());
+    world.host(auto(), zone_of(7, 3), pools.clone(), names);
     assert_eq!(world.serial(), START + 11, "a name has come");
     world.host(auto(), zone_of(7, 3), pools, vec![]);
     assert_eq!(world.serial(), START + 12, "and gone");

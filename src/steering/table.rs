@@ -183,7 +183,7 @@ impl RecordTable {
     pub fn follow_zone(&mut self, zone: Arc<Zone>) {
         let hash = self.hashing.wire(zone.apex().wire());
         match self.zones.find_mut(hash, |other| other.zone.apex() == zone.apex()) {
-            Some(before) if !before.zone.has_covers() && !zone.has_covers() => Arc::make_mut(before).follow(zone),
+            Some(before) if !before.zone.has_covers() && !zone.has_covers() => Arc::make_mut(before).follow(&zone),
             _ => self.put_zone(zone),
         }
     }
@@ -273,8 +273,8 @@ impl ZoneTable {
     }
 
     /// Becomes the next version of the zone.
-    fn follow(&mut self, zone: Arc<Zone>) {
-        let before = std::mem::replace(&mut self.zone, Arc::clone(&zone));
+    fn follow(&mut self, zone: &Arc<Zone>) {
+        let before = std::mem::replace(&mut self.zone, Arc::clone(zone));
         let (mut old, mut new) = (before.owners().iter().peekable(), zone.owners().iter().peekable());
         loop {
             let order = match (old.peek(), new.peek()) {

@@ -145,19 +145,16 @@ impl<S: InventoryStore> Secondaries<S> {
             let Some(peers) = hosting.primaries() else { continue };
             let find_key = |name: &Name| inventory.keys.get(name).cloned();
             let primaries: Vec<Primary> = peers.iter().filter_map(|peer| Primary::new(peer, find_key)).collect();
-            match zones.get(&hosting.apex) {
-                Some(kept) => {
-                    kept.primaries.send_if_modified(|now| {
-                        let differ = *now != primaries;
-                        *now = primaries;
-                        differ
-                    });
-                }
-                None => {
-                    let (kept, done) = self.keep(hosting, primaries);
-                    zones.insert(hosting.apex.clone(), kept);
-                    restored.push(done);
-                }
+            if let Some(kept) = zones.get(&hosting.apex) {
+                kept.primaries.send_if_modified(|now| {
+                    let differ = *now != primaries;
+                    *now = primaries;
+                    differ
+                });
+            } else {
+                let (kept, done) = self.keep(hosting, primaries);
+                zones.insert(hosting.apex.clone(), kept);
+                restored.push(done);
             }
         }
         restored

@@ -257,13 +257,11 @@ mod tests {
 
     /// A record in words: `SOA 7` at the apex, or the label of an A record.
     fn record(text: &str) -> Record {
-        match text.split_once("SOA ") {
-            Some((_, serial)) => soa(&apex(), serial.parse().unwrap()),
-            None => {
-                let owner = Name::parse(text, Some(&apex())).unwrap();
-                Record { owner, rtype: Rtype::A, ttl: 60, rdata: vec![192, 0, 2, 1] }
-            }
+        if let Some((_, serial)) = text.split_once("SOA ") {
+            return soa(&apex(), serial.parse().unwrap());
         }
+        let owner = Name::parse(text, Some(&apex())).unwrap();
+        Record { owner, rtype: Rtype::A, ttl: 60, rdata: vec![192, 0, 2, 1] }
     }
 
     fn records(text: &str) -> Vec<Record> {

@@ -94,7 +94,7 @@ impl Timers {
 
     /// Up to a tenth less.
     fn earlier(&self, wait: Duration) -> Duration {
-        wait - (wait / 10).mul_f64(f64::from(self.spread) / f64::from(u32::MAX))
+        wait.saturating_sub((wait / 10).mul_f64(f64::from(self.spread) / f64::from(u32::MAX)))
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
         let waits: Vec<u64> = (0..11)
             .map(|_| {
                 timers.fail(now);
-                let wait = timers.due() - now;
+                let wait = timers.due().abs_diff(now);
                 now = timers.due();
                 wait.as_secs()
             })
@@ -169,10 +169,10 @@ mod tests {
             let times = SoaTimes { refresh: seconds(refresh), retry: seconds(retry), expire: seconds(10_000_000) };
             let mut timers = Timers::new(spread, seconds(0));
             timers.succeed(times, seconds(now));
-            let wait = timers.due() - seconds(now);
+            let wait = timers.due().abs_diff(seconds(now));
             prop_assert!(wait <= times.refresh && wait >= times.refresh.mul_f64(0.899));
             timers.fail(seconds(now));
-            let wait = timers.due() - seconds(now);
+            let wait = timers.due().abs_diff(seconds(now));
             prop_assert!(wait <= times.retry && wait >= times.retry.mul_f64(0.899));
         }
     }

@@ -146,7 +146,7 @@ impl<S: InventoryStore> Upkeep<S> {
                 }
                 continue;
             }
-            let wake = timers.expires().map_or(timers.due(), |expires| expires.min(timers.due()));
+            let wake = timers.expires().into_iter().fold(timers.due(), Moment::min);
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,

@@ -296,3 +296,27 @@ fn a_folder_that_cannot_be_written_stops_the_start() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.stderr.contains("cannot keep copies of zones") && ran.stderr.contains("[store] path"), "{ran:?}");
 }
+
+#[test]
+fn a_large_zone_comes_whole_and_then_by_differences() {
+    /// Names in the zone.
+    const NAMES: u32 = 100_000;
+    if !installed("knotd") || !installed("knotc") {
+        return;
+    }
+    let names: String = (0..NAMES).map(|n| format!("n{n} A 10.{}.{}.{}\n", n >> 16, n >> 8 & 255, n & 255)).collect();
+    let primary = Primary::start(Make::Knot, "hmac-sha256", &zone_file(1, TIMES, &names));
+    let store = tempfile::tempdir().unwrap();
+    let server = TestServer::start(&objects(&primary, "hmac-sha256", store.path()));
+    wait_for(&Ok(1), || serial(&server));
+    assert_eq!(zone(&server).0.owners, 100_002);
+    assert_eq!(
+        server.dns().addresses(&format!("n99999.{APEX}.")),
+        ["10.1.134.159".parse::<std::net::IpAddr>().unwrap()]
+    );
+    primary.edit(&zone_file(2, TIMES, &names.replace("n7 A 10.0.0.7\n", "m A 10.0.0.8\n")));
+    wait_for(&Ok(2), || serial(&server));
+    assert_eq!(server.dns().addresses(&format!("m.{APEX}.")).len(), 1);
+    assert_eq!(server.dns().addresses(&format!("n7.{APEX}.")).len(), 0);
+    assert_eq!(zone(&server).0.owners, 100_002);
+}

@@ -304,7 +304,8 @@ fn a_large_zone_comes_whole_and_then_by_differences() {
     if !installed("knotd") || !installed("knotc") {
         return;
     }
-    let names: String = (0..NAMES).map(|n| format!("n{n} A 10.{}.{}.{}\n", n >> 16, n >> 8 & 255, n & 255)).collect();
+    let name = |n: u32| format!("n{n} A 10.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255);
+    let names = (0..NAMES).map(name).collect::<Vec<_>>().join("\n") + "\n";
     let primary = Primary::start(Make::Knot, "hmac-sha256", &zone_file(1, TIMES, &names));
     let store = tempfile::tempdir().unwrap();
     let server = TestServer::start(&objects(&primary, "hmac-sha256", store.path()));

@@ -89,7 +89,7 @@ impl Primary {
         let mut answer = [0; 512];
         let sent = socket.send(&question(&format!("{APEX}."), RecordType::SOA).to_vec().unwrap());
         // Refused as long as nobody listens; SERVFAIL as long as the zone is being read.
-        sent.and_then(|_| socket.recv(&mut answer)).is_ok() && answer[3] & 0x0f == 0
+        sent.and_then(|_| socket.recv(&mut answer)).is_ok() && answer[3] % 16 == 0
     }
 
     /// Stops the process.

@@ -75,7 +75,7 @@ async fn an_honest_primary_is_believed() {
     let received = from(None, async |mut stream: TcpStream, query: Vec<u8>| {
         stream.write_all(&answer(&query, &[soa(&apex(), 1), a("a")])).await.unwrap();
         stream.write_all(&answer(&query, &[a("b"), soa(&apex(), 1)])).await.unwrap();
-        pending().await;
+        pending::<()>().await;
     });
     assert_eq!(received.await, Ok(Received::Whole(vec![a("a"), a("b"), soa(&apex(), 1)])));
 }
@@ -127,7 +127,7 @@ async fn records_of_another_zone_are_refused() {
     let received = from(None, async |mut stream: TcpStream, query: Vec<u8>| {
         let records = [soa(&apex(), 1), a("www.example.net."), soa(&apex(), 1)];
         stream.write_all(&answer(&query, &records)).await.unwrap();
-        pending().await;
+        pending::<()>().await;
     });
     assert!(matches!(received.await, Err(Refusal::Record { .. })));
 }
@@ -144,7 +144,7 @@ async fn a_primary_with_a_key_has_to_sign() {
             }
             let length = u16::try_from(message.len()).unwrap().to_be_bytes();
             stream.write_all(&[&length[..], &message].concat()).await.unwrap();
-            pending().await;
+            pending::<()>().await;
         });
         assert!(matches!(received.await, Err(Refusal::Signature(_))), "{what}");
     }

@@ -49,6 +49,12 @@ const PURE: &[&str] = &[
     "src/steering/lookup.rs",
     "src/steering/select.rs",
     "src/steering/state.rs",
+    "src/transfer/secondary/difference.rs",
+    "src/transfer/secondary/message.rs",
+    "src/transfer/secondary/refusal.rs",
+    "src/transfer/secondary/serial.rs",
+    "src/transfer/secondary/stream.rs",
+    "src/transfer/secondary/timers.rs",
 ];
 
 /// What a pure file may not say.

@@ -150,7 +150,7 @@ fn copied_owner(table: &RecordTable, name: &Name, fixed: &Owner, live: Option<&A
             records.extend(datas.into_iter().map(|rdata| record(rrset.rtype, ttl, rdata)));
         }
     }
-    for addresses in live {
+    if let Some(addresses) = live {
         for (answer, rtype) in [(&addresses.v4, Rtype::A), (&addresses.v6, Rtype::AAAA)] {
             records.extend(answer.addresses().map(|(ttl, rdata)| record(rtype, ttl, rdata.to_vec())));
         }

@@ -6,7 +6,7 @@ use crate::model::rrset::{Owner, Rrset, Rtype};
 use crate::model::svcb::{IPV4HINT, Svcb};
 use crate::steering::compile::LiveAnswer;
 use crate::steering::lookup::{Found, lookup};
-use crate::steering::table::{Node, RecordTable, lower_name};
+use crate::steering::table::{Node, RecordTable, Slot, lower_name};
 use crate::transfer::version::NoVersion;
 
 /// Whether an owner has hints that follow health.
@@ -30,7 +30,7 @@ pub(super) fn resolved(table: &RecordTable, owner: &Name, rrset: Rrset<'_>) -> R
         let found = target.map(|target| lookup(table, &lower_name(&target), Rtype::A));
         let node = if let Some(Found::Node { node, .. }) = found { Some(node) } else { None };
         // RFC 2181 §5.2: the records of an RRset have one TTL.
-        ttl = ttl.min(node.and_then(Node::slot).map_or(u32::MAX, |slot| slot.ttl()));
+        ttl = ttl.min(node.and_then(Node::slot).map_or(u32::MAX, Slot::ttl));
         datas.push(data(svcb, node)?);
     }
     Ok((ttl, datas))

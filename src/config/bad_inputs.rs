@@ -548,7 +548,9 @@ fn copies_of_live_names_need_a_serial_that_changes() {
     let disabled = configuration("notify = ['192.0.2.53']") + "enabled = false\n";
     load_text("x.toml", &disabled).unwrap();
     let copied = "primaries = ['192.0.2.1']\nnotify = ['192.0.2.53']";
-    let text = configuration(copied).replace("records = [\"@ SOA ns1 hostmaster 1 2 3 4 5\", \"@ NS ns1\"]\n", "");
+    let configured = configuration(copied);
+    let text: Vec<&str> = configured.lines().filter(|line| !line.starts_with("records")).collect();
+    let text = text.join("\n");
     let report = load_text("x.toml", &text).map(|_| ()).unwrap_err();
     let [fault] = &faults(&report, 0)[..] else { panic!("one fault") };
     assert!(fault.contains("its primary's serial") && !fault.contains("auto"), "{fault}");

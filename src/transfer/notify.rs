@@ -254,3 +254,75 @@ fn random_id() -> u16 {
     use std::hash::{BuildHasher, RandomState};
     u16::try_from(RandomState::new().hash_one(0_u8) & 0xffff).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::hosting::{Secret, TsigAlgorithm, TsigKey};
+    use crate::transfer::tsig;
+
+    /// Longer than anything here should take.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// A peer, and a message for it.
+    async fn peer(key: Option<&TsigKey>) -> (UdpSocket, Notice) {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let zone = Name::parse("example.com", None).unwrap();
+        let notice = Notice { zone, peer: socket.local_addr().unwrap(), key: key.and_then(Key::new) };
+        (socket, notice)
+    }
+
+    /// The next message that a peer hears, and from whom.
+    async fn heard(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+        let mut message = vec![0; 512];
+        let (length, from) = timeout(PATIENCE, socket.recv_from(&mut message)).await.unwrap().unwrap();
+        message.truncate(length);
+        (message, from)
+    }
+
+    #[tokio::test]
+    async fn only_the_answer_to_this_very_message_ends_it() {
+        let (socket, notice) = peer(None).await;
+        let sending = tokio::spawn(async move { notice.send().await });
+        let (message, from) = heard(&socket).await;
+        assert_eq!(&message[2..], b"\x24\0\0\x01\0\0\0\0\0\0\x07example\x03com\0\0\x06\0\x01");
+        let answer = |edit: fn(&mut Vec<u8>)| {
+            let mut answer = message.clone();
+            answer[2] |= 0x80;
+            edit(&mut answer);
+            answer
+        };
+        let wrong: [fn(&mut Vec<u8>); 4] = [
+            |answer| answer[0] ^= 1,
+            |answer| answer[2] &= 0x7f,
+            |answer| answer[2] ^= 0x08,
+            |answer| answer.truncate(4),
+        ];
+        for edit in wrong {
+            socket.send_to(&answer(edit), from).await.unwrap();
+        }
+        tokio::task::yield_now().await;
+        assert!(!sending.is_finished());
+        socket.send_to(&answer(|_| {}), from).await.unwrap();
+        timeout(PATIENCE, sending).await.unwrap().unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_peer_with_a_key_has_to_sign() {
+        let name = Name::parse("k.example", None).unwrap();
+        let key = TsigKey { name, algorithm: TsigAlgorithm::HmacSha256, secret: Secret(vec![1; 32]) };
+        for is_signed in [true, false] {
+            let (socket, notice) = peer(Some(&key)).await;
+            let sending = tokio::spawn(async move { notice.send().await });
+            let (message, from) = heard(&socket).await;
+            let mut verified = tsig::verify(|_| Some(&key), &message, unix_now()).unwrap();
+            verified.message[2] |= 0x80;
+            if is_signed {
+                verified.signer.sign(&mut verified.message, unix_now());
+            }
+            socket.send_to(&verified.message, from).await.unwrap();
+            let outcome = timeout(PATIENCE, sending).await.unwrap().unwrap();
+            assert_eq!(outcome.is_ok(), is_signed);
+        }
+    }
+}

@@ -70,15 +70,23 @@ fn lines(text: &str) -> Vec<String> {
 
 #[test]
 fn dig_and_kdig_copy_a_zone() {
-    let server = TestServer::start(&objects("records", ""));
+    // Glue and what a cut occludes are in a copy; hints are there as addresses.
+    let more = "  \"sub 60 NS ns.sub\",\n  \"ns.sub 60 A 192.0.2.77\",\n  \"deep.sub 60 TXT occluded\",
+  \"www 60 HTTPS 1 . ipv4hint=auto ipv6hint=auto\",\n  \"svc 60 SVCB 1 www ipv4hint=auto\",";
+    let server = TestServer::start(&objects("records", more));
     let soa = "example.test. 3600 IN SOA ns1.example.test. hostmaster.example.test. 7 7200 900 1209600 300";
     let expected = [
+        "deep.sub.example.test. 60 IN TXT \"occluded\"",
         "example.test. 3600 IN NS ns1.example.test.",
         soa,
         soa,
+        "ns.sub.example.test. 60 IN A 192.0.2.77",
         "ns1.example.test. 3600 IN A 192.0.2.53",
+        "sub.example.test. 60 IN NS ns.sub.example.test.",
+        "svc.example.test. 5 IN SVCB 1 www.example.test. ipv4hint=192.0.2.1",
         "www.example.test. 5 IN A 192.0.2.1",
         "www.example.test. 5 IN AAAA 2001:db8::2",
+        "www.example.test. 5 IN HTTPS 1 . ipv4hint=192.0.2.1 ipv6hint=2001:db8::2",
         "www.example.test. 60 IN TXT \"beside\"",
     ];
     let key = key();

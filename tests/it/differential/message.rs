@@ -40,6 +40,8 @@ pub mod rtype {
     pub const ANY: u16 = 255;
     /// A type for private use.
     pub const PRIVATE: u16 = 65_280;
+    /// All that zones have.
+    pub const ALL: [u16; 14] = [A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, DNAME, DS, SVCB, HTTPS, PRIVATE];
 }
 
 /// The mnemonic of a type.
@@ -143,6 +145,37 @@ pub struct Record {
     pub ttl: u32,
     /// Its data, names uncompressed.
     pub rdata: Vec<u8>,
+}
+
+impl Record {
+    /// The name in the data where that is a host whose addresses are worth adding.
+    pub fn host(&self) -> Option<Name> {
+        let at = match self.rtype {
+            rtype::NS => 0,
+            rtype::MX => 2,
+            rtype::SRV => 6,
+            // RFC 9460 §2.4.2, §2.5.1: alone, the last dot is the owner; in an alias it is no service at all.
+            rtype::SVCB | rtype::HTTPS => 2,
+            _ => return None,
+        };
+        let name = Reader { octets: &self.rdata, at }.name().ok()?;
+        let is_alias = self.rdata.starts_with(&[0, 0]);
+        match self.rtype {
+            rtype::SVCB | rtype::HTTPS if name.0.is_empty() => (!is_alias).then(|| self.owner.clone()),
+            _ => Some(name),
+        }
+    }
+
+    /// Where a CNAME leads.
+    pub fn alias(&self) -> Option<Name> {
+        let read = || Reader { octets: &self.rdata, at: 0 }.name().ok();
+        if self.rtype == rtype::CNAME { read() } else { None }
+    }
+
+    /// Octets of the record with its owner compressed.
+    pub fn octets(&self) -> usize {
+        12 + self.rdata.len()
+    }
 }
 
 impl fmt::Display for Record {

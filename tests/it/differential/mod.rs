@@ -2,22 +2,29 @@
 
 mod client;
 mod compare;
+mod deviation;
+mod expected;
 mod file;
 mod generate;
 mod message;
 mod name;
 mod rival;
+mod verdict;
 mod zone;
+
+use std::collections::BTreeMap;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use client::Client;
 use file::master_file;
-use message::{Answer, Question};
+use message::Question;
 use rival::{Program, Rival, write_files};
+use verdict::{Agreement, Servers};
 use zone::ZoneSet;
 
+use crate::harness::TestServer;
 use crate::harness::tools::installed;
 
 /// Zone sets, unless `POOLDNS_DIFFERENTIAL_SETS` says how many.
@@ -51,29 +58,43 @@ fn knot_and_nsd() {
         return;
     }
     eprintln!("{}, {}", Program::Knot.version(), Program::Nsd.version());
-    let seed = setting("POOLDNS_DIFFERENTIAL_SEED", 1);
-    let worlds = generated(seed, setting("POOLDNS_DIFFERENTIAL_SETS", SETS));
-    let mut folder = tempfile::Builder::new().prefix("differential").tempdir().unwrap(); folder.disable_cleanup(true);
+    let worlds = generated(setting("POOLDNS_DIFFERENTIAL_SEED", 1), setting("POOLDNS_DIFFERENTIAL_SETS", SETS));
     let sets: Vec<ZoneSet> = worlds.iter().map(|(set, _)| set.clone()).collect();
-    let start = std::time::Instant::now();
+    let folder = tempfile::Builder::new().prefix("differential").tempdir().unwrap();
     let files = write_files(folder.path(), &sets);
     let knot = Rival::start(Program::Knot, folder.path(), &files);
     let nsd = Rival::start(Program::Nsd, folder.path(), &files);
-    eprintln!("started {} zones in {:?}", files.len(), start.elapsed());
-    let (mut knot, mut nsd) = (Client::new(knot.address), Client::new(nsd.address));
-    let (mut same, mut differ) = (0, 0);
+    let mut objects = String::new();
+    for zone in sets.iter().flat_map(|set| &set.0) {
+        let lines: Vec<String> = file::plain_lines(zone).into_iter().map(|line| format!("  '{line}',\n")).collect();
+        objects += &format!("[[zones]]\nname = '{}'\nrecords = [\n{}]\n", zone.apex, lines.concat());
+    }
+    let ours = TestServer::start(&objects);
+    let mut servers = Servers {
+        knot: Client::new(knot.address),
+        nsd: Client::new(nsd.address),
+        ours: Client::new(ours.addresses[0]),
+    };
+    let mut tally: BTreeMap<String, usize> = BTreeMap::new();
+    let mut failures = Vec::new();
     for (set, questions) in &worlds {
         for question in questions {
-            let one = knot.ask(question);
-            let other = nsd.ask(question);
-            let (Ok(a), Ok(b)) = (&one, &other) else { println!("UNREADABLE {question}\n {one:?}\n {other:?}"); continue };
-            let d = compare::differences(a, b);
-            if d.is_empty() { same += 1; continue; }
-            differ += 1;
-            let sig: Vec<String> = d.iter().map(|d| match d { compare::Difference::Section(n, m, l) => format!("S{n}{}{}", if m.is_empty() {""} else {"+"}, if l.is_empty() {""} else {"-"}), d => d.to_string() }).collect();
-            println!("=== [{}] {} {question}\n K {a}\n N {b}", sig.join(","), message::type_text(question.rtype));
-            let _ = (set, master_file as fn(&_) -> _, None::<Answer>);
+            match servers.judge(set, question) {
+                Ok(Agreement { side, but_for }) => {
+                    *tally.entry(format!("{side:?}")).or_default() += 1;
+                    for deviation in but_for {
+                        *tally.entry(format!("  {}", deviation.title())).or_default() += 1;
+                    }
+                }
+                Err(why) => failures.push((set, question, why)),
+            }
         }
     }
-    eprintln!("same {same} differ {differ} in {:?}", start.elapsed());
+    for (what, times) in &tally {
+        eprintln!("{times:>6} {what}");
+    }
+    for (set, question, why) in &failures {
+        println!("=== {question}\n{why}");
+    }
+    assert!(failures.is_empty(), "{} wrong answers", failures.len());
 }

@@ -23,6 +23,10 @@ pub enum Deviation {
     ClassAny,
     /// QTYPE ANY over TCP gets all that there is.
     AnyOverTcp,
+    /// QTYPE ANY gets no additional records.
+    AnyAddsNothing,
+    /// Addresses of a service that is at its owner are added.
+    ServiceAtOwner,
     /// Addresses of hosts in other zones of ours are added.
     HostsOfOtherZones,
     /// A child zone of ours has no address for a host of which its parent has glue.
@@ -45,9 +49,11 @@ pub enum Deviation {
 
 impl Deviation {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::ClassAny,
         Self::AnyOverTcp,
+        Self::AnyAddsNothing,
+        Self::ServiceAtOwner,
         Self::HostsOfOtherZones,
         Self::ChildOverGlue,
         Self::WildcardBelowCut,
@@ -64,6 +70,8 @@ impl Deviation {
         match self {
             Self::ClassAny => "Class ANY is refused",
             Self::AnyOverTcp => "QTYPE ANY over TCP gets all RRsets",
+            Self::AnyAddsNothing => "QTYPE ANY gets no additional records",
+            Self::ServiceAtOwner => "A service at its owner gets the owner's addresses",
             Self::HostsOfOtherZones => "Hosts of other zones get their addresses",
             Self::ChildOverGlue => "A child zone knows better than glue",
             Self::WildcardBelowCut => "Wildcards below a cut are no glue",
@@ -92,17 +100,27 @@ pub fn of_difference(case: &Case<'_>, difference: &Difference) -> Option<Deviati
 /// Whether DS is asked for at an apex that our zone above has no cut for, and the zone itself says that it has none.
 fn is_ds_of_lost_child(case: &Case<'_>) -> bool {
     let Case { set, question, ours } = case;
-    let name = &question.name;
+    let name = &chain_end(question, ours);
     let Some(child) = set.0.iter().find(|zone| zone.apex.is_same(name)) else { return false };
     let Some(parent) = set.zone_of(&name.without(1)) else { return false };
     let [given, authority, _] = &ours.sections;
     let is_own_soa = |record: &Record| record.rtype == rtype::SOA && record.owner.is_same(&child.apex);
-    let is_nodata = ours.rcode == 0 && ours.authoritative && given.is_empty();
+    let is_nodata = ours.rcode == 0 && ours.authoritative && given.iter().all(|record| record.rtype != rtype::DS);
     question.rtype == rtype::DS
         && parent.cut_above(name).is_none()
         && is_nodata
         && authority.len() == 1
         && authority.iter().all(is_own_soa)
+}
+
+/// The name to which the aliases of an answer lead.
+fn chain_end(question: &Question, answer: &Answer) -> Name {
+    let mut name = question.name.clone();
+    for _ in &answer.sections[0] {
+        let alias = answer.sections[0].iter().find(|record| record.owner.is_same(&name));
+        name = alias.and_then(Record::alias).unwrap_or(name);
+    }
+    name
 }
 
 /// The deviation that explains an additional record that only we have.
@@ -114,12 +132,19 @@ pub fn of_additional(case: &Case<'_>, record: &Record) -> Option<Deviation> {
     if is_elsewhere {
         return Some(Deviation::HostsOfOtherZones);
     }
+    let is_service = matches!(case.question.rtype, rtype::SVCB | rtype::HTTPS);
+    if is_service && case.ours.sections[0].iter().any(|answer| answer.owner == record.owner) {
+        return Some(Deviation::ServiceAtOwner);
+    }
     source_of_synthesis(zone, &record.owner).map(|_| Deviation::WildcardHost)
 }
 
 /// The deviation that explains an additional record that we do not have.
 pub fn of_lack(case: &Case<'_>, record: &Record) -> Option<Deviation> {
     let Case { set, question, ours } = case;
+    if question.rtype == rtype::ANY && !ours.sections[0].is_empty() {
+        return ours.sections[2].is_empty().then_some(Deviation::AnyAddsNothing);
+    }
     if record.owner.is_wildcard() && host(case, &record.owner).is_none() {
         return stands_for_ours(case, record).then_some(Deviation::WildcardHost);
     }

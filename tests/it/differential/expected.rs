@@ -27,7 +27,8 @@ pub fn without_courtesy(answer: &Answer, set: &ZoneSet) -> Answer {
     answer
 }
 
-/// What Knot says when it is asked for each link of a chain: its own answers end where a chain leaves the zone.
+/// What Knot says when it is asked for each link of a chain, and, where a chain ends in QTYPE ANY over TCP, for each type:
+/// its own answers end where a chain leaves the zone, and have one type.
 pub fn link_by_link(knot: &mut Client, question: &Question, set: &ZoneSet) -> Result<Answer, String> {
     let mut whole: Option<Answer> = None;
     let mut asked = question.over_tcp();
@@ -45,9 +46,13 @@ pub fn link_by_link(knot: &mut Client, question: &Question, set: &ZoneSet) -> Re
         };
         let Some(target) = target else {
             // RFC 6604 §2.1: the last link decides the response code.
+            let is_any = question.rtype == rtype::ANY && question.tcp && answer.rcode == 0;
+            let answer = if is_any { type_by_type(knot, &asked, set)? } else { answer };
             let [given, authority, additional] = answer.sections;
             whole.rcode = answer.rcode;
-            whole.sections[0].extend(given);
+            // Where a name gets too long, Knot goes on with the DNAME's target as if it had been asked for.
+            let is_kept = |record: &Record| answer.rcode != 6 || is_dname_above(record, &asked.name);
+            whole.sections[0].extend(given.into_iter().filter(is_kept));
             whole.sections[1..].clone_from_slice(&[authority, additional]);
             return Ok(whole.clone());
         };
@@ -70,9 +75,11 @@ fn is_dname_above(record: &Record, name: &Name) -> bool {
 }
 
 /// What Knot says to QTYPE ANY, with all records that it gives when asked for them type by type.
-pub fn type_by_type(knot: &mut Client, question: &Question) -> Result<Answer, String> {
+fn type_by_type(knot: &mut Client, question: &Question, set: &ZoneSet) -> Result<Answer, String> {
     let mut whole = knot.ask(question)?;
-    for rtype in rtype::ALL {
+    // RFC 4035 §3.1.4.1: DS at an apex is the parent's.
+    let is_apex = set.0.iter().any(|zone| zone.apex.is_same(&question.name));
+    for rtype in rtype::ALL.into_iter().filter(|rtype| *rtype != rtype::DS || !is_apex) {
         let answer = knot.ask(&Question { rtype, ..question.clone() })?;
         let [given, ..] = answer.sections;
         let is_own = |record: &Record| record.rtype == rtype && record.owner.is_same(&question.name);

@@ -168,7 +168,7 @@ fn quoted(string: &[u8]) -> String {
         .iter()
         .map(|octet| match octet {
             b'"' | b'\\' => format!("\\{}", char::from(*octet)),
-            b' '..=b'~' => char::from(*octet).to_string(),
+            b' '..=b'~' if *octet != b'\'' => char::from(*octet).to_string(),
             _ => format!("\\{octet:03}"),
         })
         .collect();

@@ -1,5 +1,7 @@
 //! The deliberate deviations: what may differ, where, and nothing else. `README.md` has the reason of each.
 
+use std::collections::BTreeSet;
+
 use super::compare::Difference;
 use super::expected::{addresses, source_of_synthesis};
 use super::message::{Answer, Question, Record, rtype};
@@ -25,8 +27,8 @@ pub enum Deviation {
     AnyOverTcp,
     /// QTYPE ANY gets no additional records.
     AnyAddsNothing,
-    /// Addresses of a service that is at its owner are added.
-    ServiceAtOwner,
+    /// The additional section of services has the addresses of their targets, all of them, and nothing else.
+    ServiceTargets,
     /// Addresses of hosts in other zones of ours are added.
     HostsOfOtherZones,
     /// A child zone of ours has no address for a host of which its parent has glue.
@@ -53,7 +55,7 @@ impl Deviation {
         Self::ClassAny,
         Self::AnyOverTcp,
         Self::AnyAddsNothing,
-        Self::ServiceAtOwner,
+        Self::ServiceTargets,
         Self::HostsOfOtherZones,
         Self::ChildOverGlue,
         Self::WildcardBelowCut,
@@ -71,7 +73,7 @@ impl Deviation {
             Self::ClassAny => "Class ANY is refused",
             Self::AnyOverTcp => "QTYPE ANY over TCP gets all RRsets",
             Self::AnyAddsNothing => "QTYPE ANY gets no additional records",
-            Self::ServiceAtOwner => "A service at its owner gets the owner's addresses",
+            Self::ServiceTargets => "Services get the addresses of their targets",
             Self::HostsOfOtherZones => "Hosts of other zones get their addresses",
             Self::ChildOverGlue => "A child zone knows better than glue",
             Self::WildcardBelowCut => "Wildcards below a cut are no glue",
@@ -123,6 +125,20 @@ fn chain_end(question: &Question, answer: &Answer) -> Name {
     name
 }
 
+/// Whether the additional section has what services need: the addresses of their targets, as many as there is room for.
+pub fn is_of_services(case: &Case<'_>) -> bool {
+    let Case { set, question, ours } = case;
+    let [given, _, additional] = &ours.sections;
+    let is_service = matches!(question.rtype, rtype::SVCB | rtype::HTTPS);
+    let hosts: Vec<Name> = given.iter().filter_map(Record::host).collect();
+    let is_glue = |host: &&Name| set.zone_of(host).is_some_and(|zone| zone.cut_above(host).is_some());
+    let targets = hosts.iter().filter(|host| !is_glue(host));
+    let wanted: BTreeSet<Record> = targets.flat_map(|host| addresses(set, host)).collect();
+    let missing: usize = wanted.difference(additional).map(Record::octets).sum();
+    let is_full = missing == 0 || ours.octets + missing > question.room();
+    is_service && !hosts.is_empty() && additional.is_subset(&wanted) && is_full
+}
+
 /// The deviation that explains an additional record that only we have.
 pub fn of_additional(case: &Case<'_>, record: &Record) -> Option<Deviation> {
     let Host { zone, is_elsewhere } = host(case, &record.owner)?;
@@ -131,10 +147,6 @@ pub fn of_additional(case: &Case<'_>, record: &Record) -> Option<Deviation> {
     }
     if is_elsewhere {
         return Some(Deviation::HostsOfOtherZones);
-    }
-    let is_service = matches!(case.question.rtype, rtype::SVCB | rtype::HTTPS);
-    if is_service && case.ours.sections[0].iter().any(|answer| answer.owner == record.owner) {
-        return Some(Deviation::ServiceAtOwner);
     }
     source_of_synthesis(zone, &record.owner).map(|_| Deviation::WildcardHost)
 }

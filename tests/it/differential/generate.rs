@@ -150,8 +150,17 @@ fn zone(set: usize, apex: Name, child: Option<Name>) -> impl Strategy<Value = Zo
             Draft::Several(records.collect())
         },
     );
+    // A service that is somewhere else, and is there (RFC 9460 §2.4.2).
+    let service = (owner.clone(), owner.clone(), ttl(), address(), 0_u16..2).prop_map(
+        |(owner, place, ttl, address, priority)| {
+            let service = |owner: &Name, data| Record { owner: owner.clone(), ttl, data };
+            let there = Data::Service(true, priority, if priority == 0 { owner.clone() } else { Name::default() });
+            let alias = Data::Service(true, 0, place.clone());
+            Draft::Several(vec![service(&owner, alias), service(&place, there), service(&place, address)])
+        },
+    );
     let any_cut = labels().prop_map(at).prop_flat_map(move |owner| cut(set, owner));
-    let drafts = prop::collection::vec(prop_oneof![14 => one, 2 => more, 2 => any_cut], 0..22);
+    let drafts = prop::collection::vec(prop_oneof![28 => one, 4 => more, 1 => service, 4 => any_cut], 0..22);
     let own = prop::collection::vec(target(set).prop_map(Data::Ns), 1..=3);
     let delegation = cut(set, child.clone().unwrap_or_default());
     let head = (ttl(), ttl(), ttl(), any::<u64>(), prop::bool::weighted(0.7));

@@ -37,8 +37,6 @@ pub enum Deviation {
     WildcardBelowCut,
     /// Addresses below a cut are given in referrals only.
     GlueInReferralsOnly,
-    /// Addresses that a wildcard stands in for have the host's name.
-    WildcardHost,
     /// Names in data are not compressed, so courtesies that do not fit are left out sooner.
     LessRoom,
     /// For the same reason the rest does not fit sooner.
@@ -51,7 +49,7 @@ pub enum Deviation {
 
 impl Deviation {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 12] = [
         Self::ClassAny,
         Self::AnyOverTcp,
         Self::AnyAddsNothing,
@@ -60,7 +58,6 @@ impl Deviation {
         Self::ChildOverGlue,
         Self::WildcardBelowCut,
         Self::GlueInReferralsOnly,
-        Self::WildcardHost,
         Self::LessRoom,
         Self::TruncatedSooner,
         Self::TruncatedCode,
@@ -78,7 +75,6 @@ impl Deviation {
             Self::ChildOverGlue => "A child zone knows better than glue",
             Self::WildcardBelowCut => "Wildcards below a cut are no glue",
             Self::GlueInReferralsOnly => "Glue is for referrals only",
-            Self::WildcardHost => "Addresses out of a wildcard have the host's name",
             Self::LessRoom => "Uncompressed data leaves less room for courtesies",
             Self::TruncatedSooner => "Uncompressed data is truncated sooner",
             Self::TruncatedCode => "A truncated answer has no response code of its own",
@@ -141,24 +137,18 @@ pub fn is_of_services(case: &Case<'_>) -> bool {
 
 /// The deviation that explains an additional record that only we have.
 pub fn of_additional(case: &Case<'_>, record: &Record) -> Option<Deviation> {
-    let Host { zone, is_elsewhere } = host(case, &record.owner)?;
+    let Host { is_elsewhere, .. } = host(case, &record.owner)?;
     if !addresses(case.set, &record.owner).contains(record) {
         return None;
     }
-    if is_elsewhere {
-        return Some(Deviation::HostsOfOtherZones);
-    }
-    source_of_synthesis(zone, &record.owner).map(|_| Deviation::WildcardHost)
+    is_elsewhere.then_some(Deviation::HostsOfOtherZones)
 }
 
 /// The deviation that explains an additional record that we do not have.
 pub fn of_lack(case: &Case<'_>, record: &Record) -> Option<Deviation> {
     let Case { set, question, ours } = case;
-    if question.rtype == rtype::ANY && !ours.sections[0].is_empty() {
+    if question.rtype == rtype::ANY && ours.sections[1].is_empty() {
         return ours.sections[2].is_empty().then_some(Deviation::AnyAddsNothing);
-    }
-    if record.owner.is_wildcard() && host(case, &record.owner).is_none() {
-        return stands_for_ours(case, record).then_some(Deviation::WildcardHost);
     }
     let Host { zone, is_elsewhere } = host(case, &record.owner)?;
     let own = addresses(set, &record.owner);
@@ -169,7 +159,7 @@ pub fn of_lack(case: &Case<'_>, record: &Record) -> Option<Deviation> {
         if source_of_synthesis(zone, &record.owner).is_some() {
             return Some(Deviation::WildcardBelowCut);
         }
-        if !ours.sections[0].is_empty() {
+        if ours.sections[1].is_empty() {
             return Some(Deviation::GlueInReferralsOnly);
         }
     }
@@ -195,16 +185,6 @@ fn host<'s>(case: &Case<'s>, name: &Name) -> Option<Host<'s>> {
     let zone = case.set.zone_of(name)?;
     let is_elsewhere = by.all(|by| answering(case, by).is_none_or(|by| !by.apex.is_same(&zone.apex)));
     Some(Host { zone, is_elsewhere })
-}
-
-/// Whether a record with a wildcard for its owner is there, with the name of a host that the wildcard stands in for.
-fn stands_for_ours(case: &Case<'_>, record: &Record) -> bool {
-    case.ours.sections[2].iter().any(|ours| {
-        let zone = case.set.zone_of(&ours.owner);
-        let source = zone.and_then(|zone| source_of_synthesis(zone, &ours.owner));
-        let renamed = Record { owner: record.owner.clone(), ..ours.clone() };
-        source.is_some_and(|source| source.is_same(&record.owner)) && renamed == *record
-    })
 }
 
 /// The zone that a record of an answer is from: of NS records at a cut, the one above it.

@@ -28,7 +28,13 @@ pub fn corruptions(answer: &Answer) -> Vec<(&'static str, Answer)> {
         });
         note("a record too many", &mut |copy| {
             let owner = Name::of("nobody.invalid");
-            copy.sections[section].insert(Record { owner, rtype: rtype::A, class: 1, ttl: 60, rdata: vec![192, 0, 2, 9] });
+            copy.sections[section].insert(Record {
+                owner,
+                rtype: rtype::A,
+                class: 1,
+                ttl: 60,
+                rdata: vec![192, 0, 2, 9],
+            });
         });
     }
     for section in 0..2 {

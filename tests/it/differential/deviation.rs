@@ -87,8 +87,9 @@ impl Deviation {
 /// one by one, by [`of_additional`].
 pub fn of_difference(case: &Case<'_>, difference: &Difference) -> Option<Deviation> {
     let Case { question, ours, .. } = case;
-    if question.class == 255 {
-        let is_refusal = ours.rcode == 5 && !ours.authoritative && ours.sections.iter().all(|section| section.is_empty());
+    if question.class == 255 && *difference != Difference::Header {
+        let is_refusal =
+            ours.rcode == 5 && !ours.authoritative && ours.sections.iter().all(|section| section.is_empty());
         return is_refusal.then_some(Deviation::ClassAny);
     }
     let is_of_delegation = matches!(difference, Difference::Rcode | Difference::Section(1, ..));

@@ -56,8 +56,7 @@ pub fn link_by_link(knot: &mut Client, question: &Question, set: &ZoneSet) -> Re
             whole.sections[1..].clone_from_slice(&[authority, additional]);
             return Ok(whole.clone());
         };
-        let is_of_link =
-            |record: &&Record| record.owner.is_same(&asked.name) || is_dname_above(record, &asked.name);
+        let is_of_link = |record: &&Record| record.owner.is_same(&asked.name) || is_dname_above(record, &asked.name);
         whole.sections[0].extend(answer.sections[0].iter().filter(is_of_link).cloned());
         been.push(asked.name.clone());
         let is_loop = been.iter().any(|name| name.is_same(&target)) || been.len() >= LINKS_MAX;

@@ -55,23 +55,6 @@ pub fn master_file(zone: &Zone) -> String {
     writer.text
 }
 
-/// The records of a zone, one on a line.
-pub fn plain_lines(zone: &Zone) -> Vec<String> {
-    let Zone { apex, soa_ttl, minimum, .. } = zone;
-    let soa = format!("{apex} {soa_ttl} SOA ns.{apex} root.{apex} 7 7200 900 1209600 {minimum}");
-    let root = Zone { apex: Name::of("no"), ..zone.clone() };
-    let mut writer = Writer {
-        zone: &root, dice: Dice(0), origin: Name::of("no"), ttl: 0, last: None, text: String::new(),
-    };
-    let mut lines = vec![soa];
-    for record in &zone.records {
-        let (rtype, data) = writer.data(&record.data);
-        let data = data.replace("( ; one by one", "").replace("\n\t)", "").replace("\n\t", " ");
-        lines.push(format!("{} {} {rtype} {}", record.owner, record.ttl, data.trim()));
-    }
-    lines
-}
-
 impl Writer<'_> {
     /// Directives and the SOA.
     fn head(&mut self) {

@@ -298,8 +298,7 @@ pub fn draws(set: usize, count: usize) -> impl Strategy<Value = Vec<Draw>> {
     let how = (edns, any::<bool>(), any::<bool>(), prop::bool::weighted(0.3));
     let draw = (any::<Index>(), step, upper, select(types), class, how).prop_map(
         |(name, step, upper, rtype, class, (edns, dnssec_ok, recursion, tcp))| {
-            let question =
-                Question { name: Name::default(), rtype, class, edns, dnssec_ok, recursion, tcp };
+            let question = Question { name: Name::default(), rtype, class, edns, dnssec_ok, recursion, tcp };
             Draw { name, step, upper, question }
         },
     );

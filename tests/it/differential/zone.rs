@@ -138,8 +138,7 @@ impl Zone {
     /// RFC 4035 §2.4: DS records stand beside NS records.
     fn clear_lone_digests(&mut self) {
         let cuts: HashSet<Name> = self.cuts().map(Name::lower).collect();
-        self.records
-            .retain(|record| !matches!(record.data, Data::Ds(_)) || cuts.contains(&record.owner.lower()));
+        self.records.retain(|record| !matches!(record.data, Data::Ds(_)) || cuts.contains(&record.owner.lower()));
     }
 
     /// Owners of NS records below the apex.
@@ -185,8 +184,12 @@ impl ZoneSet {
         for zone in &mut zones {
             zone.records.retain(|record| !is_dname(record) || !apexes.iter().any(|apex| apex.is_below(&record.owner)));
         }
-        let dnames: Vec<Name> =
-            zones.iter().flat_map(|zone| &zone.records).filter(|record| is_dname(record)).map(|record| record.owner.clone()).collect();
+        let dnames: Vec<Name> = zones
+            .iter()
+            .flat_map(|zone| &zone.records)
+            .filter(|record| is_dname(record))
+            .map(|record| record.owner.clone())
+            .collect();
         for zone in &mut zones {
             zone.records.retain(|record| !dnames.iter().any(|dname| record.owner.is_below(dname)));
             zone.clear_lone_digests();

@@ -46,7 +46,8 @@ pub fn link_by_link(knot: &mut Client, question: &Question, set: &ZoneSet) -> Re
         };
         let Some(target) = target else {
             // RFC 6604 §2.1: the last link decides the response code.
-            let is_any = question.rtype == rtype::ANY && question.tcp && answer.rcode == 0;
+            let has_some = !answer.sections[0].is_empty() && answer.rcode == 0;
+            let is_any = question.rtype == rtype::ANY && question.tcp && has_some;
             let answer = if is_any { type_by_type(knot, &asked, set)? } else { answer };
             let [given, authority, additional] = answer.sections;
             whole.rcode = answer.rcode;

@@ -71,10 +71,19 @@ impl Servers {
             }
         });
         let (knot, nsd) = (knot?, nsd?);
+        // Where there is a chain, Knot's own answer is not enough: it ends where the chain leaves the zone. So it is with
+        // ANY over TCP, to which it gives one type.
+        let has_chain = knot.sections[0].iter().any(|record| record.alias().is_some());
+        let is_part =
+            if question.rtype == rtype::ANY { question.tcp } else { question.rtype != rtype::CNAME && has_chain };
         let mut sides = vec![(Side::Knot, knot)];
-        let mut best = best_of(&case, &sides);
+        let mut best = best_of(&case, &sides).filter(|_| !is_part);
         if best.as_ref().is_none_or(|best| !best.but_for.is_empty()) {
-            sides.push((Side::Links, link_by_link(&mut self.knot, question, set)?));
+            let links = (Side::Links, link_by_link(&mut self.knot, question, set)?);
+            if is_part {
+                sides.clear();
+            }
+            sides.push(links);
             best = best_of(&case, &sides);
         }
         // With NSD alone we agree where Knot is wrong, and nowhere else.

@@ -9,6 +9,7 @@
 mod abuse;
 mod allocation;
 mod answers;
+mod differential;
 mod failover;
 mod guard;
 mod harness;

@@ -167,6 +167,10 @@ impl<'w, 'b> Chain<'w, 'b> {
         self.message.repeat(self.name_at, prefix)?;
         self.message.answer_raw(target)?;
         self.message.end_answer(cname)?;
+        if self.qtype == Rtype::CNAME {
+            // RFC 1034 §4.3.2 step 3a: a CNAME that was asked for is the answer, and its target need not exist.
+            return Ok(Link::End(Rcode::NoError));
+        }
         self.leave(dname_at);
         self.name_at = alias_at;
         Ok(Link::Alias)

@@ -20,5 +20,6 @@ mod strategies;
 pub mod toml_text;
 pub mod tree;
 pub mod value;
+pub mod warnings;
 pub mod zone;
 pub mod zone_file;

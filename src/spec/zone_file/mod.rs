@@ -2,8 +2,8 @@
 //! all other data is read as that of records in the configuration is.
 //!
 //! The TTL of a record that names none is that of the last `$TTL`, or else the zone's `ttl`. In a file with neither it
-//! is the last TTL that was named (RFC 1035 §5.1), before one is the MINIMUM of the SOA, as with BIND, and before that
-//! an hour, as with NSD and Knot.
+//! is the last TTL that was named (RFC 1035 §5.1), before one is the MINIMUM of the SOA, and before that an hour. NSD
+//! 4.6 and Knot 3.2 give an hour throughout, so a file that is to mean the same everywhere has a `$TTL`.
 
 mod data;
 mod words;

@@ -11,7 +11,8 @@ const LINES: usize = 9;
 /// The warnings of a zone with these records besides its own, and of whatever follows it, as `line: message`. A record's
 /// line is its place in the list, from 1.
 fn warnings_of(records: &[&str], rest: &str) -> Vec<String> {
-    let records: String = records.iter().map(|record| format!("  '{record}',\n")).collect();
+    let records: Vec<String> = records.iter().map(|record| format!("  '{record}',\n")).collect();
+    let records = records.concat();
     let text = format!(
         "version = 1\n[[zones]]\nname = 'example.com'\nrecords = [\n  '@ SOA ns1 h 1 2 3 4 5',\n  '@ NS ns1',\n  \
          'ns1 A 192.0.2.53',\n  'alias CNAME ns1',\n  'd DNAME example.org.',\n{records}]\n{LIVE}{rest}"

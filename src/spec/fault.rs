@@ -129,8 +129,8 @@ impl Listed {
 /// All faults of a document, and beside them its warnings: without faults it is good, whatever it is warned of.
 #[derive(Clone, Debug)]
 pub struct Faults {
-    /// The faults.
-    faults: Listed,
+    /// Those that refuse it.
+    wrong: Listed,
     /// The warnings.
     warnings: Listed,
     /// Names that may still be compared for suggestions.
@@ -145,7 +145,7 @@ const COMPARED_OCTETS_MAX: usize = 64;
 
 impl Default for Faults {
     fn default() -> Self {
-        Self { faults: Listed::default(), warnings: Listed::default(), comparisons_left: COMPARISONS_MAX }
+        Self { wrong: Listed::default(), warnings: Listed::default(), comparisons_left: COMPARISONS_MAX }
     }
 }
 
@@ -163,7 +163,7 @@ impl Faults {
     /// Adds a fault or warning.
     pub fn add(&mut self, severity: Severity, fault: Fault) {
         match severity {
-            Severity::Fault => self.faults.push(fault),
+            Severity::Fault => self.wrong.push(fault),
             Severity::Warning => self.warnings.push(fault),
         }
     }
@@ -171,29 +171,29 @@ impl Faults {
     /// All of one severity.
     pub const fn listed(&self, severity: Severity) -> &Listed {
         match severity {
-            Severity::Fault => &self.faults,
+            Severity::Fault => &self.wrong,
             Severity::Warning => &self.warnings,
         }
     }
 
     /// The faults that are kept.
     pub fn kept(&self) -> &[Fault] {
-        self.faults.kept()
+        self.wrong.kept()
     }
 
     /// How many faults are not kept.
     pub const fn dropped(&self) -> usize {
-        self.faults.dropped()
+        self.wrong.dropped()
     }
 
     /// How many faults there are.
     pub const fn len(&self) -> usize {
-        self.faults.len()
+        self.wrong.len()
     }
 
     /// Whether there are no faults.
     pub const fn is_empty(&self) -> bool {
-        self.faults.is_empty()
+        self.wrong.is_empty()
     }
 
     /// `did you mean "..."?` with the name nearest to `found`, if one is near.
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn warnings_are_no_faults() {
         let mut faults = Faults::default();
-        for _ in 0..FAULTS_MAX + 1 {
+        for _ in 0..=FAULTS_MAX {
             faults.warn(fault());
         }
         let warnings = faults.listed(Severity::Warning);

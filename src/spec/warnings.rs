@@ -91,7 +91,7 @@ pub fn of_zone(zone: &Zone, surroundings: &Surroundings<'_>) -> Vec<Warning> {
 pub(super) fn across(zone: &Zone, zones: &Zones<'_>, live: &HashSet<Name>) -> Vec<Warning> {
     let mut found = Vec::new();
     let mut lookups = Lookups::new(live);
-    let hosts = hosts(zone).take_while(|_| zones.len() > 1).filter(|host| host.needs_addresses());
+    let hosts = hosts(zone).take_while(|_| zones.len() > 1).filter(Host::needs_addresses);
     for host in hosts {
         let Some(target) = Name::from_wire(host.target) else { continue };
         let home = std::iter::successors(Some(target.clone()), Name::parent).find_map(|apex| zones.get(&apex));
@@ -289,8 +289,11 @@ impl<'l> Lookups<'l> {
             None if self.live.contains(target) => return Standing::Live,
             None => {}
         }
+        if let Some(owner) = zone.owner(target) {
+            return standing_of(owner);
+        }
         if zone.has_name(target) {
-            return zone.owner(target).map_or(Standing::Nowhere, standing_of);
+            return Standing::Nowhere;
         }
         for encloser in std::iter::successors(target.parent(), Name::parent) {
             let Ok(wildcard) = Name::parse("*", Some(&encloser)) else { continue };

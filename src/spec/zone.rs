@@ -51,7 +51,7 @@ pub(super) fn parse(
     match given.as_slice() {
         ["primaries"] => return Some((hosting?, None)),
         ["records"] => {
-            let zone = parse_content(&mut fields, apex, surroundings);
+            let zone = parse_content(&mut fields, &apex, surroundings);
             return Some((hosting?, Some(Arc::new(zone?))));
         }
         ["file"] => {}
@@ -82,10 +82,10 @@ pub(super) fn parse(
 const CONTENT_KEYS: [&str; 3] = ["file", "records", "primaries"];
 
 /// Parses the records of a zone.
-fn parse_content(fields: &mut Fields<'_, '_, '_>, apex: Name, surroundings: &Surroundings<'_>) -> Option<Zone> {
+fn parse_content(fields: &mut Fields<'_, '_, '_>, apex: &Name, surroundings: &Surroundings<'_>) -> Option<Zone> {
     let ttl = fields.read("ttl", integer(0, TTL_MAX)).or(TTL_DEFAULT);
     let default_ttl = ttl.unwrap_or(TTL_DEFAULT);
-    let read = fields.read("records", |spot, faults| parse_records(spot, &apex, default_ttl, faults));
+    let read = fields.read("records", |spot, faults| parse_records(spot, apex, default_ttl, faults));
     let Lines { mut builder, nodes, all_read } = read.required()?;
     match builder.finish() {
         Ok(zone) if all_read => {

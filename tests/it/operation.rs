@@ -66,9 +66,10 @@ fn check_tells_good_from_bad() {
 
 #[test]
 fn warnings_are_said_and_refuse_nothing() {
-    let records: String = (0..8).map(|number| format!("  \"mx{number} 60 MX 10 none{number}\",\n")).collect();
-    let objects =
-        ZONE.replace("MX 10 mail", "MX 10 static").replace("  \"static 60", &format!("{records}  \"static 60"));
+    let records: Vec<String> = (0..8).map(|number| format!("  \"mx{number} 60 MX 10 none{number}\",\n")).collect();
+    let objects = ZONE
+        .replace("MX 10 mail", "MX 10 static")
+        .replace("  \"static 60", &format!("{}  \"static 60", records.concat()));
     let server = TestServer::start(&objects);
     let Ran { code, stdout, stderr } = server.command("check");
     let summary = "good: 1 zone, 0 monitors, 0 pools, 0 load balancers in 1 file; 8 warnings\n";

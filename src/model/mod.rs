@@ -13,4 +13,5 @@ pub mod rrset;
 pub mod svcb;
 pub mod shard_map;
 pub mod verdict;
+pub mod serial;
 pub mod zone;

@@ -3,12 +3,10 @@
 //! after. [`crate::model::svcb`] says what they are inside.
 
 use std::borrow::Cow;
-use std::str::FromStr as _;
-
-use domain::base::iana::Rtype as DomainRtype;
 
 use crate::model::rrset::Rtype;
 use crate::model::svcb::{IPV4HINT, IPV6HINT, MANDATORY, Svcb};
+use crate::spec::line::{type_of, words};
 use crate::spec::record::RecordFault;
 
 /// The words, and the keys that they stand for.
@@ -25,11 +23,7 @@ pub(super) struct Hints {
 /// Takes the hints out of the line of an SVCB or HTTPS record; none if it has none or is of another type.
 pub(super) fn take(line: &str) -> Option<Hints> {
     let words = words(line);
-    // Behind the owner, TTL and class stand before the type, in any order (RFC 1035 §5.1).
-    let is_before_type = |word: &str| word.eq_ignore_ascii_case("IN") || word.starts_with(|c: char| c.is_ascii_digit());
-    let rtype = words.iter().skip(1).find(|(_, word)| !is_before_type(word)).map(|(_, word)| *word)?;
-    let rtype = DomainRtype::from_str(rtype).ok()?;
-    if !is_svcb(Rtype(rtype.to_int())) {
+    if !is_svcb(type_of(&words)?) {
         return None;
     }
     let mut hints = Hints { line: line.to_owned(), autos: Vec::new() };
@@ -103,23 +97,4 @@ fn rendered(svcb: Svcb<'_>, params: &[(u16, &[u8])]) -> Vec<u8> {
         rdata.extend_from_slice(value);
     }
     rdata
-}
-
-/// The words of a line outside quotation marks and comments, with their offsets.
-fn words(line: &str) -> Vec<(usize, &str)> {
-    let (mut words, mut start, mut is_quoted, mut is_escaped) = (Vec::new(), None, false, false);
-    for (offset, octet) in line.bytes().enumerate() {
-        let ends = !is_quoted && !is_escaped && matches!(octet, b' ' | b'\t' | b'(' | b')' | b';');
-        if let (true, Some(start)) = (ends, start) {
-            words.extend(line.get(start..offset).map(|word| (start, word)));
-        }
-        start = if ends { None } else { start.or(Some(offset)) };
-        if ends && octet == b';' {
-            return words;
-        }
-        is_quoted ^= octet == b'"' && !is_escaped;
-        is_escaped = octet == b'\\' && !is_escaped;
-    }
-    words.extend(start.and_then(|start| Some((start, line.get(start..)?))));
-    words
 }

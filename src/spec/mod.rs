@@ -11,6 +11,7 @@ pub mod fields;
 pub mod header;
 pub mod hosting;
 pub mod key;
+mod line;
 pub mod load_balancer;
 pub mod monitor;
 pub mod pool;

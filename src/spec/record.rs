@@ -18,6 +18,7 @@ use crate::model::limits::TTL_MAX;
 use crate::model::name::Name;
 use crate::model::rrset::{Record, Rtype};
 use crate::spec::auto_hint::{self, Hints};
+use crate::spec::line::Expanded;
 
 /// Why a line is not a record, and where: an offset into the line where that is known.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,10 +39,17 @@ impl RecordFault {
 /// Parses one record. Names without a final dot are relative to `apex`; without a TTL it gets `ttl`.
 pub fn parse(line: &str, apex: &Name, ttl: u32) -> Result<Record, RecordFault> {
     check_shape(line)?;
-    let Some(Hints { line, autos }) = auto_hint::take(line) else { return parse_plain(line, apex, ttl) };
-    let mut record = parse_plain(&line, apex, ttl)?;
+    let Some(Hints { line, autos }) = auto_hint::take(line) else { return parse_expanded(line, apex, ttl) };
+    let mut record = parse_expanded(&line, apex, ttl)?;
     record.rdata = auto_hint::put(&record.rdata, &autos)?;
     Ok(record)
+}
+
+/// Parses one record in whose data `@` may stand for the origin.
+fn parse_expanded(line: &str, apex: &Name, ttl: u32) -> Result<Record, RecordFault> {
+    let expanded = Expanded::new(line, apex);
+    parse_plain(&expanded.line, apex, ttl)
+        .map_err(|fault| RecordFault { offset: fault.offset.map(|offset| expanded.original(offset)), ..fault })
 }
 
 /// Parses one record that `domain` or hickory-proto knows.
@@ -298,6 +306,7 @@ mod tests {
             (r#"@ TXT "v=spf1 -all" two ; a comment"#, 16, 77),
             (r#"@ CAA 0 issue "ca.example.net""#, 257, 77),
             ("_sip._tcp SRV 0 5 5060 sip", 33, 77),
+            ("old DNAME @", 39, 77),
             ("@ HTTPS 1 . alpn=h2,h3", 65, 77),
             ("@ HTTPS 1 . ipv6hint=auto alpn=h2 port=8443 ipv4hint=auto", 65, 77),
             ("@ 60 IN SVCB 2 svc ipv4hint=auto ; ipv6hint=auto", 64, 60),

@@ -3,7 +3,7 @@
 
 use crate::model::rrset::Rtype;
 use crate::model::zone::Cover;
-use crate::steering::table::{Covered, Node, RecordTable, ZoneTable};
+use crate::steering::table::{Absence, Covered, Node, RecordTable, ZoneTable};
 use crate::wire::name::LowerName;
 
 /// What a name leads to.
@@ -41,6 +41,8 @@ pub enum Found<'t> {
         /// Labels of that owner.
         labels: usize,
     },
+    /// The name is in a zone of ours that has no records to answer from.
+    Absent(Absence),
     /// The name is in none of our zones.
     NotOurs,
 }
@@ -52,7 +54,7 @@ impl<'t> Found<'t> {
             Self::Node { zone, .. } | Self::NxDomain { zone } | Self::Cut { zone, .. } | Self::Dname { zone, .. } => {
                 Some(zone)
             }
-            Self::NotOurs => None,
+            Self::NotOurs | Self::Absent(_) => None,
         }
     }
 }
@@ -61,19 +63,26 @@ impl<'t> Found<'t> {
 pub fn lookup<'t>(table: &'t RecordTable, name: &LowerName, qtype: Rtype) -> Found<'t> {
     let labels = name.label_count();
     let mut hash = table.hashing().root();
-    let (mut found, mut around) = (None, None);
+    let (mut found, mut around, mut absent) = (None, None, None);
     // Step 2: the zone with the longest apex. On the way, the hash of the whole name comes about.
     for suffix in 0..=labels {
         if suffix > 0 {
             hash.extend(name, suffix);
         }
-        if table.has_apex_of(suffix)
-            && let Some(zone) = table.zone(hash.finish(), name.suffix(suffix))
-        {
-            around = found.replace((zone, suffix));
+        if table.has_apex_of(suffix) {
+            let (hash, apex) = (hash.finish(), name.suffix(suffix));
+            if let Some(zone) = table.zone(hash, apex) {
+                (around, absent) = (found.replace((zone, suffix)), None);
+            } else if let Some(absence) = table.absence(hash, apex) {
+                (around, absent) = (found, Some((absence, suffix)));
+            }
         }
     }
-    let Some((zone, apex_labels)) = found else { return Found::NotOurs };
+    let (own, apex_labels) = match (absent, found) {
+        (Some((_, labels)), _) => (None, labels),
+        (None, Some((zone, labels))) => (Some(zone), labels),
+        (None, None) => return Found::NotOurs,
+    };
     let hash = hash.finish();
     // RFC 4035 §3.1.4.1: DS belongs to the parent's side of a cut. A parent of ours that does not delegate the name would
     // deny it, though the child exists.
@@ -84,7 +93,11 @@ pub fn lookup<'t>(table: &'t RecordTable, name: &LowerName, qtype: Rtype) -> Fou
     {
         return found;
     }
-    search(table, zone, apex_labels, name, hash)
+    match (own, absent) {
+        (Some(zone), _) => search(table, zone, apex_labels, name, hash),
+        (None, Some((absence, _))) => Found::Absent(absence),
+        (None, None) => Found::NotOurs,
+    }
 }
 
 /// Finds what answers for a name, given its hash, in one zone.
@@ -209,6 +222,7 @@ mod tests {
             }
             Found::Node { node, .. } => node.owner().name().to_string(),
             Found::NxDomain { zone } => format!("NXDOMAIN {}", zone.zone().apex()),
+            Found::Absent(absence) => format!("{absence:?}"),
             Found::NotOurs => "not ours".into(),
         }
     }
@@ -256,6 +270,35 @@ mod tests {
         assert_eq!(found(&table, "org"), "NXDOMAIN .");
         assert_eq!(found(&table, "com"), "com");
         assert_eq!(found(&table, "."), ".");
+    }
+
+    #[test]
+    fn a_zone_without_records_answers_for_itself() {
+        let name = |text| Name::parse(text, None).unwrap();
+        let mut table = RecordTable::new(3);
+        table.put_zone(zone("example.com", &["*", "sub NS"]));
+        table.put_zone(zone("x.other.example.com", &[]));
+        table.set_absence(&name("sub.example.com"), Some(Absence::NotTransferred));
+        table.set_absence(&name("other.example.com"), Some(Absence::Expired));
+        for (question, qtype, answer) in [
+            ("sub.example.com", Rtype::A, "NotTransferred"),
+            ("www.sub.example.com", Rtype::A, "NotTransferred"),
+            // The parent's side of a cut is there.
+            ("sub.example.com", Rtype::DS, "cut sub.example.com exact"),
+            ("www.sub.example.com", Rtype::DS, "NotTransferred"),
+            ("a.other.example.com", Rtype::A, "Expired"),
+            // A zone below has its own records.
+            ("x.other.example.com", Rtype::A, "x.other.example.com"),
+            ("a.example.com", Rtype::A, "*.example.com"),
+        ] {
+            assert_eq!(found_for(&table, question, qtype), answer, "{question}");
+        }
+        table.set_absence(&name("other.example.com"), None);
+        table.set_absence(&name("other.example.com"), None);
+        assert_eq!(found(&table, "a.other.example.com"), "*.example.com");
+        table.set_absence(&name("sub.example.com"), None);
+        table.remove_zone(&name("example.com"));
+        assert_eq!(found(&table, "sub.example.com"), "not ours");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod abuse;
 mod allocation;
 mod answers;
+mod differential;
 mod failover;
 mod guard;
 mod harness;
@@ -16,7 +17,9 @@ mod operation;
 mod query;
 mod reload;
 mod rfc8906;
+mod secondary;
 mod subject;
 mod tools;
+mod transfer;
 mod twin;
 mod wire;

@@ -11,5 +11,6 @@ mod batch;
 mod control;
 mod option;
 
-pub use batch::{BATCH, Batch, DATAGRAM_OCTETS_MAX, Received, Sent};
+pub use batch::{BATCH, Batch, DATAGRAM_OCTETS_MAX, Received, Sent, send_from};
+pub use control::Asked;
 pub use option::{answer_from_asked_address, ignore_path_mtu};

@@ -103,7 +103,7 @@ impl<'w, 'b> Chain<'w, 'b> {
     /// Answers for one name of the chain. RFC 6604 §2.1: the last link decides the response code.
     pub(super) fn link(&mut self, found: Found<'_>, name: &LowerName) -> Result<Link, Full> {
         match found {
-            Found::NotOurs => Ok(Link::End(Rcode::Refused)),
+            Found::NotOurs | Found::Absent(_) => Ok(Link::End(Rcode::Refused)),
             Found::NxDomain { zone } => {
                 self.negative(zone, name, u32::MAX)?;
                 Ok(Link::End(Rcode::NxDomain))
@@ -167,6 +167,10 @@ impl<'w, 'b> Chain<'w, 'b> {
         self.message.repeat(self.name_at, prefix)?;
         self.message.answer_raw(target)?;
         self.message.end_answer(cname)?;
+        if self.qtype == Rtype::CNAME {
+            // RFC 1034 §4.3.2 step 3a: a CNAME that was asked for is the answer, and its target need not exist.
+            return Ok(Link::End(Rcode::NoError));
+        }
         self.leave(dname_at);
         self.name_at = alias_at;
         Ok(Link::Alias)

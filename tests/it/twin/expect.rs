@@ -147,7 +147,8 @@ impl<'w> Twin<'w> {
                         return expected;
                     }
                     expected.chain.insert(cname);
-                    if link == CHAIN_MAX {
+                    // RFC 1034 §4.3.2 step 3a: a CNAME that was asked for is the answer.
+                    if link == CHAIN_MAX || qtype == "CNAME" {
                         return expected;
                     }
                     owner = name;

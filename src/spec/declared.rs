@@ -140,11 +140,11 @@ pub fn parse(
     let load_balancers = each(&load_balancer_items, |item| {
         item.read(load_balancers, |spot| load_balancer::parse(spot, by_apex, &pool_names, &disabled, faults))
     });
-    if extent == Extent::Complete && hostings.len() == zone_items.len() {
-        check_copies(&zone_items, &hostings, &load_balancers, faults);
-    }
     if let Some(by_apex) = by_apex {
         warn_across(&zone_items, by_apex, &live, faults);
+    }
+    if extent == Extent::Complete && hostings.len() == zone_items.len() {
+        check_copies(&zone_items, &hostings, &load_balancers, faults);
     }
     (faults.len() == before).then_some(Declared { keys, hostings, zones, monitors, pools, load_balancers })
 }

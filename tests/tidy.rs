@@ -54,7 +54,7 @@ const PURE: &[&str] = &[
     "src/transfer/secondary/difference.rs",
     "src/transfer/secondary/message.rs",
     "src/transfer/secondary/refusal.rs",
-    "src/transfer/secondary/serial.rs",
+    "src/transfer/secondary/soa.rs",
     "src/transfer/secondary/stream.rs",
     "src/transfer/secondary/timers.rs",
 ];

@@ -343,7 +343,9 @@ mod tests {
     fn rfc5936_section_2_2_a_whole_zone_stands_between_two_soa_records() {
         let whole = |text| {
             let mut zone = ZoneBuilder::new(id(), apex());
-            records(text).iter().for_each(|record| add(&mut zone, record));
+            for record in records(text) {
+                add(&mut zone, &record);
+            }
             Received::Whole(zone)
         };
         for (text, expected) in [

@@ -46,6 +46,7 @@ const PURE: &[&str] = &[
     "src/wire/",
     "src/spec/",
     "src/health/tracker.rs",
+    "src/steering/audience.rs",
     "src/steering/compile.rs",
     "src/steering/draw.rs",
     "src/steering/lookup.rs",

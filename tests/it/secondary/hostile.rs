@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::{OpCode, ResponseCode};
-use hickory_proto::rr::rdata::{CNAME, NS};
+use hickory_proto::rr::rdata::{CNAME, NS, NULL};
 use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::serialize::binary::BinEncodable;
 
 use super::fake::{Fake, record};
 use super::primary::{APEX, free_port};
@@ -153,20 +154,30 @@ fn what_a_primary_delegates_or_redirects_is_not_served_from_pools() {
     expect_referral(&server);
     assert_eq!(said(&server, "NOT SERVED"), 1);
 
-    // From disk as well.
+    // From disk as well, where the last version may not have come yet.
     drop(server);
     fake.edit(|zone| zone.rcode = ResponseCode::Refused);
     let server = TestServer::start(&objects);
-    assert_eq!(serial(&server), Ok(3));
+    assert!(matches!(serial(&server), Ok(2 | 3)));
     expect_referral(&server);
     assert!(logged(&server, "copy from disk") && said(&server, "NOT SERVED") == 1);
 
     fake.edit(|zone| {
         (zone.serial, zone.rcode) = (4, ResponseCode::NoError);
+        // hickory-proto has no type for DNAME.
+        let data = NULL::with(target("elsewhere.example.net.").to_bytes().unwrap());
+        zone.records = vec![record("sub", RData::Unknown { code: RecordType::Unknown(39), rdata: data })];
+    });
+    wait_for(&Ok(4), || serial(&server));
+    assert_eq!(server.condition(&name), "redirected");
+    assert_eq!(server.dns().addresses(&format!("{name}.")), Vec::<IpAddr>::new());
+    assert_eq!(said(&server, "NOT SERVED"), 1);
+    fake.edit(|zone| {
+        zone.serial = 5;
         // A CNAME at a live name is outranked, as in a declared zone.
         zone.records = vec![record("www.sub", RData::CNAME(CNAME(target("elsewhere.example.net."))))];
     });
-    wait_for(&Ok(4), || serial(&server));
+    wait_for(&Ok(5), || serial(&server));
     assert_eq!(server.dns().addresses(&format!("{name}.")), pooled);
     assert_eq!(server.condition(&name), "ok");
     assert!(logged(&server, "served again"));

@@ -158,10 +158,11 @@ impl Publisher {
 
     /// Tells what is live.
     fn tell(&self) {
+        // Whoever sees a generation live sees its serials.
+        self.serials.tell();
         // A class has a timer exactly as long as it is not ready.
         let now = Live { generation: self.assigned.inventory.generation, waiting: self.timers.len() };
         self.live.send_if_modified(|live| std::mem::replace(live, now) != now);
-        self.serials.tell();
     }
 
     /// Compiles what depends on targets whose verdicts changed.

@@ -46,6 +46,7 @@ const PURE: &[&str] = &[
     "src/wire/",
     "src/spec/",
     "src/health/tracker.rs",
+    "src/steering/audience.rs",
     "src/steering/compile.rs",
     "src/steering/draw.rs",
     "src/steering/lookup.rs",
@@ -54,7 +55,7 @@ const PURE: &[&str] = &[
     "src/transfer/secondary/difference.rs",
     "src/transfer/secondary/message.rs",
     "src/transfer/secondary/refusal.rs",
-    "src/transfer/secondary/serial.rs",
+    "src/transfer/secondary/soa.rs",
     "src/transfer/secondary/stream.rs",
     "src/transfer/secondary/timers.rs",
 ];

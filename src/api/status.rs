@@ -134,7 +134,8 @@ pub struct ProbeStatus {
 pub struct LoadBalancerStatus {
     /// Its name.
     pub name: String,
-    /// `ok`, `fallback`, `last resort`, `exhausted`, `not ready` or `disabled`.
+    /// `ok`, `fallback`, `last resort`, `exhausted`, `not ready` or `disabled`; where the zone is transferred, also `no zone`
+    /// while it is not there, and `delegated` or `redirected` where its primaries say so.
     pub condition: String,
     /// What A is answered from: a pool, and how it came to be chosen.
     pub a: String,
@@ -176,14 +177,14 @@ pub fn pools(assigned: &Assigned) -> Vec<PoolStatus> {
 pub fn load_balancers(assigned: &Assigned, table: &RecordTable) -> Vec<LoadBalancerStatus> {
     let pool_name = |id| assigned.inventory.pools.find(id).map_or_else(String::new, |pool| pool.name.clone());
     let load_balancers = assigned.inventory.load_balancers.iter().map(|load_balancer| {
-        let condition = condition(load_balancer, table);
-        let (a, aaaa) = match condition {
+        let (condition, served) = condition(load_balancer, table);
+        let (a, aaaa) = match served {
             Some(Condition::Ready { v4, v6 }) => (v4.words(&assigned.inventory), v6.words(&assigned.inventory)),
             _ => (String::new(), String::new()),
         };
         LoadBalancerStatus {
             name: load_balancer.name.to_string(),
-            condition: condition.map_or("disabled", Condition::word).to_owned(),
+            condition: condition.to_owned(),
             a,
             aaaa,
             default_pools: load_balancer.default_pools.iter().map(|id| pool_name(*id)).collect(),
@@ -239,13 +240,19 @@ fn probe_status(cell: &Arc<TargetCell>) -> Option<ProbeStatus> {
     })
 }
 
-/// What a load balancer answers from now; none while it is disabled.
-fn condition(load_balancer: &LoadBalancer, table: &RecordTable) -> Option<Condition> {
+/// What a load balancer answers from now, in a word; and in full if it answers.
+fn condition(load_balancer: &LoadBalancer, table: &RecordTable) -> (&'static str, Option<Condition>) {
     match lookup(table, &lower_name(&load_balancer.name), Rtype::A) {
-        Found::Node { node, .. } if load_balancer.enabled => {
-            Some(node.slot().map_or(Condition::NotReady, |slot| Condition::of(&slot.load())))
+        _ if !load_balancer.enabled => ("disabled", None),
+        Found::Node { node, .. } => {
+            let condition = node.slot().map_or(Condition::NotReady, |slot| Condition::of(&slot.load()));
+            (condition.word(), Some(condition))
         }
-        _ => None,
+        Found::Cut { .. } => ("delegated", None),
+        Found::Dname { .. } => ("redirected", None),
+        Found::Absent(_) => ("no zone", None),
+        // It has just been declared.
+        Found::NxDomain { .. } | Found::NotOurs => (Condition::NotReady.word(), None),
     }
 }
 

@@ -246,6 +246,11 @@ impl Worker {
 }
 
 /// Whether a query is answered elsewhere: what needs many messages, a clock, or a key.
+///
+/// Rate limits do not see these queries, so over UDP none may be worth forging an address for. An answer to NOTIFY, a refused
+/// transfer and a signature that does not hold repeat the question, and at most an Extended DNS Error comes on top. IXFR
+/// gives those who may transfer the SOA record alone (RFC 1995 §2), and AXFR does not exist over UDP (RFC 5936 §4.2). A query
+/// whose signature holds comes back to an engine without it, and there the limits count.
 fn is_passed_on(query: &Query<'_>) -> bool {
     let edns_is_ours = query.edns.is_none_or(|edns| edns.version == 0);
     let is_transfer = query.qclass == CLASS_IN && matches!(query.qtype, Rtype::AXFR | Rtype::IXFR);

@@ -7,8 +7,10 @@
 //! | 1035 §5 | master files; `$GENERATE` is no part of them and refused | `spec::zone_file` |
 //! | 1034 §4.3.2 | the search for an answer: chains across our zones, referrals with glue, additional addresses | `steering::lookup`, [`respond`] |
 //! | 1035 §4.1 | messages; names in record data are never compressed | `wire` |
-//! | 1982 | serials that we count | `model::serial`, `steering::publish` |
-//! | 1995, 1996, 5936, 8945 | IXFR, NOTIFY, AXFR and TSIG: passed on to those who do it | `transfer` |
+//! | 1982 | serials that we count; a primary's older serial is refused | `model::serial`, `steering::publish`, `transfer::secondary` |
+//! | 1995, 1996, 5936, 8945 | IXFR, NOTIFY, AXFR and TSIG, given: passed on to those who do it | `transfer` |
+//! | 1995 §4, 1996 §3, 5936 §2.2, 8945 §5.3 | the same, taken from primaries: differences apply exactly or not at all | `transfer::secondary` |
+//! | 1035 §3.3.13 | REFRESH, RETRY and EXPIRE, within bounds | `transfer::secondary::timers` |
 //! | 2181 §4.1, §5, §5.4.1, §9, §10.1 | reply source address, `RRset`s, glue is for referrals only, TC, lone CNAMEs | [`udp`], `model::rrset`, [`respond`], `model::zone` |
 //! | 2308 | negative answers with SOA; TTL `min(SOA TTL, MINIMUM)` | `steering::table`, [`respond`] |
 //! | 3597 | unknown types | `spec::record` |
@@ -46,6 +48,7 @@
 //!   no addresses but in the referral itself (RFC 2181 §5.4.1), and no CNAME is followed for an address.
 //! - RFC 6672 §3.2: a DNAME that a chain meets again is given once, with another CNAME.
 //! - RFC 1035 §3.2.4: class ANY and classes other than IN and CH are refused, as other authoritative servers do.
+//! - A live name that a transferred zone delegates or redirects is not served from its pools: the primaries' word wins.
 //! - RFC 2136: UPDATE is answered NOTIMP.
 //! - RFC 4035: zones are not signed; CD and AD are cleared (§3.1.6), DO is repeated and asks for nothing.
 

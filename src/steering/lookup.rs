@@ -1,9 +1,11 @@
 //! From a name to its node: the search of RFC 1034 §4.3.2, steps 2 and 3, with the wildcards of RFC 4592 and the DNAMEs of
 //! RFC 6672 §3.2.
 
+use std::net::IpAddr;
+
 use crate::model::rrset::Rtype;
 use crate::model::zone::Cover;
-use crate::steering::table::{Absence, Covered, Node, RecordTable, ZoneTable};
+use crate::steering::table::{Absent, Covered, Node, RecordTable, ZoneTable};
 use crate::wire::name::LowerName;
 
 /// What a name leads to.
@@ -42,12 +44,20 @@ pub enum Found<'t> {
         labels: usize,
     },
     /// The name is in a zone of ours that has no records to answer from.
-    Absent(Absence),
+    Absent(&'t Absent),
     /// The name is in none of our zones.
     NotOurs,
 }
 
 impl<'t> Found<'t> {
+    /// Whether a client may ask for the zone; whoever asks for none of ours may.
+    pub fn allows(&self, client: IpAddr) -> bool {
+        match self {
+            Self::Absent(zone) => zone.audience.has(client),
+            _ => self.zone().is_none_or(|zone| zone.allows(client)),
+        }
+    }
+
     /// The zone, if it is ours.
     pub const fn zone(&self) -> Option<&'t ZoneTable> {
         match self {
@@ -73,8 +83,8 @@ pub fn lookup<'t>(table: &'t RecordTable, name: &LowerName, qtype: Rtype) -> Fou
             let (hash, apex) = (hash.finish(), name.suffix(suffix));
             if let Some(zone) = table.zone(hash, apex) {
                 (around, absent) = (found.replace((zone, suffix)), None);
-            } else if let Some(absence) = table.absence(hash, apex) {
-                (around, absent) = (found, Some((absence, suffix)));
+            } else if let Some(zone) = table.absent(hash, apex) {
+                (around, absent) = (found, Some((zone, suffix)));
             }
         }
     }
@@ -95,7 +105,7 @@ pub fn lookup<'t>(table: &'t RecordTable, name: &LowerName, qtype: Rtype) -> Fou
     }
     match (own, absent) {
         (Some(zone), _) => search(table, zone, apex_labels, name, hash),
-        (None, Some((absence, _))) => Found::Absent(absence),
+        (None, Some((zone, _))) => Found::Absent(zone),
         (None, None) => Found::NotOurs,
     }
 }
@@ -187,7 +197,7 @@ mod tests {
     use crate::model::name::Name;
     use crate::model::rrset::Record;
     use crate::model::zone::Zone;
-    use crate::steering::table::lower_name;
+    use crate::steering::table::{Absence, lower_name};
 
     fn zone(apex: &str, owners: &[&str]) -> Arc<Zone> {
         let apex = Name::parse(apex, None).unwrap();
@@ -222,7 +232,7 @@ mod tests {
             }
             Found::Node { node, .. } => node.owner().name().to_string(),
             Found::NxDomain { zone } => format!("NXDOMAIN {}", zone.zone().apex()),
-            Found::Absent(absence) => format!("{absence:?}"),
+            Found::Absent(zone) => format!("{:?}", zone.absence),
             Found::NotOurs => "not ours".into(),
         }
     }

@@ -1,6 +1,7 @@
 //! Inventory × health → what may be answered. Pure but for `publish`, which keeps the record table true.
 
 pub mod alias;
+pub mod audience;
 pub mod compile;
 pub mod draw;
 pub mod lookup;

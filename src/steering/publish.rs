@@ -5,6 +5,7 @@
 //! those that use it, and a name that comes or goes touches its own node. Verdicts are read from the targets' cells
 //! when a class is compiled, so an answer is never older than the last thing that made it be compiled.
 
+mod covered;
 mod serials;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -17,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use self::covered::CoveredNames;
 use self::serials::{SerialKeeper, follows};
 pub use self::serials::{Serials, ZoneSerial};
 use crate::config::Policy;
@@ -106,6 +108,8 @@ pub struct Publisher {
     timers: BTreeSet<(Instant, usize)>,
     /// Serials of zones.
     serials: SerialKeeper,
+    /// Live names that their zones have given away.
+    covered: CoveredNames,
 }
 
 impl Publisher {
@@ -123,6 +127,7 @@ impl Publisher {
             by_target: Vec::new(),
             timers: BTreeSet::new(),
             serials: SerialKeeper::new(Instant::now(), 0),
+            covered: CoveredNames::default(),
         }
     }
 
@@ -153,10 +158,11 @@ impl Publisher {
 
     /// Tells what is live.
     fn tell(&self) {
+        // Whoever sees a generation live sees its serials.
+        self.serials.tell();
         // A class has a timer exactly as long as it is not ready.
         let now = Live { generation: self.assigned.inventory.generation, waiting: self.timers.len() };
         self.live.send_if_modified(|live| std::mem::replace(live, now) != now);
-        self.serials.tell();
     }
 
     /// Compiles what depends on targets whose verdicts changed.
@@ -268,7 +274,7 @@ impl Publisher {
         }
         let mut table = RecordTable::clone(&self.table.load());
         let rebuilt = rebuild_zones(&mut table, self.assigned.as_ref(), before, &zones);
-        for hosting in rebuilt.iter().chain(&hostings).filter_map(|id| inventory.hostings.find(*id)) {
+        for hosting in rebuilt.iter().chain(&hostings).chain(&zones).filter_map(|id| inventory.hostings.find(*id)) {
             table.set_allow_query(&hosting.apex, &hosting.allow_query);
         }
         let known = stale.clone();
@@ -279,9 +285,11 @@ impl Publisher {
             .iter()
             .map(|id| (find_enabled(before, *id).cloned(), find_enabled(&self.assigned, *id).cloned()))
             .collect();
-        for (previous, _) in &edits {
-            if let Some(previous) = previous {
-                set_slot(&mut table, &inventory, &previous.name, None);
+        for (previous, next) in &edits {
+            let Some(previous) = previous else { continue };
+            set_static(&mut table, &inventory, &previous.name);
+            if next.is_none() {
+                self.covered.forget(previous.id);
             }
         }
         for (previous, next) in &edits {
@@ -290,14 +298,14 @@ impl Publisher {
             let history = before.map_or_else(History::default, |class| class.history);
             let class = self.join_class(next, history, now, stale);
             let slot = self.classes.get(class).and_then(Option::as_ref).map(|class| Arc::clone(&class.slot));
-            set_slot(&mut table, &inventory, &next.name, slot);
+            self.covered.set_live(&mut table, &inventory, next, slot);
         }
         // A rebuilt zone has lost all its live names.
         for load_balancer in inventory.load_balancers.iter().filter(|_| !rebuilt.is_empty()) {
             let in_rebuilt = inventory.zone_of(&load_balancer.name).is_some_and(|zone| rebuilt.contains(&zone.id));
             if load_balancer.enabled && in_rebuilt {
                 let slot = self.find_class(&steering_of(load_balancer)).map(|class| Arc::clone(&class.slot));
-                set_slot(&mut table, &inventory, &load_balancer.name, slot);
+                self.covered.set_live(&mut table, &inventory, load_balancer, slot);
             }
         }
         for (previous, next) in &edits {
@@ -324,6 +332,7 @@ impl Publisher {
             self.serials.forget(class);
         }
         self.table.store(Arc::new(table));
+        self.covered.report();
     }
 
     /// Adds a name to its class, which is made if it does not exist.
@@ -502,10 +511,10 @@ fn absence(inventory: &Inventory, id: ZoneId) -> Option<Absence> {
     }
 }
 
-/// Makes a name live or static in its zone.
-fn set_slot(table: &mut RecordTable, inventory: &Inventory, name: &Name, slot: Option<Arc<Slot>>) {
+/// Makes a name static in its zone.
+fn set_static(table: &mut RecordTable, inventory: &Inventory, name: &Name) {
     if let Some(zone) = inventory.zone_of(name) {
-        table.set_slot(zone.apex(), name, slot);
+        table.set_slot(zone.apex(), name, None);
     }
 }
 

@@ -14,6 +14,7 @@ use crate::model::name::{LABELS_MAX, Name};
 use crate::model::rrset::{Owner, Rtype, render_record};
 use crate::model::shard_map::ShardMap;
 use crate::model::zone::{Cover, Zone};
+use crate::steering::audience::Audience;
 use crate::steering::compile::LiveAnswer;
 use crate::wire::name::{LowerName, NameHashing};
 
@@ -56,9 +57,20 @@ pub struct RecordTable {
     /// Zones by apex.
     zones: ShardMap<Arc<ZoneTable>>,
     /// Zones that are ours and have no records to answer from, by apex.
-    absent: ShardMap<(Name, Absence)>,
+    absent: ShardMap<Absent>,
     /// How many zones have an apex of so many labels: a lookup tries no other suffixes.
     apex_labels: [u32; LABELS_MAX + 1],
+}
+
+/// A zone that is ours and has no records.
+#[derive(Clone, Debug)]
+pub struct Absent {
+    /// Its apex.
+    apex: Name,
+    /// Why it has none.
+    pub absence: Absence,
+    /// Who may ask for it.
+    pub audience: Audience,
 }
 
 /// Why a zone of which we are a secondary has no records.
@@ -89,8 +101,8 @@ pub struct ZoneTable {
     serial: u32,
     /// The SOA record as negative answers carry it: its TTL is `min(SOA TTL, MINIMUM)` (RFC 2308 §5).
     negative_soa: Box<[u8]>,
-    /// Networks whose clients may ask; none stands for everybody, so that most zones compare nothing.
-    allow_query: Option<Box<[IpNet]>>,
+    /// Who may ask for it.
+    audience: Audience,
 }
 
 /// A name that exists.
@@ -196,12 +208,13 @@ impl RecordTable {
     pub fn set_absence(&mut self, apex: &Name, absence: Option<Absence>) {
         let hashing = self.hashing;
         let hash = hashing.wire(apex.wire());
-        let same = |(other, _): &(Name, Absence)| other == apex;
+        let same = |other: &Absent| other.apex == *apex;
         let (before, after) = match absence {
             None => (self.absent.remove(hash, same).is_some(), false),
-            Some(why) => {
-                let rehash = |(other, _): &(Name, Absence)| hashing.wire(other.wire());
-                (self.absent.insert(hash, (apex.clone(), why), same, rehash).is_some(), true)
+            Some(absence) => {
+                let rehash = |other: &Absent| hashing.wire(other.apex.wire());
+                let absent = Absent { apex: apex.clone(), absence, audience: Audience::default() };
+                (self.absent.insert(hash, absent, same, rehash).is_some(), true)
             }
         };
         if let Some(count) = self.apex_labels.get_mut(apex.label_count()) {
@@ -209,9 +222,9 @@ impl RecordTable {
         }
     }
 
-    /// Why the zone at a suffix, given its hash, has no records; none if it has, or is none of ours.
-    pub fn absence(&self, hash: u64, apex: &[u8]) -> Option<Absence> {
-        self.absent.find(hash, |(other, _)| other.wire() == apex).map(|(_, absence)| *absence)
+    /// The zone at a suffix, given its hash, if it has no records; none if it has, or is none of ours.
+    pub fn absent(&self, hash: u64, apex: &[u8]) -> Option<&Absent> {
+        self.absent.find(hash, |other| other.apex.wire() == apex)
     }
 
     /// Takes a zone out.
@@ -226,11 +239,9 @@ impl RecordTable {
     pub fn set_allow_query(&mut self, apex: &Name, networks: &[IpNet]) {
         let hash = self.hashing.wire(apex.wire());
         if let Some(zone) = self.zones.find_mut(hash, |other| other.zone.apex() == apex) {
-            let has_all_of = |is_ipv4: bool| {
-                networks.iter().any(|network| network.prefix_len() == 0 && network.addr().is_ipv4() == is_ipv4)
-            };
-            let is_for_all = has_all_of(true) && has_all_of(false);
-            Arc::make_mut(zone).allow_query = (!is_for_all).then(|| networks.into());
+            Arc::make_mut(zone).audience = Audience::of(networks);
+        } else if let Some(absent) = self.absent.find_mut(hash, |other| other.apex == *apex) {
+            absent.audience = Audience::of(networks);
         }
     }
 
@@ -274,9 +285,8 @@ impl ZoneTable {
         let apex_labels = apex.label_count();
         let apex_cover = zone.owners().first().and_then(|owner| Covered::of(owner, &apex));
         let negative_soa = Box::default();
-        let allow_query = None;
-        let mut table =
-            Self { zone, apex, apex_labels, hashing, apex_cover, nodes, serial: 0, negative_soa, allow_query };
+        let audience = Audience::default();
+        let mut table = Self { zone, apex, apex_labels, hashing, apex_cover, nodes, serial: 0, negative_soa, audience };
         // In canonical order a name comes before those below it, which take its cover over.
         for owner in table.zone.owners().to_vec() {
             let name = owner.name();
@@ -324,8 +334,7 @@ impl ZoneTable {
 
     /// Whether a client may ask for it.
     pub fn allows(&self, client: IpAddr) -> bool {
-        let networks = self.allow_query.as_deref();
-        networks.is_none_or(|networks| networks.iter().any(|network| network.contains(&client)))
+        self.audience.has(client)
     }
 
     /// The zone as declared, shared.
@@ -488,29 +497,6 @@ mod tests {
             assert_eq!(exists(&table, text), there, "{text}");
         }
         assert_eq!(Arc::strong_count(&slot), 1, "nothing keeps a slot that no name has");
-    }
-
-    #[test]
-    fn a_zone_is_for_everybody_unless_networks_are_named() {
-        let mut table = table();
-        let mut allows = |networks: &[&str], client: &str| {
-            let networks: Vec<IpNet> = networks.iter().map(|network| network.parse().unwrap()).collect();
-            table.set_allow_query(&name("@"), &networks);
-            let Found::Node { zone, .. } = lookup(&table, &lower_name(&name("@")), Rtype::A) else {
-                panic!("it is there")
-            };
-            (zone.allow_query.is_some(), zone.allows(client.parse().unwrap()))
-        };
-        for (networks, client, expected) in [
-            (&["0.0.0.0/0", "::/0"][..], "2001:db8::1", (false, true)),
-            (&["0.0.0.0/0"], "2001:db8::1", (true, false)),
-            (&["198.51.100.0/24", "2001:db8::/32"], "2001:db8::1", (true, true)),
-            (&["198.51.100.0/24", "2001:db8::/32"], "198.51.100.7", (true, true)),
-            (&["198.51.100.0/24", "2001:db8::/32"], "198.51.101.7", (true, false)),
-            (&[], "127.0.0.1", (true, false)),
-        ] {
-            assert_eq!(allows(networks, client), expected, "{networks:?} {client}");
-        }
     }
 
     #[test]

@@ -52,17 +52,19 @@ pub fn respond(
 ) -> Answer {
     let Query { qtype, .. } = *query;
     let mut found = lookup(table, qname, qtype);
-    if let Found::Absent(absence) = found {
-        let error = match absence {
+    if !found.allows(client.address) {
+        counters.prohibited.increment();
+        return Answer { error: Some(extended_errors::PROHIBITED), ..Answer::error(Rcode::Refused) };
+    }
+    if let Found::Absent(zone) = found {
+        let error = match zone.absence {
             Absence::NotTransferred => extended_errors::NOT_TRANSFERRED,
             Absence::Expired => extended_errors::EXPIRED,
         };
         return Answer { error: Some(error), ..Answer::error(Rcode::ServFail) };
     }
-    let Some(zone) = found.zone() else { return Answer::error(Rcode::Refused) };
-    if !zone.allows(client.address) {
-        counters.prohibited.increment();
-        return Answer { error: Some(extended_errors::PROHIBITED), ..Answer::error(Rcode::Refused) };
+    if found.zone().is_none() {
+        return Answer::error(Rcode::Refused);
     }
     let mut chain = Chain::new(table, message, qtype, *client, random, counters);
     let mut name: &LowerName = qname;

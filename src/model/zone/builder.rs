@@ -8,7 +8,7 @@ use crate::model::rrset::{Owner, RecordRef, Rtype};
 use crate::model::zone::{Cover, Soa, Zone, ZoneError, ZoneFault};
 
 /// A zone that is being built.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ZoneBuilder {
     /// Its id.
     id: ZoneId,
@@ -31,7 +31,7 @@ pub struct ZoneBuilder {
 }
 
 /// A record that was added.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Entry {
     /// Where the length octet of its owner stands.
     owner: u32,

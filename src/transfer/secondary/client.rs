@@ -10,6 +10,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::model::hosting::{Peer, TsigKey};
+use crate::model::id::ZoneId;
 use crate::model::limits::{
     SOA_TIMEOUTS, TRANSFER_CONNECT_TIMEOUT, TRANSFER_MESSAGE_TIMEOUT, TRANSFER_RATE_MIN, TRANSFER_TIMEOUT,
 };
@@ -17,8 +18,8 @@ use crate::model::name::Name;
 use crate::model::rrset::Rtype;
 use crate::transfer::secondary::message::Question;
 use crate::transfer::secondary::refusal::{Refusal, rcode_word};
-use crate::transfer::secondary::serial::serial_of;
-use crate::transfer::secondary::stream::{Received, Stream};
+use crate::transfer::secondary::soa::serial_of;
+use crate::transfer::secondary::stream::{Allowance, Received, Stream};
 use crate::transfer::tsig::{Key, Unverified, Verifier};
 
 /// Octets of a UDP answer without EDNS (RFC 1035 §4.2.1), and room to see that there are more.
@@ -45,7 +46,7 @@ impl Primary {
     }
 }
 
-/// How long a primary may take.
+/// How long a primary may take, and how much it may give.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// For a connection.
@@ -58,6 +59,8 @@ pub struct Patience {
     pub soa: [Duration; 2],
     /// Octets a second, once there was time for one message.
     pub rate_min: u64,
+    /// What a transfer may amount to.
+    pub allowance: Allowance,
 }
 
 impl Default for Patience {
@@ -68,6 +71,7 @@ impl Default for Patience {
             transfer: TRANSFER_TIMEOUT,
             soa: SOA_TIMEOUTS,
             rate_min: TRANSFER_RATE_MIN,
+            allowance: Allowance::default(),
         }
     }
 }
@@ -189,7 +193,7 @@ fn read_soa(exchange: &Exchange, message: &[u8]) -> Result<Option<Vec<u8>>, Refu
 /// Transfers a zone from a primary (RFC 5936, RFC 1995), over TCP.
 pub async fn transfer(
     primary: &Primary,
-    apex: &Name,
+    (id, apex): (ZoneId, &Name),
     wanted: Wanted<'_>,
     patience: Patience,
 ) -> Result<Received, Refusal> {
@@ -201,7 +205,7 @@ pub async fn transfer(
     let whole = async {
         let mut connection = Connection::open(primary.address, patience).await?;
         connection.send(&exchange.message).await?;
-        let mut stream = Stream::new(exchange.question.clone(), held);
+        let mut stream = Stream::new(exchange.question.clone(), id, held, patience.allowance);
         while !stream.is_complete() {
             let message = exchange.verify(connection.receive().await?)?;
             stream.take(&message)?;

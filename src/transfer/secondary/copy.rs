@@ -17,8 +17,9 @@ use tokio::sync::Semaphore;
 use crate::model::id::ZoneId;
 use crate::model::limits::{COPIES_MAX, COPY_OCTETS_MAX};
 use crate::model::name::Name;
-use crate::model::rrset::{Record, Rtype};
+use crate::model::rrset::{Record, RecordRef, Rtype};
 use crate::model::zone::Zone;
+use crate::model::zone::builder::ZoneBuilder;
 use crate::transfer::secondary::timers::Moment;
 
 /// What a file begins with; the last octet is the form's version.
@@ -200,14 +201,14 @@ fn read(path: &Path, id: ZoneId, apex: Name) -> Result<Option<(Zone, Moment)>, C
             file.take(COPY_OCTETS_MAX).read_to_end(&mut octets).map_err(failed)?;
         }
     }
-    let (confirmed, records) = parse(&octets, &apex).map_err(damaged)?;
+    let (confirmed, mut zone) = parse(&octets, ZoneBuilder::new(id, apex)).map_err(damaged)?;
     drop(octets);
-    let zone = Zone::try_new(id, apex, records).map_err(|_| damaged("it holds no zone"))?;
+    let zone = zone.finish().map_err(|_| damaged("it holds no zone"))?;
     Ok(Some((zone, confirmed)))
 }
 
-/// Reads the octets of a copy of the zone with `apex`.
-fn parse(octets: &[u8], apex: &Name) -> Result<(Moment, Vec<Record>), &'static str> {
+/// Reads the octets of a copy into a zone.
+fn parse(octets: &[u8], mut zone: ZoneBuilder) -> Result<(Moment, ZoneBuilder), &'static str> {
     let (start, rest) = octets.split_first_chunk::<HEAD_OCTETS>().ok_or("it is too short")?;
     let ([magic, seconds, _], _) = start.as_chunks::<8>() else { return Err("it is too short") };
     let confirmed = Duration::from_secs(u64::from_be_bytes(*seconds));
@@ -222,16 +223,15 @@ fn parse(octets: &[u8], apex: &Name) -> Result<(Moment, Vec<Record>), &'static s
         return Err("its digest is another one");
     }
     let (name, mut rest) = split_name(body).ok_or("it has no name")?;
-    if name != *apex {
+    if name != *zone.apex() {
         return Err("it is of another zone");
     }
-    let mut records = Vec::new();
     while !rest.is_empty() {
-        let (record, after) = split_record(rest).ok_or("a record is broken")?;
-        records.push(record);
+        let (owner, RecordRef { rtype, ttl, rdata }, after) = split_record(rest).ok_or("a record is broken")?;
+        zone.add(&owner, rtype, ttl, rdata);
         rest = after;
     }
-    Ok((confirmed, records))
+    Ok((confirmed, zone))
 }
 
 /// Splits a name off.
@@ -242,12 +242,12 @@ fn split_name(octets: &[u8]) -> Option<(Name, &[u8])> {
 }
 
 /// Splits a record off.
-fn split_record(octets: &[u8]) -> Option<(Record, &[u8])> {
+fn split_record(octets: &[u8]) -> Option<(Name, RecordRef<'_>, &[u8])> {
     let (owner, rest) = split_name(octets)?;
     let ([t0, t1, a, b, c, d, l0, l1], rest) = rest.split_first_chunk::<8>()?;
     let (rdata, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([*l0, *l1])))?;
     let (rtype, ttl) = (Rtype(u16::from_be_bytes([*t0, *t1])), u32::from_be_bytes([*a, *b, *c, *d]));
-    Some((Record { owner, rtype, ttl, rdata: rdata.to_vec() }, rest))
+    Some((owner, RecordRef { rtype, rdata, ttl }, rest))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ pub mod copy;
 pub mod difference;
 pub mod message;
 pub mod refusal;
-pub mod serial;
+pub mod soa;
 pub mod stream;
 pub mod timers;
 mod upkeep;

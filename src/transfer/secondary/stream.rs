@@ -2,20 +2,23 @@
 //!
 //! Nothing of it counts before the SOA record that ends it has come.
 
+use crate::model::id::ZoneId;
 use crate::model::limits::{TRANSFER_MESSAGES_MAX, TRANSFER_OCTETS_MAX, TRANSFER_RECORDS_MAX};
 use crate::model::rrset::{Record, Rtype};
 use crate::model::serial::is_newer;
+use crate::model::zone::builder::ZoneBuilder;
 use crate::transfer::secondary::message::Question;
 use crate::transfer::secondary::refusal::Refusal;
-use crate::transfer::secondary::serial::serial_of;
+use crate::transfer::secondary::soa::serial_of;
 
 /// What a primary has given.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Received {
     /// It has nothing newer.
     UpToDate,
-    /// All records of the zone, the SOA record once.
-    Whole(Vec<Record>),
+    /// All records of the zone, the SOA record once. They are kept as octets: a million records as such would take several
+    /// times the memory of the zone that they make.
+    Whole(ZoneBuilder),
     /// What to change, from version to version.
     Differences(Vec<Difference>),
 }
@@ -33,11 +36,32 @@ pub struct Difference {
     pub come: Vec<Record>,
 }
 
+/// What a transfer may amount to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Allowance {
+    /// Messages.
+    pub messages: usize,
+    /// Records.
+    pub records: usize,
+    /// Octets of names and data.
+    pub octets: usize,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self { messages: TRANSFER_MESSAGES_MAX, records: TRANSFER_RECORDS_MAX, octets: TRANSFER_OCTETS_MAX }
+    }
+}
+
 /// A transfer under way.
 #[derive(Debug)]
 pub struct Stream {
     /// What was asked.
     question: Question,
+    /// The zone's id.
+    id: ZoneId,
+    /// What it may amount to.
+    allowance: Allowance,
     /// Serial of what we hold; a whole transfer that is asked for whatever we hold has none.
     held: Option<u32>,
     /// Where it has got to.
@@ -62,7 +86,7 @@ enum State {
         /// The SOA record, which ends it as well.
         soa: Record,
         /// The others.
-        records: Vec<Record>,
+        zone: ZoneBuilder,
     },
     /// A difference: records that go.
     Gone(Incremental),
@@ -82,15 +106,15 @@ struct Incremental {
 }
 
 impl Stream {
-    /// A transfer that has been asked for.
-    pub const fn new(question: Question, held: Option<u32>) -> Self {
-        Self { question, held, state: State::Start, messages: 0, records: 0, octets: 0 }
+    /// A transfer that has been asked for, of the zone with an id.
+    pub const fn new(question: Question, id: ZoneId, held: Option<u32>, allowance: Allowance) -> Self {
+        Self { question, id, allowance, held, state: State::Start, messages: 0, records: 0, octets: 0 }
     }
 
     /// Takes the next message in.
     pub fn take(&mut self, message: &[u8]) -> Result<(), Refusal> {
         self.messages += 1;
-        if self.messages > TRANSFER_MESSAGES_MAX {
+        if self.messages > self.allowance.messages {
             return Err(Refusal::TooMuch);
         }
         let mut answer = self.question.open(message, self.messages == 1)?;
@@ -100,7 +124,7 @@ impl Stream {
         while let Some(record) = answer.next_record()? {
             self.records += 1;
             self.octets += record.owner.wire().len() + record.rdata.len();
-            if self.records > TRANSFER_RECORDS_MAX || self.octets > TRANSFER_OCTETS_MAX {
+            if self.records > self.allowance.records || self.octets > self.allowance.octets {
                 return Err(Refusal::TooMuch);
             }
             self.check(&record)?;
@@ -146,14 +170,14 @@ impl Stream {
         match state {
             State::Start => self.open(record),
             State::Opened(soa) => self.choose(soa, record, serial),
-            State::Whole { soa, mut records } => match serial {
+            State::Whole { soa, mut zone } => match serial {
                 None => {
-                    records.push(record);
-                    Ok(State::Whole { soa, records })
+                    add(&mut zone, &record);
+                    Ok(State::Whole { soa, zone })
                 }
                 Some(_) if record.rdata == soa.rdata => {
-                    records.push(soa);
-                    Ok(State::Complete(Received::Whole(records)))
+                    add(&mut zone, &soa);
+                    Ok(State::Complete(Received::Whole(zone)))
                 }
                 Some(_) => Err(Refusal::Order("its last SOA record is not its first one")),
             },
@@ -178,9 +202,16 @@ impl Stream {
     /// The second record, which shows what kind of transfer it is (RFC 1995 §4).
     fn choose(&self, soa: Record, record: Record, serial: Option<u32>) -> Result<State, Refusal> {
         let incremental = self.question.qtype == Rtype::IXFR;
+        let mut zone = ZoneBuilder::new(self.id, self.question.apex.clone());
         match serial {
-            None => Ok(State::Whole { soa, records: vec![record] }),
-            Some(_) if record.rdata == soa.rdata => Ok(State::Complete(Received::Whole(vec![soa]))),
+            None => {
+                add(&mut zone, &record);
+                Ok(State::Whole { soa, zone })
+            }
+            Some(_) if record.rdata == soa.rdata => {
+                add(&mut zone, &soa);
+                Ok(State::Complete(Received::Whole(zone)))
+            }
             Some(from) if incremental && Some(from) == self.held => {
                 Ok(State::Gone(Incremental { soa, differences: vec![Difference::new(from, record)] }))
             }
@@ -195,6 +226,11 @@ impl Stream {
             self.state = State::Complete(Received::UpToDate);
         }
     }
+}
+
+/// Adds a record to a zone.
+fn add(zone: &mut ZoneBuilder, record: &Record) {
+    zone.add(&record.owner, record.rtype, record.ttl, &record.rdata);
 }
 
 impl Difference {
@@ -251,6 +287,10 @@ mod tests {
     use super::*;
     use crate::model::name::Name;
 
+    fn id() -> ZoneId {
+        ZoneId::declared("example.com")
+    }
+
     fn apex() -> Name {
         Name::parse("example.com", None).unwrap()
     }
@@ -271,7 +311,7 @@ mod tests {
     /// Messages, separated by slashes, taken in after asking for `qtype` with `held`.
     fn stream(qtype: Rtype, held: Option<u32>, text: &str) -> Result<Received, Refusal> {
         let question = Question { id: 7, apex: apex(), qtype };
-        let mut stream = Stream::new(question.clone(), held);
+        let mut stream = Stream::new(question.clone(), id(), held, Allowance { messages: 9, records: 9, octets: 500 });
         for (index, words) in text.split(" / ").enumerate() {
             let records = records(words);
             let mut message = question.message(None);
@@ -301,7 +341,13 @@ mod tests {
 
     #[test]
     fn rfc5936_section_2_2_a_whole_zone_stands_between_two_soa_records() {
-        let whole = |text| Received::Whole(records(text));
+        let whole = |text| {
+            let mut zone = ZoneBuilder::new(id(), apex());
+            for record in records(text) {
+                add(&mut zone, &record);
+            }
+            Received::Whole(zone)
+        };
         for (text, expected) in [
             ("SOA 7, a, b, SOA 7", whole("a, b, SOA 7")),
             ("SOA 7 / a / b, SOA 7", whole("a, b, SOA 7")),
@@ -349,6 +395,20 @@ mod tests {
         for text in ["SOA 6", "SOA 6, SOA 5", "SOA 6, SOA 5, a, SOA 6", "SOA 7, SOA 5, SOA 6, SOA 6"] {
             assert_eq!(stream(Rtype::IXFR, Some(5), text), Err(Refusal::Cut), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_more_than_allowed_is_refused() {
+        let numbers = |range: std::ops::Range<u32>| range.map(|n| format!("n{n}")).collect::<Vec<_>>();
+        let records = format!("SOA 7, {}", numbers(0..9).join(", "));
+        let messages = format!("SOA 7 / {}", numbers(0..9).join(" / "));
+        let long = ["a".repeat(60).as_str(); 3].join(".");
+        let octets = format!("SOA 7, {long}, {long}, {long}");
+        for text in [records, messages, octets] {
+            assert_eq!(stream(Rtype::AXFR, None, &text), Err(Refusal::TooMuch), "{text}");
+        }
+        let enough = format!("SOA 7, {}, SOA 7", numbers(0..7).join(", "));
+        assert!(stream(Rtype::AXFR, None, &enough).is_ok());
     }
 
     #[test]

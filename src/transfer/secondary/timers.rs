@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::model::limits::{FIRST_TRANSFER_RETRY_MAX, RETRY_MIN};
-use crate::transfer::secondary::serial::SoaTimes;
+use crate::transfer::secondary::soa::SoaTimes;
 
 /// A moment, as time since 1970.
 pub type Moment = Duration;

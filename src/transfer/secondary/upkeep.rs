@@ -21,7 +21,7 @@ use crate::transfer::secondary::client::{Patience, Primary, Wanted, ask_soa, tra
 use crate::transfer::secondary::copy::{Copies, CopyError};
 use crate::transfer::secondary::difference::apply;
 use crate::transfer::secondary::refusal::{Refusal, Refused};
-use crate::transfer::secondary::serial::{SoaTimes, serial_of, soa_data};
+use crate::transfer::secondary::soa::{SoaTimes, serial_of, soa_data};
 use crate::transfer::secondary::stream::Received;
 use crate::transfer::secondary::timers::{Moment, Timers};
 use crate::transfer::secondary::wish::{Wish, Wishes};
@@ -124,6 +124,30 @@ struct Gained {
     primary: std::net::SocketAddr,
     /// What it has: the zone that is held, or a newer one.
     zone: Arc<Zone>,
+    /// How that came.
+    means: Means,
+}
+
+/// How a zone came from a primary.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Means {
+    /// It did not: what is held is the newest.
+    Nothing,
+    /// By AXFR, or an answer to IXFR that has all of it.
+    Whole,
+    /// By the differences of IXFR.
+    Differences,
+}
+
+impl Means {
+    /// The word for it.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Whole => "AXFR",
+            Self::Differences => "IXFR",
+        }
+    }
 }
 
 impl<S: InventoryStore> Upkeep<S> {
@@ -210,7 +234,7 @@ impl<S: InventoryStore> Upkeep<S> {
         };
         let now = self.shared.clock.now();
         match outcome {
-            Ok(gained) => self.take(timers, gained, held.as_ref(), now).await,
+            Ok(gained) => self.take(timers, gained, now).await,
             Err(refused) => {
                 timers.fail(now);
                 self.complain(&refused);
@@ -221,11 +245,11 @@ impl<S: InventoryStore> Upkeep<S> {
     }
 
     /// Takes in what a primary has.
-    async fn take(&self, timers: &mut Timers, gained: Gained, held: Option<&Arc<Zone>>, now: Moment) {
-        let Gained { primary, zone: gained } = gained;
+    async fn take(&self, timers: &mut Timers, gained: Gained, now: Moment) {
+        let Gained { primary, zone: gained, means } = gained;
         let zone = &self.apex;
         let serial = gained.soa().serial;
-        let is_new = held.is_none_or(|held| !Arc::ptr_eq(held, &gained));
+        let is_new = means != Means::Nothing;
         // What is confirmed may have expired while it was asked for.
         if (is_new || timers.confirmed().is_none()) && !self.put(Arc::clone(&gained)).await {
             return timers.fail(now);
@@ -239,7 +263,7 @@ impl<S: InventoryStore> Upkeep<S> {
             condition.failure = None;
         });
         if is_new {
-            info!(%zone, serial, %primary, names = gained.owners().len(), "zone transferred");
+            info!(%zone, serial, %primary, kind = means.word(), names = gained.owners().len(), "zone transferred");
         } else if recovered {
             info!(%zone, serial, %primary, "a primary answers again; the zone is up to date");
         } else {
@@ -288,7 +312,7 @@ impl<S: InventoryStore> Upkeep<S> {
         let mut refused = Vec::new();
         for primary in first.into_iter().chain(others) {
             match self.ask(primary, held.as_ref(), wish.whole).await {
-                Ok(zone) => return Ok(Gained { primary: primary.address, zone }),
+                Ok((zone, means)) => return Ok(Gained { primary: primary.address, zone, means }),
                 Err(why) => refused.push(Refused { primary: primary.address, why }),
             }
         }
@@ -296,7 +320,12 @@ impl<S: InventoryStore> Upkeep<S> {
     }
 
     /// Asks one primary.
-    async fn ask(&self, primary: &Primary, held: Option<&Arc<Zone>>, whole: bool) -> Result<Arc<Zone>, Refusal> {
+    async fn ask(
+        &self,
+        primary: &Primary,
+        held: Option<&Arc<Zone>>,
+        whole: bool,
+    ) -> Result<(Arc<Zone>, Means), Refusal> {
         let Shared { patience, .. } = *self.shared;
         let Some((zone, soa)) = held.filter(|_| !whole).and_then(|zone| Some((zone, soa_data(zone)?))) else {
             return self.transfer(primary, Wanted::Whole(None), None).await;
@@ -304,7 +333,7 @@ impl<S: InventoryStore> Upkeep<S> {
         let ours = zone.soa().serial;
         let theirs = serial_of(&ask_soa(primary, &self.apex, patience).await?).unwrap_or(ours);
         if theirs == ours {
-            return Ok(Arc::clone(zone));
+            return Ok((Arc::clone(zone), Means::Nothing));
         }
         if is_newer(ours, theirs) {
             return Err(Refusal::Older { theirs, ours });
@@ -325,16 +354,18 @@ impl<S: InventoryStore> Upkeep<S> {
         primary: &Primary,
         wanted: Wanted<'_>,
         held: Option<&Arc<Zone>>,
-    ) -> Result<Arc<Zone>, Refusal> {
+    ) -> Result<(Arc<Zone>, Means), Refusal> {
         // It is never closed.
         let _permit = self.shared.transfers.acquire().await;
-        let received = transfer(primary, &self.apex, wanted, self.shared.patience).await?;
-        let (id, apex, held) = (self.id, self.apex.clone(), held.map(Arc::clone));
+        let received = transfer(primary, (self.id, &self.apex), wanted, self.shared.patience).await?;
+        let held = held.map(Arc::clone);
         // A large zone takes seconds.
         let built = tokio::task::spawn_blocking(move || match (received, held) {
-            (Received::UpToDate, Some(held)) => Ok(held),
-            (Received::Differences(differences), Some(held)) => apply(&held, differences).map(Arc::new),
-            (Received::Whole(records), _) => Zone::try_new(id, apex, records).map(Arc::new).map_err(Refusal::Zone),
+            (Received::UpToDate, Some(held)) => Ok((held, Means::Nothing)),
+            (Received::Differences(differences), Some(held)) => {
+                Ok((Arc::new(apply(&held, differences)?), Means::Differences))
+            }
+            (Received::Whole(mut zone), _) => Ok((Arc::new(zone.finish().map_err(Refusal::Zone)?), Means::Whole)),
             (_, None) => Err(Refusal::Order("a difference, and nothing is held")),
         });
         built.await.unwrap_or_else(|panic| Err(Refusal::Network(format!("building the zone failed: {panic}"))))

@@ -13,7 +13,7 @@ use pooldns::model::rrset::{Record, Rtype};
 use pooldns::model::zone::Zone;
 use pooldns::transfer::secondary::difference::apply;
 use pooldns::transfer::secondary::message::Question;
-use pooldns::transfer::secondary::stream::{Received, Stream};
+use pooldns::transfer::secondary::stream::{Allowance, Received, Stream};
 
 /// The zone that is transferred.
 const APEX: &str = "example.com";
@@ -40,8 +40,8 @@ fuzz_target!(|data: &[u8]| {
     let apex = Name::parse(APEX, None).expect("a name");
     let held = zone(&apex);
     let qtype = if choice & 1 == 0 { Rtype::AXFR } else { Rtype::IXFR };
-    let question = Question { id: 0, apex: apex.clone(), qtype };
-    let mut stream = Stream::new(question, Some(HELD));
+    let question = Question { id: 0, apex, qtype };
+    let mut stream = Stream::new(question, held.id, Some(HELD), Allowance::default());
     while let Some((length, after)) = rest.split_first_chunk::<2>() {
         let length = usize::from(u16::from_be_bytes(*length)).min(after.len());
         let (message, next) = after.split_at(length);
@@ -55,8 +55,8 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     match stream.finish() {
-        Ok(Received::Whole(records)) => {
-            if let Ok(zone) = Zone::try_new(held.id, apex, records) {
+        Ok(Received::Whole(mut zone)) => {
+            if let Ok(zone) = zone.finish() {
                 // What was taken can be given again.
                 let again: Vec<Record> = zone.owners().iter().flat_map(|owner| owner.records()).collect();
                 assert_eq!(Zone::try_new(zone.id, zone.apex().clone(), again), Ok(zone));

@@ -1,5 +1,8 @@
 //! Zones that are transferred from primaries: from Knot DNS and NSD with signatures, through restarts and their absence.
 
+mod fake;
+mod hostile;
+mod million;
 mod primary;
 
 use hickory_proto::op::{OpCode, ResponseCode};
@@ -60,6 +63,12 @@ fn follows(make: Make, algorithm: &'static str) {
     primary.edit(&zone_file(2, TIMES, "www A 192.0.2.2\nmail MX 10 www\n"));
     wait_for(&Ok(2), || serial(&server));
     assert_eq!(server.dns().addresses(&www), ["192.0.2.2".parse::<std::net::IpAddr>().unwrap()]);
+    // The first transfer is whole, and the second has only what differs.
+    let came_by = |serial, kind| {
+        let texts = [format!("\"serial\":{serial}"), format!("\"kind\":\"{kind}\""), "zone transferred".to_owned()];
+        server.log().iter().any(|line| texts.iter().all(|text| line.contains(text)))
+    };
+    assert!(came_by(1, "AXFR") && came_by(2, "IXFR"));
     assert_eq!(
         server.dns().get(&format!("x.w.{APEX}."), RecordType::TXT).metadata.response_code,
         ResponseCode::NXDomain

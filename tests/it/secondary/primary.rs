@@ -36,7 +36,7 @@ pub(super) struct Primary {
 }
 
 /// A port that is free for UDP and TCP at this moment; these servers cannot be told to choose one.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     loop {
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = tcp.local_addr().unwrap().port();

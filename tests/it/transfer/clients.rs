@@ -1,16 +1,17 @@
 //! dig and kdig transfer zones, with and without keys; what is not allowed is refused.
 
 use std::io::Write as _;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
 
-use hickory_proto::op::ResponseCode;
+use hickory_proto::op::{OpCode, ResponseCode};
 use hickory_proto::rr::{RData, RecordType};
 
 use super::secondary::KEY;
 use crate::harness::client::{receive_framed, send_framed, with_edns};
 use crate::harness::origin::load_balancer;
 use crate::harness::tools::installed;
-use crate::harness::{TestServer, extended_error, question, run, wait};
+use crate::harness::{PATIENCE, TestServer, extended_error, question, run, wait};
 
 /// A zone with a live name, which is copied with a key, or without from 127.0.0.2.
 fn objects(serial: &str, more: &str) -> String {
@@ -180,6 +181,65 @@ fn transfers_over_udp() {
     let text = ask(&server, "kdig", &format!("+notcp +noall +answer {} example.test ixfr=3", key()));
     assert_eq!(lines(&text).iter().filter(|line| line.contains(" SOA ")).count(), 1, "{text}");
     assert_eq!(lines(&text).iter().filter(|line| !line.contains("TSIG")).count(), 1, "the SOA alone: {text}");
+}
+
+#[test]
+fn what_is_passed_on_over_udp_amplifies_nothing() {
+    /// An Extended DNS Error, for those who have EDNS.
+    const ERROR_OCTETS: usize = 6;
+    // Limits as tight as can be: what is passed on does not go through them, and has to be harmless by itself.
+    let server = TestServer::start(&format!("[rrl]\nrate = 1\nexempt = []\n{}", objects("records", "")));
+    let ask_from = |last: u8, query: &[u8]| {
+        let socket = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, last), 0)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.connect(server.dns().0).unwrap();
+        socket.send(query).unwrap();
+        let mut answer = [0; 4096];
+        let length = socket.recv(&mut answer).unwrap();
+        (answer[3] & 15, length)
+    };
+    let notify = |name: &str| {
+        let mut message = question(name, RecordType::SOA);
+        message.metadata.op_code = OpCode::Notify;
+        message
+    };
+    let query = |rtype| question("example.test.", rtype);
+    for (what, message, from, code) in [
+        ("a NOTIFY for a zone of ours", notify("example.test."), 1, 9),
+        ("a NOTIFY for another zone", notify("example.net."), 1, 9),
+        ("AXFR by anybody", query(RecordType::AXFR), 1, 5),
+        ("AXFR by an address that may", query(RecordType::AXFR), 2, 1),
+        ("IXFR by anybody", query(RecordType::IXFR), 1, 5),
+    ] {
+        for message in [message.clone(), with_edns(message, |edns| edns)] {
+            let octets = message.to_vec().unwrap();
+            let more = if message.edns.is_some() { ERROR_OCTETS } else { 0 };
+            let (found, length) = ask_from(from, &octets);
+            assert_eq!(found, code, "{what}");
+            assert!(length <= octets.len() + more, "{what}: {length} octets for {}", octets.len());
+        }
+    }
+    // Signatures of keys that nobody has, over whatever would be large.
+    for rtype in [RecordType::AXFR, RecordType::ANY, RecordType::SOA] {
+        let mut octets = query(rtype).to_vec().unwrap();
+        let length = octets.len();
+        octets[11] = 1;
+        octets.extend_from_slice(b"\x04nobo\0\0\xfa\0\xff\0\0\0\0");
+        let rdata = [b"\x0bhmac-sha256\0\0\0\0\0\0\x07\x01\x2c\0\x20".as_slice(), &[7; 32], &[0; 6]].concat();
+        octets.extend_from_slice(&u16::try_from(rdata.len()).unwrap().to_be_bytes());
+        octets.extend_from_slice(&rdata);
+        let (found, answered) = ask_from(1, &octets);
+        assert_eq!((found, answered > length), (9, true), "NOTAUTH, and why");
+        assert!(answered <= octets.len(), "{rtype}: {answered} octets for {}", octets.len());
+    }
+    // Who may transfer is told the serial: one record.
+    let mut incremental = query(RecordType::IXFR);
+    let soa = server.dns().get("example.test.", RecordType::SOA).answers.remove(0);
+    incremental.add_authority(soa);
+    let octets = incremental.to_vec().unwrap();
+    let (found, length) = ask_from(2, &octets);
+    assert_eq!(found, 0);
+    assert!(length < octets.len() * 2, "{length} octets for {}", octets.len());
 }
 
 #[test]

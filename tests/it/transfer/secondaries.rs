@@ -87,7 +87,8 @@ fn follows_reloads(program: Program) {
     expect_copy(&server, &secondary, &questions);
     assert_eq!(secondary.serial(ZONE), Some(8));
     // It heard of the change, long before it would have asked, and took the difference alone.
-    wait("IXFR", || server.log().iter().any(|line| line.contains("\"IXFR\"")));
+    let is_difference = |line: &String| line.contains("\"kind\":\"IXFR\"") && line.contains("\"serial\":8");
+    wait("IXFR", || server.log().iter().any(is_difference));
     wait("an answer to NOTIFY", || server.status().counters.notifies_answered > 0);
     assert_eq!(server.status().counters.tsig_rejected, 0);
 }

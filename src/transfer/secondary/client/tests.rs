@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::model::hosting::{Secret, TsigAlgorithm};
 use crate::model::rrset::Record;
+use crate::model::zone::builder::ZoneBuilder;
 use crate::transfer::secondary::stream::soa;
 
 /// Hurried, so that no test waits.
@@ -16,7 +17,12 @@ const PATIENCE: Patience = Patience {
     transfer: Duration::from_secs(20),
     soa: [Duration::from_millis(50); 2],
     rate_min: 1 << 20,
+    allowance: Allowance { messages: 1000, records: 1000, octets: 1 << 20 },
 };
+
+fn id() -> ZoneId {
+    ZoneId::declared("example.com")
+}
 
 fn apex() -> Name {
     Name::parse("example.com", None).unwrap()
@@ -65,7 +71,7 @@ async fn from<F: Future<Output = ()> + Send + 'static>(
         stream.read_exact(&mut query).await.unwrap();
         behave(stream, query).await;
     });
-    let received = transfer(&primary, &apex(), Wanted::Whole(None), PATIENCE).await;
+    let received = transfer(&primary, (id(), &apex()), Wanted::Whole(None), PATIENCE).await;
     served.abort();
     received
 }
@@ -77,7 +83,11 @@ async fn an_honest_primary_is_believed() {
         stream.write_all(&answer(&query, &[a("b"), soa(&apex(), 1)])).await.unwrap();
         pending::<()>().await;
     });
-    assert_eq!(received.await, Ok(Received::Whole(vec![a("a"), a("b"), soa(&apex(), 1)])));
+    let mut zone = ZoneBuilder::new(id(), apex());
+    for Record { owner, rtype, ttl, rdata } in [a("a"), a("b"), soa(&apex(), 1)] {
+        zone.add(&owner, rtype, ttl, &rdata);
+    }
+    assert_eq!(received.await, Ok(Received::Whole(zone)));
 }
 
 #[tokio::test]
@@ -123,6 +133,17 @@ async fn messages_that_trickle_are_not_waited_for() {
 }
 
 #[tokio::test]
+async fn records_without_end_are_not_taken() {
+    let received = from(None, async |mut stream: TcpStream, query: Vec<u8>| {
+        let mut octets = answer(&query, &[soa(&apex(), 1)]);
+        while stream.write_all(&octets).await.is_ok() {
+            octets = answer(&query, &[a("a"), a("b"), a("c")]);
+        }
+    });
+    assert_eq!(received.await, Err(Refusal::TooMuch));
+}
+
+#[tokio::test]
 async fn records_of_another_zone_are_refused() {
     let received = from(None, async |mut stream: TcpStream, query: Vec<u8>| {
         let records = [soa(&apex(), 1), a("www.example.net."), soa(&apex(), 1)];
@@ -155,7 +176,7 @@ async fn nobody_there_is_said() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let primary = Primary { address: listener.local_addr().unwrap(), key: None };
     drop(listener);
-    let refused = transfer(&primary, &apex(), Wanted::Whole(None), PATIENCE).await;
+    let refused = transfer(&primary, (id(), &apex()), Wanted::Whole(None), PATIENCE).await;
     assert!(matches!(refused, Err(Refusal::Network(_))), "{refused:?}");
     assert!(matches!(ask_soa(&primary, &apex(), PATIENCE).await, Err(Refusal::Network(_))));
 }

@@ -10,6 +10,7 @@ pub mod monitor;
 pub mod name;
 pub mod pool;
 pub mod rrset;
+pub mod shard;
 pub mod shard_map;
 pub mod verdict;
 pub mod zone;

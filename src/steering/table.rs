@@ -108,8 +108,7 @@ impl RecordTable {
         let hashing = self.hashing;
         let table = Arc::new(ZoneTable::new(zone, hashing));
         let same = |other: &Arc<ZoneTable>| *other.zone.apex() == apex;
-        let rehash = |other: &Arc<ZoneTable>| hashing.wire(other.zone.apex().wire());
-        let replaced = self.zones.insert(hashing.wire(apex.wire()), table, same, rehash);
+        let replaced = self.zones.insert(hashing.wire(apex.wire()), table, same);
         if let (None, Some(count)) = (replaced, self.apex_labels.get_mut(apex.label_count())) {
             *count += 1;
         }
@@ -201,9 +200,8 @@ impl ZoneTable {
     fn node_mut(&mut self, name: &Name) -> Option<&mut Node> {
         let hash = self.hashing.wire(name.wire());
         if self.node(hash, name.wire()).is_none() {
-            let hashing = self.hashing;
             let node = Node { owner: Owner::empty(name), slot: None, children: 0 };
-            self.nodes.insert(hash, node, |_| false, move |node| hashing.wire(node.owner.name_wire()));
+            self.nodes.insert(hash, node, |_| false);
             if let Some(parent) = name.parent().filter(|_| name != self.zone.apex()) {
                 self.node_mut(&parent)?.children += 1;
             }

@@ -130,7 +130,7 @@ mod tests {
 
     /// Spreads keys over all 64 bits; a few share a hash.
     fn hash(key: u32) -> u64 {
-        let key = if key < 200 && key % 7 == 0 { 0 } else { key };
+        let key = if key < 200 && key.is_multiple_of(7) { 0 } else { key };
         u64::from(key).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(20).wrapping_mul(0xff51_afd7_ed55_8ccd)
     }
 

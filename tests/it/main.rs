@@ -13,6 +13,7 @@ mod harness;
 mod operation;
 mod query;
 mod reload;
+mod resolver;
 mod subject;
 mod tools;
 mod twin;

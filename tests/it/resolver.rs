@@ -84,7 +84,8 @@ fn resolve() {
     let listen = |address: &str| Options { listen: vec![address.to_owned()], ..Options::default() };
     let parent = TestServer::start_with(PARENT_ZONES, listen(PARENT));
     let ours = TestServer::start_with(&objects, listen(OURS));
-    (parent.wait_ready(), ours.wait_ready());
+    parent.wait_ready();
+    ours.wait_ready();
     let _unbound = Unbound::start(ours.folder.path());
 
     for (question, wanted) in [

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Cache};
 
 use crate::config::Policy;
-use crate::dns::chaos;
 use crate::dns::respond::{Answer, respond};
+use crate::dns::{ahead, chaos};
 use crate::model::limits::UDP_PAYLOAD_MIN;
 use crate::model::rrset::Rtype;
 use crate::steering::table::RecordTable;
@@ -92,6 +92,11 @@ impl std::fmt::Debug for Worker {
 }
 
 impl Worker {
+    /// Tells of the queries that come next, at most a batch. It changes no answer, only when memory is there.
+    pub fn look_ahead<'q>(&mut self, queries: impl Iterator<Item = &'q [u8]>) {
+        ahead::look_ahead(self.table.load(), queries, &mut self.target);
+    }
+
     /// Answers `query` into `out`. `random` decides what is left to chance. Counts what it answers; the transport
     /// counts what came and went.
     pub fn answer(&mut self, query: &[u8], client: &Client, random: u64, out: &mut [u8]) -> Reply {

@@ -8,11 +8,18 @@ use crate::dns::engine::{Client, Reply, Worker};
 pub trait Responder: Send + 'static {
     /// Answers `query` into `out`. Total: any bytes in, an answer or silence out. `random` decides what is left to chance.
     fn respond(&mut self, query: &[u8], client: &Client, random: u64, out: &mut [u8]) -> Reply;
+
+    /// Tells of the queries that come next, at most a batch: memory that they will need can be asked for ahead.
+    fn look_ahead<'q>(&mut self, _queries: impl Iterator<Item = &'q [u8]>) {}
 }
 
 impl Responder for Worker {
     fn respond(&mut self, query: &[u8], client: &Client, random: u64, out: &mut [u8]) -> Reply {
         self.answer(query, client, random, out)
+    }
+
+    fn look_ahead<'q>(&mut self, queries: impl Iterator<Item = &'q [u8]>) {
+        Self::look_ahead(self, queries);
     }
 }
 

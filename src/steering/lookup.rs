@@ -1,5 +1,6 @@
 //! From a name to its node: the search of RFC 1034 §4.3.2, steps 2 and 3, with the wildcards of RFC 4592.
 
+use crate::model::shard::Place;
 use crate::steering::table::{Node, RecordTable, ZoneTable};
 use crate::wire::name::LowerName;
 
@@ -20,6 +21,44 @@ pub enum Found<'t> {
     },
     /// The name is in none of our zones.
     NotOurs,
+}
+
+/// Where a name will be looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Sought<'t> {
+    /// The zone with the longest apex.
+    zone: &'t ZoneTable,
+    /// The hash of the name.
+    hash: u64,
+}
+
+impl<'t> Sought<'t> {
+    /// Where the search begins; memory is not read. None if the zone is small, and most of it in the caches anyway.
+    pub fn home(&self) -> Option<&'t Place<Node>> {
+        if self.zone.is_large() { self.zone.home(self.hash) } else { None }
+    }
+
+    /// Nearly always the node of the name, if it has one.
+    pub fn likely(&self) -> Option<&'t Node> {
+        self.zone.likely(self.hash)
+    }
+}
+
+/// Finds where `name` will be looked for; none if it is in none of our zones.
+pub fn seek<'t>(table: &'t RecordTable, name: &LowerName) -> Option<Sought<'t>> {
+    let mut hash = table.hashing().root();
+    let mut found = None;
+    for suffix in 0..=name.label_count() {
+        if suffix > 0 {
+            hash.extend(name, suffix);
+        }
+        if table.has_apex_of(suffix)
+            && let Some(zone) = table.zone(hash.finish(), name.suffix(suffix))
+        {
+            found = Some(zone);
+        }
+    }
+    found.map(|zone| Sought { zone, hash: hash.finish() })
 }
 
 /// Finds the node for `name`.

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use crate::model::name::{LABELS_MAX, Name};
 use crate::model::rrset::{Owner, Rtype, render_record};
+use crate::model::shard::Place;
 use crate::model::shard_map::ShardMap;
 use crate::model::zone::Zone;
 use crate::steering::compile::LiveAnswer;
@@ -34,6 +35,9 @@ impl Slot {
         self.0.store(Arc::new(answer));
     }
 }
+
+/// Names that fit the cache of one core, by and large: a name takes 100 to 200 octets.
+const NODES_CACHED: usize = 16_384;
 
 /// All zones.
 #[derive(Clone, Debug)]
@@ -176,6 +180,21 @@ impl ZoneTable {
     /// The SOA record of negative answers.
     pub fn negative_soa(&self) -> &[u8] {
         &self.negative_soa
+    }
+
+    /// Whether its names do not fit a processor's caches.
+    pub const fn is_large(&self) -> bool {
+        self.nodes.len() > NODES_CACHED
+    }
+
+    /// Where the search for a hash begins; memory is not read.
+    pub fn home(&self, hash: u64) -> Option<&Place<Node>> {
+        self.nodes.home(hash)
+    }
+
+    /// Nearly always the node with this hash, if there is one.
+    pub fn likely(&self, hash: u64) -> Option<&Node> {
+        self.nodes.likely(hash)
     }
 
     /// The node of a name, given its hash.

@@ -117,6 +117,12 @@ impl Batch {
         Ok(received)
     }
 
+    /// The queries of the batch.
+    pub fn queries(&self) -> impl Iterator<Item = &[u8]> {
+        let received = self.messages.iter().take(self.received).filter(|message| message.source.is_some());
+        received.map(|message| message.query.get(..message.query_len).unwrap_or_default())
+    }
+
     /// Calls `respond(query, source, out)` for each query. It returns the length of the answer in `out`, 0 for none.
     pub fn respond(&mut self, mut respond: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> usize) {
         for message in self.messages.iter_mut().take(self.received) {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::health::schedule::{Assigned, ProbedPool};
 use crate::health::table::TargetCell;
 use crate::model::load_balancer::LoadBalancer;
+use crate::model::rrset::Rtype;
 use crate::steering::lookup::{Found, lookup};
 use crate::steering::state::{Condition, PoolState};
 use crate::steering::table::{RecordTable, lower_name};
@@ -212,7 +213,7 @@ fn probe_status(cell: &Arc<TargetCell>) -> Option<ProbeStatus> {
 
 /// What a load balancer answers from now; none while it is disabled.
 fn condition(load_balancer: &LoadBalancer, table: &RecordTable) -> Option<Condition> {
-    match lookup(table, &lower_name(&load_balancer.name)) {
+    match lookup(table, &lower_name(&load_balancer.name), Rtype::A) {
         Found::Node { node, .. } if load_balancer.enabled => {
             Some(node.slot().map_or(Condition::NotReady, |slot| Condition::of(&slot.load())))
         }

@@ -13,7 +13,7 @@ use crate::model::limits::CONFIG_FILE_OCTETS_MAX;
 const SOUND: &str = r#"version = 1
 [[zones]]
 name = "example.com"
-records = ["@ SOA ns1 hostmaster 1 2 3 4 5", "@ NS ns1"]
+records = ["@ SOA ns1 hostmaster 1 2 3 4 5", "@ NS ns1", "sub NS ns.example.net.", "d DNAME example.net."]
 [[monitors]]
 name = "m"
 [[pools]]
@@ -117,7 +117,7 @@ fn zones() {
             "3:56 zones[1].records[2]: a.example is not in",
             "",
         ),
-        (zone(&format!("[{soa}, '@ NS a', 'sub NS b']")), "3:56 zones[1].records[2]: delegations", ""),
+        (zone(&format!("[{soa}, '@ NS a', '*.sub NS b']")), "3:56 zones[1].records[2]: NS records at a wildcard", ""),
         (zone(&format!("[{soa}, '@ NS a', 7]")), "3:56 zones[1].records[2]: found 7; allowed: a text", ""),
         (
             "[[zones]]\nname = 'a..b'\nrecords = []".into(),
@@ -336,6 +336,14 @@ fn load_balancers() {
         (
             all("a.example.net", "['p']", ""),
             "2:8 load_balancers[1].name: found \"a.example.net\"; it is in none of the zones; they are: example.com",
+        ),
+        (
+            all("sub.example.com", "['p']", ""),
+            "2:8 load_balancers[1].name: found \"sub.example.com\"; sub.example.com is delegated by its NS records",
+        ),
+        (
+            all("a.b.d.example.com", "['p']", ""),
+            "2:8 load_balancers[1].name: found \"a.b.d.example.com\"; names below d.example.com are redirected by its DNAME",
         ),
         (
             all("a.*.example.com", "['p']", ""),

@@ -178,6 +178,7 @@ fn count_rcode(counters: &Counters, rcode: Rcode) {
         Rcode::NxDomain => &counters.nxdomain,
         Rcode::NotImp => &counters.notimp,
         Rcode::Refused => &counters.refused,
+        Rcode::YxDomain => &counters.yxdomain,
         Rcode::BadVers => &counters.badvers,
     };
     counter.increment();

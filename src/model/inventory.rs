@@ -108,6 +108,14 @@ pub enum Contradiction {
     /// A transferred zone of which we are no secondary, perhaps no longer.
     #[error("zone {0} is not transferred from other servers")]
     NotSecondary(ZoneId),
+    /// A load balancer whose name is delegated or redirected.
+    #[error("load balancer {load_balancer} is covered by the NS or DNAME records of {cover}")]
+    Covered {
+        /// The load balancer's name.
+        load_balancer: Name,
+        /// The owner of those records.
+        cover: Name,
+    },
     /// Two objects of one kind with one name.
     #[error("two objects of one kind have the name {0}")]
     NotUnique(String),
@@ -126,7 +134,10 @@ impl Inventory {
             }
             Change::PutZone(zone) => {
                 next.check_secondary(zone.id)?;
+                let covers = zone.has_covers();
                 next.zones.put_shared(zone);
+                let mut all = next.load_balancers.iter().filter(|_| covers);
+                all.try_for_each(|load_balancer| next.check_uncovered(load_balancer))?;
             }
             Change::DropZone(id) => {
                 next.check_secondary(id)?;
@@ -198,14 +209,24 @@ impl Inventory {
         }
     }
 
-    /// A load balancer's references lead somewhere, and its name is in a zone.
+    /// A load balancer's references lead somewhere, and its name is in a zone, which answers for it.
     fn check_load_balancer(&self, load_balancer: &LoadBalancer) -> Result<(), Contradiction> {
         let name = &load_balancer.name;
         let mut pools = load_balancer.default_pools.iter().chain([&load_balancer.fallback_pool]);
         if let Some(pool) = pools.find(|pool| self.pools.find(**pool).is_none()) {
             return Err(Contradiction::PoolMissing { load_balancer: name.clone(), pool: *pool });
         }
-        self.hosting_of(name).map(|_| ()).ok_or_else(|| Contradiction::OutsideZones(name.clone()))
+        self.hosting_of(name).ok_or_else(|| Contradiction::OutsideZones(name.clone()))?;
+        self.check_uncovered(load_balancer)
+    }
+
+    /// The zone that a load balancer's name is in answers for it, as far as the zone is there.
+    fn check_uncovered(&self, load_balancer: &LoadBalancer) -> Result<(), Contradiction> {
+        let name = &load_balancer.name;
+        match self.zone_of(name).and_then(|zone| zone.cover_of(name)) {
+            Some((cover, _)) => Err(Contradiction::Covered { load_balancer: name.clone(), cover }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -346,9 +367,15 @@ mod tests {
     }
 
     fn zone() -> Zone {
+        zone_with(&[])
+    }
+
+    fn zone_with(cuts: &[&str]) -> Zone {
         let apex = Name::parse("example.com", None).unwrap();
         let record = |rtype, rdata: &[u8]| Record { owner: apex.clone(), rtype, ttl: 60, rdata: rdata.to_vec() };
-        let records = vec![record(Rtype::SOA, &[0; 22]), record(Rtype::NS, b"\0")];
+        let mut records = vec![record(Rtype::SOA, &[0; 22]), record(Rtype::NS, b"\0")];
+        let cut = |owner: &&str| Record { owner: Name::parse(owner, Some(&apex)).unwrap(), ..record(Rtype::NS, b"\0") };
+        records.extend(cuts.iter().map(cut));
         Zone::try_new(ZoneId::declared("example.com"), apex.clone(), records).unwrap()
     }
 
@@ -409,6 +436,13 @@ mod tests {
             ..Declared::default()
         };
         assert!(matches!(empty.apply(Change::Declare(outside)), Err(Contradiction::OutsideZones(_))));
+        let covered = Declared {
+            pools: vec![pool("p0", [192, 0, 2, 1])],
+            load_balancers: vec![load_balancer("www.sub.example.com", "p0")],
+            zones: vec![Arc::new(zone_with(&["sub"]))],
+            ..Declared::default()
+        };
+        assert!(matches!(empty.apply(Change::Declare(covered)), Err(Contradiction::Covered { .. })));
     }
 
     #[test]
@@ -423,8 +457,17 @@ mod tests {
         let empty = Inventory::default().apply(declare(vec![secondary.clone()])).unwrap();
         assert!(empty.zone_of(zone.apex()).is_none() && empty.hosting_of(zone.apex()).is_some());
         let transferred = empty.apply(put()).unwrap();
-        let again = transferred.apply(declare(vec![secondary])).unwrap();
+        let again = transferred.apply(declare(vec![secondary.clone()])).unwrap();
         assert!(Arc::ptr_eq(again.zone_of(zone.apex()).unwrap(), &zone));
+        let www = Declared {
+            hostings: vec![secondary],
+            pools: vec![pool("p0", [192, 0, 2, 1])],
+            load_balancers: vec![load_balancer("www.sub.example.com", "p0")],
+            ..Declared::default()
+        };
+        let with_www = again.apply(Change::Declare(www)).unwrap();
+        let covering = with_www.apply(Change::PutZone(Arc::new(zone_with(&["sub"]))));
+        assert!(matches!(covering, Err(Contradiction::Covered { .. })));
         assert!(again.apply(Change::DropZone(zone.id)).unwrap().zone_of(zone.apex()).is_none());
         assert!(again.apply(declare(vec![])).unwrap().zones.is_empty());
     }

@@ -69,8 +69,10 @@ pub const LOAD_BALANCER_TTL_MAX: u32 = 86_400;
 pub const RRSET_OCTETS_MAX: usize = 64_000;
 /// Records of one owner and type, for the same reason.
 pub const RRSET_RECORDS_MAX: usize = 4_096;
-/// Links of a CNAME chain that one answer follows; BIND stops at 16 as well.
+/// Links of a chain of CNAME and DNAME records that one answer follows; BIND stops at 16 as well.
 pub const CNAME_CHAIN_MAX: usize = 16;
+/// Names of one answer whose addresses are added to it; nobody has more mail or name servers that matter.
+pub const ADDITIONAL_NAMES_MAX: usize = 32;
 
 /// Smallest interval of a monitor; below it a probe is a load test.
 pub const INTERVAL_MIN: Duration = Duration::from_millis(100);

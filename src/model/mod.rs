@@ -12,5 +12,6 @@ pub mod pool;
 pub mod rrset;
 pub mod shard;
 pub mod shard_map;
+pub mod svcb;
 pub mod verdict;
 pub mod zone;

@@ -17,11 +17,15 @@ impl Rtype {
     pub const NS: Self = Self(2);
     pub const CNAME: Self = Self(5);
     pub const SOA: Self = Self(6);
+    pub const MX: Self = Self(15);
     pub const TXT: Self = Self(16);
     pub const AAAA: Self = Self(28);
+    pub const SRV: Self = Self(33);
     pub const DNAME: Self = Self(39);
     pub const OPT: Self = Self(41);
     pub const DS: Self = Self(43);
+    pub const SVCB: Self = Self(64);
+    pub const HTTPS: Self = Self(65);
     pub const IXFR: Self = Self(251);
     pub const AXFR: Self = Self(252);
     pub const MAILB: Self = Self(253);
@@ -31,6 +35,17 @@ impl Rtype {
     /// Whether no record can be of this type: OPT and the query and meta types (RFC 6895 §3.1).
     pub const fn is_meta(self) -> bool {
         self.0 == 0 || self.0 == Self::OPT.0 || (128 <= self.0 && self.0 <= 255)
+    }
+
+    /// Where in its data the name stands whose addresses a client asks for next (RFC 1035 §3.3.9 and §3.3.11, RFC 2782,
+    /// RFC 9460 §4.1); none where there is no such name.
+    pub const fn host_offset(self) -> Option<usize> {
+        match self {
+            Self::NS => Some(0),
+            Self::MX | Self::SVCB | Self::HTTPS => Some(2),
+            Self::SRV => Some(6),
+            _ => None,
+        }
     }
 }
 

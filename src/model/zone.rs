@@ -1,5 +1,7 @@
 //! A zone: what we are authoritative for, and its static records.
 
+use std::cmp::Ordering;
+
 use crate::model::id::ZoneId;
 use crate::model::name::Name;
 use crate::model::rrset::{Owner, Record, RrsetError, Rtype};
@@ -15,6 +17,17 @@ pub struct Zone {
     owners: Vec<Owner>,
     /// What negative answers and secondaries need of its SOA.
     soa: Soa,
+    /// Indices of the owners that are delegated or redirected, in order: what is below them is not answered from here.
+    covers: Box<[u32]>,
+}
+
+/// What takes the names at or below an owner out of the zone's own answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cover {
+    /// Its NS records below the apex: it and all below it belong to others (RFC 1034 §4.2.1).
+    Cut,
+    /// Its DNAME record: all below it is somewhere else (RFC 6672 §2.3).
+    Dname,
 }
 
 /// What we read of a SOA record (RFC 1035 §3.3.13).
@@ -61,12 +74,20 @@ pub enum ZoneError {
     /// RFC 2181 §10.1.
     #[error("{0} has a CNAME record beside other records; a CNAME has to be alone (RFC 2181 §10.1)")]
     CnameConflict(Name),
-    /// Needs referrals.
-    #[error("delegations (NS below the apex) are not supported yet")]
-    Delegation,
-    /// Needs synthesis.
-    #[error("DNAME records are not supported yet")]
-    Dname,
+    /// RFC 6672 §2.4.
+    #[error("{0} has two DNAME records; one is allowed (RFC 6672 §2.4)")]
+    DnameTwice(Name),
+    /// RFC 6672 §2.3.
+    #[error("{0} has a DNAME record beside NS records; below the apex only one of them is allowed (RFC 6672 §2.3)")]
+    DnameAtCut(Name),
+    /// Undefined, and servers differ.
+    #[error("NS records at a wildcard have no defined meaning (RFC 4592 §4.2); delegate each name, or answer for all")]
+    WildcardNs,
+    /// Discouraged, and servers differ.
+    #[error(
+        "a DNAME record at a wildcard has no defined meaning (RFC 4592 §4.4); use a DNAME one label up, or a CNAME"
+    )]
+    WildcardDname,
     /// Never a record.
     #[error("no record can be of this type; it exists in queries only")]
     MetaType,
@@ -88,9 +109,13 @@ impl Zone {
         if !records.iter().any(|record| record.owner == apex && record.rtype == Rtype::NS) {
             faults.push(ZoneFault { record: None, why: ZoneError::NsMissing });
         }
-        let owners = group_owners(records, &mut faults);
+        let owners = group_owners(&apex, records, &mut faults);
         match soa {
-            Some(soa) if faults.is_empty() => Ok(Self { id, apex, owners, soa }),
+            Some(soa) if faults.is_empty() => {
+                let covers = (0_u32..).zip(&owners).filter(|(_, owner)| Cover::of(owner, &apex).is_some());
+                let covers = covers.map(|(index, _)| index).collect();
+                Ok(Self { id, apex, owners, soa, covers })
+            }
             _ => Err(faults),
         }
     }
@@ -110,10 +135,47 @@ impl Zone {
         self.soa
     }
 
+    /// Whether it delegates or redirects anything.
+    pub fn has_covers(&self) -> bool {
+        !self.covers.is_empty()
+    }
+
+    /// The topmost delegation at or above a name, or DNAME above it: what the name is answered from in its place.
+    pub fn cover_of(&self, name: &Name) -> Option<(Name, Cover)> {
+        let mut found = None;
+        let mut candidate = Some(name.clone()).filter(|_| self.has_covers());
+        while let Some(here) = candidate.filter(|here| here.is_at_or_below(&self.apex)) {
+            candidate = here.parent();
+            if let Some(cover) = self.cover_at(&here).filter(|cover| *cover == Cover::Cut || here != *name) {
+                found = Some((here, cover));
+            }
+        }
+        found
+    }
+
+    /// What the records at exactly this name cover.
+    fn cover_at(&self, name: &Name) -> Option<Cover> {
+        let owner = |index: &u32| usize::try_from(*index).ok().and_then(|index| self.owners.get(index));
+        let order = |index: &u32| owner(index).map_or(Ordering::Less, |owner| owner.name().cmp(name));
+        let found = self.covers.binary_search_by(order).ok()?;
+        self.covers.get(found).and_then(owner).and_then(|owner| Cover::of(owner, &self.apex))
+    }
+
     /// The static records at a name.
     pub fn owner(&self, name: &Name) -> Option<&Owner> {
         let index = self.owners.binary_search_by(|owner| owner.name().cmp(name)).ok()?;
         self.owners.get(index)
+    }
+}
+
+impl Cover {
+    /// What the records of an owner cover in the zone with this apex.
+    pub fn of(owner: &Owner, apex: &Name) -> Option<Self> {
+        owner.rrsets().find_map(|rrset| match rrset.rtype {
+            Rtype::NS if owner.name_wire() != apex.wire() => Some(Self::Cut),
+            Rtype::DNAME => Some(Self::Dname),
+            _ => None,
+        })
     }
 }
 
@@ -145,8 +207,8 @@ fn record_faults(apex: &Name, records: &[Record]) -> Vec<ZoneFault> {
                 Some(ZoneError::OutsideZone { owner: record.owner.clone(), apex: apex.clone() })
             }
             Rtype::SOA if below => Some(ZoneError::SoaBelowApex),
-            Rtype::NS if below => Some(ZoneError::Delegation),
-            Rtype::DNAME => Some(ZoneError::Dname),
+            Rtype::NS if below && record.owner.is_wildcard() => Some(ZoneError::WildcardNs),
+            Rtype::DNAME if record.owner.is_wildcard() => Some(ZoneError::WildcardDname),
             _ => None,
         }
     };
@@ -155,7 +217,7 @@ fn record_faults(apex: &Name, records: &[Record]) -> Vec<ZoneFault> {
 }
 
 /// Groups records by owner in canonical order; adds faults that concern an owner as a whole.
-fn group_owners(records: Vec<Record>, faults: &mut Vec<ZoneFault>) -> Vec<Owner> {
+fn group_owners(apex: &Name, records: Vec<Record>, faults: &mut Vec<ZoneFault>) -> Vec<Owner> {
     let mut indexed: Vec<(usize, Record)> = records.into_iter().enumerate().collect();
     indexed.sort_by(|(_, a), (_, b)| a.owner.cmp(&b.owner));
     let mut owners = Vec::new();
@@ -170,6 +232,7 @@ fn group_owners(records: Vec<Record>, faults: &mut Vec<ZoneFault>) -> Vec<Owner>
             let why = ZoneError::CnameConflict(first.owner.clone());
             faults.push(ZoneFault { record: Some(*cname.max(other)), why });
         }
+        faults.extend(dname_faults(apex, group));
         let mut of_owner: Vec<Record> = group.iter().map(|(_, record)| record.clone()).collect();
         match Owner::try_new(&first.owner, &mut of_owner) {
             Ok(owner) => owners.push(owner),
@@ -177,6 +240,22 @@ fn group_owners(records: Vec<Record>, faults: &mut Vec<ZoneFault>) -> Vec<Owner>
         }
     }
     owners
+}
+
+/// What is wrong with the DNAME records of one owner.
+fn dname_faults(apex: &Name, group: &[(usize, Record)]) -> Option<ZoneFault> {
+    let (index, dname) = group.iter().find(|(_, record)| record.rtype == Rtype::DNAME)?;
+    let same = |other: &Record| other.rtype == Rtype::DNAME && other.rdata != dname.rdata;
+    let is_cut = |other: &Record| other.rtype == Rtype::NS && other.owner != *apex;
+    let (other, why) = group.iter().find_map(|(index, other)| {
+        let why = match other {
+            other if same(other) => ZoneError::DnameTwice(other.owner.clone()),
+            other if is_cut(other) => ZoneError::DnameAtCut(other.owner.clone()),
+            _ => return None,
+        };
+        Some((index, why))
+    })?;
+    Some(ZoneFault { record: Some(*index.max(other)), why })
 }
 
 #[cfg(test)]
@@ -219,26 +298,67 @@ mod tests {
             record("a", Rtype::TXT, b"\x01x"),
             record("b", Rtype::CNAME, b"\x01x\0"),
             record("b", Rtype::CNAME, b"\x01y\0"),
-            record("sub", Rtype::NS, b"\x01x\0"),
+            record("*.sub", Rtype::NS, b"\x01x\0"),
             record("www.example.net.", Rtype::A, &[0; 4]),
             soa(),
             soa(),
             record("c", Rtype::ANY, b""),
+            record("*", Rtype::DNAME, b"\x01x\0"),
+            record("d", Rtype::DNAME, b"\x01x\0"),
+            record("d", Rtype::DNAME, b"\x01y\0"),
+            record("e", Rtype::DNAME, b"\x01x\0"),
+            record("e", Rtype::NS, b"\x01x\0"),
         ])
         .unwrap_err();
         let outside = ZoneError::OutsideZone { owner: name("www.example.net."), apex: name("@") };
         for expected in [
             (Some(1), ZoneError::CnameConflict(name("a"))),
             (Some(3), ZoneError::CnameConflict(name("b"))),
-            (Some(4), ZoneError::Delegation),
+            (Some(4), ZoneError::WildcardNs),
             (Some(5), outside),
             (Some(7), ZoneError::SoaTwice),
             (Some(8), ZoneError::MetaType),
+            (Some(9), ZoneError::WildcardDname),
+            (Some(11), ZoneError::DnameTwice(name("d"))),
+            (Some(13), ZoneError::DnameAtCut(name("e"))),
             (None, ZoneError::NsMissing),
         ] {
             assert!(faults.contains(&expected), "{expected:?} in {faults:?}");
         }
-        assert_eq!(faults.len(), 7);
+        assert_eq!(faults.len(), 10);
         assert!(zone(vec![]).unwrap_err().contains(&(None, ZoneError::SoaMissing)));
+    }
+
+    #[test]
+    fn the_topmost_cut_or_dname_covers() {
+        let zone = zone(vec![
+            soa(),
+            record("@", Rtype::NS, b"\x02ns\0"),
+            record("sub", Rtype::NS, b"\x02ns\0"),
+            record("a.sub", Rtype::DNAME, b"\x02ns\0"),
+            record("d.a", Rtype::DNAME, b"\x02ns\0"),
+            record("b.d.a", Rtype::NS, b"\x02ns\0"),
+        ])
+        .unwrap();
+        for (text, expected) in [
+            ("@", None),
+            ("a", None),
+            ("xsub", None),
+            ("sub", Some(("sub", Cover::Cut))),
+            ("x.y.sub", Some(("sub", Cover::Cut))),
+            ("x.a.sub", Some(("sub", Cover::Cut))),
+            ("d.a", None),
+            ("x.d.a", Some(("d.a", Cover::Dname))),
+            ("b.d.a", Some(("d.a", Cover::Dname))),
+            ("www.example.net.", None),
+        ] {
+            let expected = expected.map(|(owner, cover)| (name(owner), cover));
+            assert_eq!(zone.cover_of(&name(text)), expected, "{text}");
+        }
+        let mut records = vec![soa(), record("@", Rtype::NS, b"\x02ns\0"), record("@", Rtype::DNAME, b"\x01x\0")];
+        records.push(record("sub", Rtype::NS, b"\x02ns\0"));
+        let zone = self::zone(records).unwrap();
+        assert_eq!(zone.cover_of(&name("sub")), Some((name("@"), Cover::Dname)));
+        assert_eq!(zone.cover_of(&name("@")), None);
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
+use std::sync::Arc;
 
 use crate::model::hosting::Hosting;
 use crate::model::id::{MonitorId, PoolId};
@@ -112,7 +113,6 @@ pub fn parse(documents: &[Document<'_>], extent: Extent, faults: &mut Faults) ->
     let _: HashSet<Name> = unique_names(&load_balancer_items, load_balancers, Name::parse, faults);
     let monitor_names = names(&monitor_items, monitors, "monitor", MonitorId::declared, extent, faults);
     let pool_names = names(&pool_items, pools, "pool", PoolId::declared, extent, faults);
-    let apexes = (extent == Extent::Complete).then_some(&apexes);
 
     let key_names = (extent == Extent::Complete).then_some(&key_names);
 
@@ -120,11 +120,14 @@ pub fn parse(documents: &[Document<'_>], extent: Extent, faults: &mut Faults) ->
     let zones = each(&zone_items, |item| item.read(zones, |spot| zone::parse(spot, key_names, faults)));
     let monitors = each(&monitor_items, |item| item.read(monitors, |spot| monitor::parse(spot, faults)));
     let pools = each(&pool_items, |item| item.read(pools, |spot| pool::parse(spot, &monitor_names, faults)));
-    let load_balancers = each(&load_balancer_items, |item| {
-        item.read(load_balancers, |spot| load_balancer::parse(spot, apexes, &pool_names, faults))
-    });
     let (hostings, zones): (Vec<_>, Vec<_>) = zones.into_iter().unzip();
-    let zones = zones.into_iter().flatten().collect();
+    let zones: Vec<Arc<Zone>> = zones.into_iter().flatten().collect();
+    let mut by_apex: load_balancer::Zones<'_> = apexes.iter().map(|apex| (apex, None)).collect();
+    by_apex.extend(zones.iter().map(|zone| (zone.apex(), Some(zone.as_ref()))));
+    let by_apex = (extent == Extent::Complete).then_some(&by_apex);
+    let load_balancers = each(&load_balancer_items, |item| {
+        item.read(load_balancers, |spot| load_balancer::parse(spot, by_apex, &pool_names, faults))
+    });
     (faults.len() == before).then_some(Declared { keys, hostings, zones, monitors, pools, load_balancers })
 }
 

@@ -1,12 +1,13 @@
 //! `[[load_balancers]]`: parse and build.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::num::NonZeroU16;
 
 use crate::model::id::{LoadBalancerId, PoolId};
 use crate::model::limits::{LOAD_BALANCER_TTL_MAX, POOLS_PER_LOAD_BALANCER_MAX};
 use crate::model::load_balancer::{Answers, LoadBalancer, SteeringPolicy};
 use crate::model::name::Name;
+use crate::model::zone::{Cover, Zone};
 use crate::spec::declared::Names;
 use crate::spec::fault::{Faults, Place};
 use crate::spec::fields::{Fields, Key, Spot, defaulted, required};
@@ -46,10 +47,13 @@ const POLICY_UNSUPPORTED: &str = "this steering policy is not supported yet";
 /// How many zones a fault lists.
 const ZONES_LISTED_MAX: usize = 5;
 
+/// Zones by apex; none for one with faults, or whose records are transferred.
+pub(super) type Zones<'z> = HashMap<&'z Name, Option<&'z Zone>>;
+
 /// Parses a load balancer. Its pools are among `pools`, and its name is in one of `zones`, if these are known.
 pub(super) fn parse(
     spot: Spot<'_, '_>,
-    zones: Option<&HashSet<Name>>,
+    zones: Option<&Zones<'_>>,
     pools: &Names<'_, PoolId>,
     faults: &mut Faults,
 ) -> Option<LoadBalancer> {
@@ -93,18 +97,21 @@ pub fn parse_name(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Name> {
     Some(name)
 }
 
-/// Reads a host name that is in one of the zones.
-fn parse_name_in(spot: Spot<'_, '_>, zones: Option<&HashSet<Name>>, faults: &mut Faults) -> Option<Name> {
+/// Reads a host name that is in one of the zones, which answers for it.
+fn parse_name_in(spot: Spot<'_, '_>, zones: Option<&Zones<'_>>, faults: &mut Faults) -> Option<Name> {
     let name = parse_name(spot, faults)?;
     let Some(zones) = zones else { return Some(name) };
     let mut candidate = Some(name.clone());
     while let Some(apex) = candidate {
-        if zones.contains(&apex) {
-            return Some(name);
+        if let Some(zone) = zones.get(&apex) {
+            return match zone.and_then(|zone| zone.cover_of(&name)) {
+                Some((owner, cover)) => spot.reject(covered(&owner, cover), faults),
+                None => Some(name),
+            };
         }
         candidate = apex.parent();
     }
-    let mut listed: Vec<String> = zones.iter().take(ZONES_LISTED_MAX + 1).map(Name::to_string).collect();
+    let mut listed: Vec<String> = zones.keys().take(ZONES_LISTED_MAX + 1).map(ToString::to_string).collect();
     listed.sort_unstable();
     let why = match listed.len() {
         0 => "it is in no zone; none is declared in [[zones]]".to_owned(),
@@ -112,6 +119,14 @@ fn parse_name_in(spot: Spot<'_, '_>, zones: Option<&HashSet<Name>>, faults: &mut
         _ => format!("it is in none of the {} zones", zones.len()),
     };
     spot.reject(why, faults)
+}
+
+/// Why a name that is covered takes no load balancer.
+fn covered(owner: &Name, cover: Cover) -> String {
+    match cover {
+        Cover::Cut => format!("{owner} is delegated by its NS records, so other servers answer for this name"),
+        Cover::Dname => format!("names below {owner} are redirected by its DNAME record, this one too"),
+    }
 }
 
 /// Reads the pools in order of failover.

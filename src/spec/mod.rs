@@ -4,6 +4,7 @@
 //! Deliberately absent: files, clocks, ids that somebody else hands out. Objects refer to each other by name here and
 //! by id in the model.
 
+mod auto_hint;
 pub mod declared;
 pub mod fault;
 pub mod fields;

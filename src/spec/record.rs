@@ -17,6 +17,7 @@ use hickory_proto::serialize::binary::BinEncodable;
 use crate::model::limits::TTL_MAX;
 use crate::model::name::Name;
 use crate::model::rrset::{Record, Rtype};
+use crate::spec::auto_hint::{self, Hints};
 
 /// Why a line is not a record, and where: an offset into the line where that is known.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,6 +38,14 @@ impl RecordFault {
 /// Parses one record. Names without a final dot are relative to `apex`; without a TTL it gets `ttl`.
 pub fn parse(line: &str, apex: &Name, ttl: u32) -> Result<Record, RecordFault> {
     check_shape(line)?;
+    let Some(Hints { line, autos }) = auto_hint::take(line) else { return parse_plain(line, apex, ttl) };
+    let mut record = parse_plain(&line, apex, ttl)?;
+    record.rdata = auto_hint::put(&record.rdata, &autos)?;
+    Ok(record)
+}
+
+/// Parses one record that `domain` or hickory-proto knows.
+fn parse_plain(line: &str, apex: &Name, ttl: u32) -> Result<Record, RecordFault> {
     let default_ttl = format!("$TTL {ttl}\n");
     let mut zonefile = Zonefile::with_capacity(default_ttl.len() + line.len() + 1);
     if let Ok(origin) = DomainName::from_octets(apex.wire().to_vec().into()) {
@@ -209,6 +218,7 @@ fn octets_of(data: &impl ComposeRecordData) -> Result<Vec<u8>, RecordFault> {
 
 /// Data of a known type is well-formed, also where it was written in hexadecimal.
 fn check_data(rtype: Rtype, rdata: &[u8]) -> Result<(), RecordFault> {
+    auto_hint::check_none(rtype, rdata)?;
     match read_data(rtype, rdata) {
         // Equal after a round trip: nothing was compressed and nothing left over.
         Some(data) if octets_of(&data).is_ok_and(|octets| octets == rdata) => Ok(()),
@@ -230,10 +240,12 @@ fn read_data(rtype: Rtype, rdata: &[u8]) -> Option<Data<'_>> {
 pub fn build(record: &Record, apex: &Name) -> String {
     let Record { owner, rtype, ttl, rdata } = record;
     let owner = build_owner(owner, apex);
-    let readable = read_data(*rtype, rdata).map(|data| {
+    // What the reader does not know is written behind what it does.
+    let (rdata_known, words) = auto_hint::split(*rtype, rdata);
+    let readable = read_data(*rtype, &rdata_known).map(|data| {
         let data = DomainRecord::new(DomainName::root_slice(), Class::IN, domain::base::Ttl::from_secs(*ttl), data);
         let text = data.data().display_zonefile(DisplayKind::Simple).to_string();
-        format!("{owner} {ttl} {} {text}", DomainRtype::from_int(rtype.0))
+        format!("{owner} {ttl} {} {text}{words}", DomainRtype::from_int(rtype.0))
     });
     // What people can read, if it means the same.
     match readable {
@@ -282,6 +294,9 @@ mod tests {
             (r#"@ CAA 0 issue "ca.example.net""#, 257, 77),
             ("_sip._tcp SRV 0 5 5060 sip", 33, 77),
             ("@ HTTPS 1 . alpn=h2,h3", 65, 77),
+            ("@ HTTPS 1 . ipv6hint=auto alpn=h2 port=8443 ipv4hint=auto", 65, 77),
+            ("@ 60 IN SVCB 2 svc ipv4hint=auto ; ipv6hint=auto", 64, 60),
+            ("@ TXT HTTPS ipv4hint=auto", 16, 77),
             (r#"n NAPTR 100 10 "u" "sip+E2U" "!^.*$!sip:info@example.com!" ."#, 35, 77),
             ("s SSHFP 1 1 123456789abcdef67890123456789abcdef67890", 44, 77),
             ("t TLSA 3 1 1 D2ABDE240D7CD3EE6B4B28C54DF034B97983A1D16E8A410E4561CB106618E971", 52, 77),
@@ -325,6 +340,13 @@ mod tests {
             ("www URI 10 1 \"https://example.com\"", None, "TYPE256 \\#"),
             (r"www A \# 3 C00002", None, "not what its type has"),
             ("www 4294967295 A 192.0.2.1", None, "RFC 2181"),
+            ("www HTTPS 0 web ipv4hint=auto", None, "AliasMode"),
+            ("www HTTPS 1 . mandatory=ipv4hint ipv4hint=auto", None, "mandatory"),
+            ("www HTTPS 1 . ipv4hint=192.0.2.1 ipv4hint=auto", Some(33), "twice"),
+            ("www HTTPS 1 . ipv4hint=auto ipv4hint=auto", Some(28), "twice"),
+            ("www HTTPS 1 . ipv4hint=auto alpn", Some(28), ""),
+            (r"www HTTPS \# 7 0001 00 0004 0000", None, "auto"),
+            (r"www TYPE65 \# 7 0001 00 0006 0000", None, "auto"),
         ] {
             let fault = parse(line, &apex(), 77).unwrap_err();
             assert!(fault.why.contains(why), "{line}: {fault:?}");
@@ -378,6 +400,9 @@ mod tests {
             "a.",
             "$TTL",
             "alpn=h2",
+            "ipv4hint=auto",
+            "ipv6hint=auto",
+            "mandatory=ipv4hint",
             "1",
             "\t",
             "ä",

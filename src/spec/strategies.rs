@@ -115,6 +115,11 @@ fn records() -> impl Strategy<Value = Vec<(Vec<u8>, u16, u32, Vec<u8>)>> {
             select(vec![b"\0\x0a\x01M\0".to_vec(), b"\0\x01\0".to_vec(), b"\xff\xff\x03a b\x02.;\0".to_vec()])
         ),
         (Just(33_u16), Just(b"\0\x01\0\x02\0\x35\x01a\0".to_vec())),
+        // Hints that follow health, alone and behind another parameter.
+        (
+            Just(65_u16),
+            select(vec![b"\0\x01\0\0\x04\0\0\0\x06\0\0".to_vec(), b"\0\x02\0\0\x03\0\x02\0\x50\0\x06\0\0".to_vec()])
+        ),
         (65_400_u16..65_410, prop::collection::vec(any::<u8>(), 0..9)),
     ];
     let record = (owner, data, 0_u32..0x7fff_ffff).prop_map(|(owner, (rtype, data), ttl)| (owner, rtype, ttl, data));

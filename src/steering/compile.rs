@@ -42,8 +42,6 @@ pub enum LiveAnswer {
 /// Prepared answers for both families.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Addresses {
-    /// Longest that a negative answer may be kept, in seconds: recovery must not hide behind a long one.
-    pub ttl: u32,
     /// For A.
     pub v4: FamilyAnswer,
     /// For AAAA.
@@ -86,14 +84,6 @@ impl FamilyAnswer {
 }
 
 impl LiveAnswer {
-    /// Longest that a negative answer beside it may be kept, in seconds; no bound while not ready.
-    pub const fn negative_ttl(&self) -> u32 {
-        match self {
-            Self::NotReady => u32::MAX,
-            Self::Ready(addresses) => addresses.ttl,
-        }
-    }
-
     /// The prepared answers for a family; none while not ready.
     pub const fn family(&self, family: Family) -> Option<&FamilyAnswer> {
         match (self, family) {
@@ -132,7 +122,7 @@ pub fn compile<P: PoolHealth>(steering: &Steering, pools: &[&P], fallback: &P, p
         (v4.source, v6.source) = (Source::Exhausted, Source::Exhausted);
     }
     let prepare = |selection, family| prepare_family(selection, family, steering.ttl, steering.answers);
-    LiveAnswer::Ready(Addresses { ttl: steering.ttl, v4: prepare(v4, Family::V4), v6: prepare(v6, Family::V6) })
+    LiveAnswer::Ready(Addresses { v4: prepare(v4, Family::V4), v6: prepare(v6, Family::V6) })
 }
 
 /// Whether a target of an enabled pool has no verdict yet.

@@ -1,7 +1,10 @@
-//! From a name to its node: the search of RFC 1034 §4.3.2, steps 2 and 3, with the wildcards of RFC 4592.
+//! From a name to its node: the search of RFC 1034 §4.3.2, steps 2 and 3, with the wildcards of RFC 4592 and the DNAMEs of
+//! RFC 6672 §3.2.
 
+use crate::model::rrset::Rtype;
 use crate::model::shard::Place;
-use crate::steering::table::{Node, RecordTable, ZoneTable};
+use crate::model::zone::Cover;
+use crate::steering::table::{Covered, Node, RecordTable, ZoneTable};
 use crate::wire::name::LowerName;
 
 /// What a name leads to.
@@ -19,21 +22,41 @@ pub enum Found<'t> {
         /// Its zone.
         zone: &'t ZoneTable,
     },
+    /// The name is delegated: it is at a zone cut or below.
+    Cut {
+        /// The zone that delegates.
+        zone: &'t ZoneTable,
+        /// The owner of the NS records.
+        cut: &'t Node,
+        /// Labels of that owner.
+        labels: usize,
+        /// The name's own node, if it has one: glue may be there.
+        exact: Option<&'t Node>,
+    },
+    /// The name is below a DNAME.
+    Dname {
+        /// The owner of the DNAME record.
+        dname: &'t Node,
+        /// Labels of that owner.
+        labels: usize,
+    },
     /// The name is in none of our zones.
     NotOurs,
 }
 
-/// Where a name will be looked for.
+/// Where a name will be looked for: step 2, the zone with the longest apex.
 #[derive(Clone, Copy, Debug)]
 pub struct Sought<'t> {
-    /// The zone with the longest apex.
+    /// That zone.
     zone: &'t ZoneTable,
+    /// The zone around it, if that is ours too.
+    around: Option<&'t ZoneTable>,
     /// The hash of the name.
     hash: u64,
 }
 
 impl<'t> Sought<'t> {
-    /// Where the search begins; memory is not read. None if the zone is small, and most of it in the caches anyway.
+    /// Where in memory the search begins; it is not read. None if the zone is small, and mostly in the caches anyway.
     pub fn home(&self) -> Option<&'t Place<Node>> {
         if self.zone.is_large() { self.zone.home(self.hash) } else { None }
     }
@@ -47,7 +70,8 @@ impl<'t> Sought<'t> {
 /// Finds where `name` will be looked for; none if it is in none of our zones.
 pub fn seek<'t>(table: &'t RecordTable, name: &LowerName) -> Option<Sought<'t>> {
     let mut hash = table.hashing().root();
-    let mut found = None;
+    let (mut found, mut around) = (None, None);
+    // On the way, the hash of the whole name comes about.
     for suffix in 0..=name.label_count() {
         if suffix > 0 {
             hash.extend(name, suffix);
@@ -55,51 +79,85 @@ pub fn seek<'t>(table: &'t RecordTable, name: &LowerName) -> Option<Sought<'t>> 
         if table.has_apex_of(suffix)
             && let Some(zone) = table.zone(hash.finish(), name.suffix(suffix))
         {
-            found = Some(zone);
+            around = found.replace(zone);
         }
     }
-    found.map(|zone| Sought { zone, hash: hash.finish() })
+    Some(Sought { zone: found?, around, hash: hash.finish() })
 }
 
-/// Finds the node for `name`.
-pub fn lookup<'t>(table: &'t RecordTable, name: &LowerName) -> Found<'t> {
-    let labels = name.label_count();
-    let mut hash = table.hashing().root();
-    let mut found = None;
-    // Step 2: the zone with the longest apex. On the way, the hash of the whole name comes about.
-    for suffix in 0..=labels {
-        if suffix > 0 {
-            hash.extend(name, suffix);
-        }
-        if table.has_apex_of(suffix)
-            && let Some(zone) = table.zone(hash.finish(), name.suffix(suffix))
-        {
-            found = Some((zone, suffix));
-        }
+/// Finds what answers for `name` and `qtype`.
+pub fn lookup<'t>(table: &'t RecordTable, name: &LowerName, qtype: Rtype) -> Found<'t> {
+    let Some(Sought { zone, around, hash }) = seek(table, name) else { return Found::NotOurs };
+    // RFC 4035 §3.1.4.1: DS belongs to the parent's side of a cut. A parent of ours that does not delegate the name would
+    // deny it, though the child exists.
+    if qtype == Rtype::DS
+        && zone.apex_labels() == name.label_count()
+        && let Some(parent) = around
+        && let found @ Found::Cut { .. } = search(table, parent, name, hash)
+    {
+        return found;
     }
-    let Some((zone, apex_labels)) = found else { return Found::NotOurs };
-    // Step 3a: the whole name.
-    if let Some(node) = zone.node(hash.finish(), name.wire()) {
-        return Found::Node { zone, node };
+    search(table, zone, name, hash)
+}
+
+/// Finds what answers for a name, given its hash, in one zone.
+fn search<'t>(table: &'t RecordTable, zone: &'t ZoneTable, name: &LowerName, hash: u64) -> Found<'t> {
+    // Step 3a: the whole name. A DNAME leaves its own owner alone (RFC 6672 §2.3).
+    if let Some(node) = zone.node(hash, name.wire()) {
+        return match node.cover() {
+            Some(covered) if covered.cover == Cover::Cut || covered.labels() < name.label_count() => {
+                cover(table, zone, name, covered, Some(node))
+            }
+            _ => Found::Node { zone, node },
+        };
     }
-    // Step 3c: the asterisk label below the closest encloser.
-    let encloser = closest_encloser(table, zone, name, apex_labels);
+    // Step 3b: a cut or DNAME at the closest encloser or above. Step 3c: the asterisk label below the closest encloser.
+    let (encloser, covered) = closest_encloser(table, zone, name);
+    if let Some(covered) = covered {
+        return cover(table, zone, name, covered, None);
+    }
     match wildcard(table, zone, name, encloser) {
         Some(node) => Found::Node { zone, node },
         None => Found::NxDomain { zone },
     }
 }
 
-/// Labels of the longest existing ancestor of a name that does not exist (RFC 4592 §3.3.1). If a name exists, all
-/// names between it and the apex do, therefore a binary search will do: 127 labels take 7 steps.
-fn closest_encloser(table: &RecordTable, zone: &ZoneTable, name: &LowerName, apex_labels: usize) -> usize {
-    let (mut exists, mut missing) = (apex_labels, name.label_count());
+/// What covers a name.
+fn cover<'t>(
+    table: &'t RecordTable,
+    zone: &'t ZoneTable,
+    name: &LowerName,
+    covered: Covered,
+    exact: Option<&'t Node>,
+) -> Found<'t> {
+    let labels = covered.labels();
+    let owner = match exact {
+        Some(node) if labels == name.label_count() => Some(node),
+        _ => zone.node(table.hashing().suffix(name, labels).finish(), name.suffix(labels)),
+    };
+    match (owner, covered.cover) {
+        (Some(cut), Cover::Cut) => Found::Cut { zone, cut, labels, exact },
+        (Some(dname), Cover::Dname) => Found::Dname { dname, labels },
+        // A node with records is there as long as its zone is.
+        (None, _) => Found::NxDomain { zone },
+    }
+}
+
+/// Labels of the longest existing ancestor of a name that does not exist (RFC 4592 §3.3.1), and what covers the names
+/// below it. If a name exists, all names between it and the apex do, therefore a binary search will do: 127 labels take
+/// 7 steps.
+fn closest_encloser(table: &RecordTable, zone: &ZoneTable, name: &LowerName) -> (usize, Option<Covered>) {
+    let (mut exists, mut missing) = (zone.apex_labels(), name.label_count());
+    let mut covered = zone.apex_cover();
     while missing - exists > 1 {
         let middle = usize::midpoint(exists, missing);
         let hash = table.hashing().suffix(name, middle).finish();
-        if zone.node(hash, name.suffix(middle)).is_some() { exists = middle } else { missing = middle }
+        match zone.node(hash, name.suffix(middle)) {
+            Some(node) => (exists, covered) = (middle, node.cover()),
+            None => missing = middle,
+        }
     }
-    exists
+    (exists, covered)
 }
 
 /// The wildcard directly below the suffix of `encloser` labels.
@@ -116,7 +174,7 @@ mod tests {
     use super::*;
     use crate::model::id::ZoneId;
     use crate::model::name::Name;
-    use crate::model::rrset::{Record, Rtype};
+    use crate::model::rrset::Record;
     use crate::model::zone::Zone;
     use crate::steering::table::lower_name;
 
@@ -129,12 +187,28 @@ mod tests {
             rdata: rdata.to_vec(),
         };
         let mut records = vec![record("@", Rtype::SOA, &[0; 22]), record("@", Rtype::NS, b"\0")];
-        records.extend(owners.iter().map(|owner| record(owner, Rtype::TXT, b"\x01x")));
+        records.extend(owners.iter().map(|line| match line.split_once(' ') {
+            None => record(line, Rtype::TXT, b"\x01x"),
+            Some((owner, "NS")) => record(owner, Rtype::NS, b"\0"),
+            Some((owner, _)) => record(owner, Rtype::DNAME, b"\0"),
+        }));
         Arc::new(Zone::try_new(ZoneId::declared(&apex.to_string()), apex, records).unwrap())
     }
 
     fn found(table: &RecordTable, text: &str) -> String {
-        match lookup(table, &lower_name(&Name::parse(text, None).unwrap())) {
+        found_for(table, text, Rtype::A)
+    }
+
+    fn found_for(table: &RecordTable, text: &str, qtype: Rtype) -> String {
+        match lookup(table, &lower_name(&Name::parse(text, None).unwrap()), qtype) {
+            Found::Cut { cut, labels, exact, .. } => {
+                assert_eq!(cut.owner().name().label_count(), labels);
+                format!("cut {}{}", cut.owner().name(), if exact.is_some() { " exact" } else { "" })
+            }
+            Found::Dname { dname, labels } => {
+                assert_eq!(dname.owner().name().label_count(), labels);
+                format!("dname {}", dname.owner().name())
+            }
             Found::Node { node, .. } => node.owner().name().to_string(),
             Found::NxDomain { zone } => format!("NXDOMAIN {}", zone.zone().apex()),
             Found::NotOurs => "not ours".into(),
@@ -184,5 +258,84 @@ mod tests {
         assert_eq!(found(&table, "org"), "NXDOMAIN .");
         assert_eq!(found(&table, "com"), "com");
         assert_eq!(found(&table, "."), ".");
+    }
+
+    #[test]
+    fn rfc1034_section_4_3_2_step_3b_cuts() {
+        let mut table = RecordTable::new(3);
+        table.put_zone(zone("example.com", &["*", "sub NS", "*.sub", "ns.sub", "a.b.sub NS", "x.deep.ent NS"]));
+        for (question, answer) in [
+            ("sub.example.com", "cut sub.example.com exact"),
+            ("ns.sub.example.com", "cut sub.example.com exact"),
+            ("x.y.sub.example.com", "cut sub.example.com"),
+            // The topmost cut counts, and wildcards below it do not.
+            ("a.b.sub.example.com", "cut sub.example.com exact"),
+            ("b.sub.example.com", "cut sub.example.com exact"),
+            ("z.x.deep.ent.example.com", "cut x.deep.ent.example.com"),
+            ("deep.ent.example.com", "deep.ent.example.com"),
+            ("y.deep.ent.example.com", "NXDOMAIN example.com"),
+            ("other.example.com", "*.example.com"),
+            ("example.com", "example.com"),
+        ] {
+            assert_eq!(found(&table, question), answer, "{question}");
+        }
+    }
+
+    #[test]
+    fn rfc6672_section_3_2_dnames() {
+        let mut table = RecordTable::new(3);
+        table.put_zone(zone("example.com", &["*", "d DNAME", "www.d", "sub.d NS", "e.ent DNAME"]));
+        table.put_zone(zone("example.net", &["@ DNAME", "www"]));
+        for (question, answer) in [
+            ("d.example.com", "d.example.com"),
+            ("x.y.d.example.com", "dname d.example.com"),
+            ("www.d.example.com", "dname d.example.com"),
+            ("sub.d.example.com", "dname d.example.com"),
+            ("x.sub.d.example.com", "dname d.example.com"),
+            ("x.e.ent.example.com", "dname e.ent.example.com"),
+            ("x.ent.example.com", "NXDOMAIN example.com"),
+            ("example.net", "example.net"),
+            ("www.example.net", "dname example.net"),
+            ("a.b.example.net", "dname example.net"),
+        ] {
+            assert_eq!(found(&table, question), answer, "{question}");
+        }
+    }
+
+    #[test]
+    fn rfc4035_section_3_1_4_1_ds_is_the_parents() {
+        let mut table = RecordTable::new(3);
+        let apexes = ["sub.example.com", "a.b.example.com", "lost.example.com"];
+        for apex in apexes {
+            table.put_zone(zone(apex, &["www"]));
+        }
+        assert_eq!(found_for(&table, "sub.example.com", Rtype::DS), "sub.example.com", "no parent of ours");
+        table.put_zone(zone("example.com", &["sub NS", "b NS"]));
+        for (question, qtype, answer) in [
+            ("sub.example.com", Rtype::DS, "cut sub.example.com exact"),
+            ("sub.example.com", Rtype::NS, "sub.example.com"),
+            ("www.sub.example.com", Rtype::DS, "www.sub.example.com"),
+            ("x.sub.example.com", Rtype::DS, "NXDOMAIN sub.example.com"),
+            ("a.b.example.com", Rtype::DS, "cut b.example.com"),
+            ("lost.example.com", Rtype::DS, "lost.example.com"),
+            ("example.com", Rtype::DS, "example.com"),
+        ] {
+            assert_eq!(found_for(&table, question, qtype), answer, "{question}");
+        }
+    }
+
+    #[test]
+    fn a_slot_that_comes_and_goes_below_a_cut_changes_nothing() {
+        use crate::steering::compile::LiveAnswer;
+        use crate::steering::table::Slot;
+        let mut table = RecordTable::new(3);
+        table.put_zone(zone("example.com", &["sub NS"]));
+        let name = |text| Name::parse(text, None).unwrap();
+        let slot = Arc::new(Slot::new(LiveAnswer::NotReady, 30));
+        table.set_slot(&name("example.com"), &name("a.b.sub.example.com"), Some(slot));
+        assert_eq!(found(&table, "a.b.sub.example.com"), "cut sub.example.com exact");
+        assert_eq!(found(&table, "x.b.sub.example.com"), "cut sub.example.com");
+        table.set_slot(&name("example.com"), &name("a.b.sub.example.com"), None);
+        assert_eq!(found(&table, "a.b.sub.example.com"), "cut sub.example.com");
     }
 }

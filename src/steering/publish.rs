@@ -271,7 +271,7 @@ impl Publisher {
         let steering = Arc::new(steering);
         let class = Class {
             steering: Arc::clone(&steering),
-            slot: Arc::new(Slot::new(LiveAnswer::NotReady)),
+            slot: Arc::new(Slot::new(LiveAnswer::NotReady, steering.ttl)),
             members: BTreeSet::from([load_balancer.id]),
             deadline: now + self.policy.load().first_verdict_timeout,
             history,

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::model::id::PoolId;
 use crate::model::load_balancer::SteeringPolicy;
 use crate::model::pool::{Origin, Pool, Weight};
+use crate::model::rrset::Rtype;
 use crate::model::verdict::Verdict;
 
 /// An address family.
@@ -22,6 +23,14 @@ impl Family {
         match address {
             IpAddr::V4(_) => Self::V4,
             IpAddr::V6(_) => Self::V6,
+        }
+    }
+
+    /// The type of its address records.
+    pub const fn rtype(self) -> Rtype {
+        match self {
+            Self::V4 => Rtype::A,
+            Self::V6 => Rtype::AAAA,
         }
     }
 }

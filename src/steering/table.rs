@@ -11,28 +11,38 @@ use crate::model::name::{LABELS_MAX, Name};
 use crate::model::rrset::{Owner, Rtype, render_record};
 use crate::model::shard::Place;
 use crate::model::shard_map::ShardMap;
-use crate::model::zone::Zone;
+use crate::model::zone::{Cover, Zone};
 use crate::steering::compile::LiveAnswer;
 use crate::wire::name::{LowerName, NameHashing};
 
 /// What may be answered now, at one or more names with equal steering.
 #[derive(Debug)]
-pub struct Slot(ArcSwap<LiveAnswer>);
+pub struct Slot {
+    /// The answer now.
+    answer: ArcSwap<LiveAnswer>,
+    /// TTL of whatever follows health here, in seconds. It is known before there is an answer.
+    ttl: u32,
+}
 
 impl Slot {
     /// A slot with its first answer.
-    pub fn new(answer: LiveAnswer) -> Self {
-        Self(ArcSwap::from_pointee(answer))
+    pub fn new(answer: LiveAnswer, ttl: u32) -> Self {
+        Self { answer: ArcSwap::from_pointee(answer), ttl }
     }
 
     /// The answer now. One atomic load.
     pub fn load(&self) -> arc_swap::Guard<Arc<LiveAnswer>> {
-        self.0.load()
+        self.answer.load()
     }
 
     /// Swaps the answer. Only publish does this.
     pub fn store(&self, answer: LiveAnswer) {
-        self.0.store(Arc::new(answer));
+        self.answer.store(Arc::new(answer));
+    }
+
+    /// TTL of whatever follows health here, in seconds.
+    pub const fn ttl(&self) -> u32 {
+        self.ttl
     }
 }
 
@@ -61,6 +71,8 @@ pub struct ZoneTable {
     apex_labels: usize,
     /// How names are hashed.
     hashing: NameHashing,
+    /// What the apex's own records cover.
+    apex_cover: Option<Covered>,
     /// Every name that exists, empty non-terminals included (RFC 8020, RFC 4592 §2.2.2).
     nodes: ShardMap<Node>,
     /// The SOA record as negative answers carry it: its TTL is `min(SOA TTL, MINIMUM)` (RFC 2308 §5).
@@ -76,6 +88,33 @@ pub struct Node {
     slot: Option<Arc<Slot>>,
     /// How many names exist directly below it.
     children: u32,
+    /// What covers the names below it, so that no query looks through its ancestors.
+    cover: Option<Covered>,
+}
+
+/// The topmost delegation or DNAME at or above a node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Covered {
+    /// Which of them it is.
+    pub cover: Cover,
+    /// Labels of its owner.
+    labels: u8,
+}
+
+// There is one for each of a million names.
+const _: () = assert!(size_of::<Node>() == 32);
+
+impl Covered {
+    /// What the records of an owner cover in the zone with this apex.
+    fn of(owner: &Owner, apex: &Name) -> Option<Self> {
+        let cover = Cover::of(owner, apex)?;
+        Some(Self { cover, labels: u8::try_from(owner.name().label_count()).unwrap_or(u8::MAX) })
+    }
+
+    /// Labels of the owner of the NS or DNAME records.
+    pub fn labels(self) -> usize {
+        usize::from(self.labels)
+    }
 }
 
 impl Node {
@@ -87,6 +126,11 @@ impl Node {
     /// The slot that answers A and AAAA here, if the name is live.
     pub fn slot(&self) -> Option<&Slot> {
         self.slot.as_deref()
+    }
+
+    /// What covers the names below it: its own records, or those of a name above it.
+    pub const fn cover(&self) -> Option<Covered> {
+        self.cover
     }
 
     /// Whether the node could as well not be there.
@@ -157,11 +201,15 @@ impl ZoneTable {
         let nodes = ShardMap::with_capacity(zone.owners().len());
         let apex = zone.apex().clone();
         let apex_labels = apex.label_count();
-        let mut table = Self { zone, apex, apex_labels, hashing, nodes, negative_soa: negative_soa.into() };
+        let apex_cover = zone.owners().first().and_then(|owner| Covered::of(owner, &apex));
+        let mut table = Self { zone, apex, apex_labels, hashing, apex_cover, nodes, negative_soa: negative_soa.into() };
+        // In canonical order a name comes before those below it, which take its cover over.
         for owner in table.zone.owners().to_vec() {
             let name = owner.name();
+            let own = Covered::of(&owner, &table.apex);
             if let Some(node) = table.node_mut(&name) {
                 node.owner = owner;
+                node.cover = node.cover.or(own);
             }
         }
         table
@@ -170,6 +218,11 @@ impl ZoneTable {
     /// The zone as declared.
     pub fn zone(&self) -> &Zone {
         &self.zone
+    }
+
+    /// What the apex's own records cover.
+    pub const fn apex_cover(&self) -> Option<Covered> {
+        self.apex_cover
     }
 
     /// Labels of its apex.
@@ -219,11 +272,14 @@ impl ZoneTable {
     fn node_mut(&mut self, name: &Name) -> Option<&mut Node> {
         let hash = self.hashing.wire(name.wire());
         if self.node(hash, name.wire()).is_none() {
-            let node = Node { owner: Owner::empty(name), slot: None, children: 0 };
-            self.nodes.insert(hash, node, |_| false);
+            let mut cover = None;
             if let Some(parent) = name.parent().filter(|_| name != self.zone.apex()) {
-                self.node_mut(&parent)?.children += 1;
+                let parent = self.node_mut(&parent)?;
+                parent.children += 1;
+                cover = parent.cover;
             }
+            let node = Node { owner: Owner::empty(name), slot: None, children: 0, cover };
+            self.nodes.insert(hash, node, |_| false);
         }
         self.nodes.find_mut(hash, |node| node.owner.name_wire() == name.wire())
     }
@@ -279,14 +335,14 @@ mod tests {
     }
 
     fn exists(table: &RecordTable, text: &str) -> bool {
-        matches!(lookup(table, &lower_name(&name(text))), Found::Node { .. })
+        matches!(lookup(table, &lower_name(&name(text)), Rtype::A), Found::Node { .. })
     }
 
     #[test]
     fn live_names_bring_their_ancestors_and_take_them_along() {
         let mut table = table();
         let before = table.clone();
-        let slot = Arc::new(Slot::new(LiveAnswer::NotReady));
+        let slot = Arc::new(Slot::new(LiveAnswer::NotReady, 30));
         for live in ["a.b.c", "x.b.c", "live.static.ent", "static.ent"] {
             table.set_slot(&name("@"), &name(live), Some(Arc::clone(&slot)));
         }
@@ -314,6 +370,6 @@ mod tests {
         assert!(table.has_apex_of(2) && !table.has_apex_of(1));
         table.remove_zone(&name("@"));
         assert!(!table.has_apex_of(2));
-        assert!(matches!(lookup(&table, &lower_name(&name("@"))), Found::NotOurs));
+        assert!(matches!(lookup(&table, &lower_name(&name("@")), Rtype::A), Found::NotOurs));
     }
 }

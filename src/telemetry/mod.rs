@@ -61,6 +61,8 @@ counters! {
     notimp,
     /// Answers with rcode REFUSED.
     refused,
+    /// Answers with rcode YXDOMAIN: a DNAME made a name too long.
+    yxdomain,
     /// Answers with rcode BADVERS.
     badvers,
     /// Answers with the TC bit.

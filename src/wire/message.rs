@@ -34,6 +34,8 @@ pub struct Message<'b> {
     answers: u16,
     /// Records in the authority section.
     authorities: u16,
+    /// Records in the additional section, OPT not counted.
+    additionals: u16,
     /// Whether something had to be left out.
     truncated: bool,
 }
@@ -60,7 +62,16 @@ impl<'b> Message<'b> {
             return None;
         }
         buffer.get_mut(HEADER_OCTETS..question_end)?.copy_from_slice(question);
-        Some(Self { buffer, len: question_end, limit, question_end, answers: 0, authorities: 0, truncated: false })
+        Some(Self {
+            buffer,
+            len: question_end,
+            limit,
+            question_end,
+            answers: 0,
+            authorities: 0,
+            additionals: 0,
+            truncated: false,
+        })
     }
 
     /// Octets written so far: where the next record will start.
@@ -97,6 +108,66 @@ impl<'b> Message<'b> {
         Ok(())
     }
 
+    /// Copies `count` rendered records of a referral into the authority section.
+    pub fn referral(&mut self, rendered: &[u8], count: u16, owner: usize) -> Result<(), Full> {
+        self.copy(rendered, owner)?;
+        self.authorities += count;
+        Ok(())
+    }
+
+    /// Copies `count` rendered records into the additional section.
+    pub fn additional(&mut self, rendered: &[u8], count: u16, owner: usize) -> Result<(), Full> {
+        self.copy(rendered, owner)?;
+        self.additionals += count;
+        Ok(())
+    }
+
+    /// Starts a record of the answer section whose data is put together piece by piece; gives its offset.
+    pub fn begin_answer(&mut self, owner: usize, rtype: Rtype, ttl: u32) -> Result<usize, Full> {
+        let start = self.len;
+        let [p0, p1] = pointer_to(owner)?;
+        let [t0, t1] = rtype.0.to_be_bytes();
+        let [s0, s1, s2, s3] = ttl.to_be_bytes();
+        self.answer_raw(&[p0, p1, t0, t1, 0, 1, s0, s1, s2, s3, 0, 0])?;
+        Ok(start)
+    }
+
+    /// Ends the record that starts at an offset.
+    pub fn end_answer(&mut self, start: usize) -> Result<(), Full> {
+        let rdata = start + RECORD_HEAD_OCTETS;
+        let length = self.len.checked_sub(rdata).and_then(|length| u16::try_from(length).ok()).ok_or(Full)?;
+        self.buffer.get_mut(rdata - 2..rdata).ok_or(Full)?.copy_from_slice(&length.to_be_bytes());
+        self.answers += 1;
+        Ok(())
+    }
+
+    /// Copies octets that have been written before.
+    pub fn repeat(&mut self, from: usize, octets: usize) -> Result<(), Full> {
+        let end = self.len + octets;
+        if end > self.limit || from + octets > self.len {
+            return Err(Full);
+        }
+        self.buffer.copy_within(from..from + octets, self.len);
+        self.len = end;
+        Ok(())
+    }
+
+    /// The octets written from an offset on.
+    pub fn written_from(&self, at: usize) -> &[u8] {
+        self.buffer.get(at..self.len).unwrap_or_default()
+    }
+
+    /// Where the data of the record that starts at an offset stands, and how many octets it has.
+    pub fn rdata_at(&self, start: usize) -> Option<(usize, usize)> {
+        let [.., l0, l1] = self.written_from(start).first_chunk::<RECORD_HEAD_OCTETS>()?;
+        Some((start + RECORD_HEAD_OCTETS, usize::from(u16::from_be_bytes([*l0, *l1]))))
+    }
+
+    /// Records in the answer section so far.
+    pub const fn answers(&self) -> u16 {
+        self.answers
+    }
+
     /// Copies octets of a record that needs no owner patched.
     pub fn answer_raw(&mut self, octets: &[u8]) -> Result<(), Full> {
         let end = self.len + octets.len();
@@ -118,19 +189,18 @@ impl<'b> Message<'b> {
         self.len = self.question_end;
         self.answers = 0;
         self.authorities = 0;
+        self.additionals = 0;
         self.truncated = truncated;
     }
 
     /// Copies rendered records and gives them their owner.
     fn copy(&mut self, rendered: &[u8], owner: usize) -> Result<(), Full> {
         let start = self.len;
-        self.answer_raw(rendered)?;
         if owner == HEADER_OCTETS {
-            return Ok(());
+            return self.answer_raw(rendered);
         }
-        // RFC 1035 §4.1.4: a pointer has 14 bits. Chains are short enough, or they are cut.
-        let pointer = u16::try_from(owner).ok().filter(|owner| *owner < 0x4000).ok_or(Full)?;
-        let pointer = (pointer | u16::from_be_bytes(QUESTION_POINTER) & 0xc000).to_be_bytes();
+        let pointer = pointer_to(owner)?;
+        self.answer_raw(rendered)?;
         let mut rest = self.buffer.get_mut(start..self.len).unwrap_or_default();
         while let Some((head, tail)) = rest.split_first_chunk_mut::<RECORD_HEAD_OCTETS>() {
             let [p0, p1, .., l0, l1] = head;
@@ -149,7 +219,8 @@ impl<'b> Message<'b> {
         let bits = flags(header, authoritative, self.truncated);
         let [i0, i1] = header.id;
         let low_rcode = rcode as u8 & 0x0f;
-        let head = [i0, i1, bits, low_rcode, 0, 1, a0, a1, n0, n1, 0, u8::from(opt.is_some())];
+        let [r0, r1] = (self.additionals + u16::from(opt.is_some())).to_be_bytes();
+        let head = [i0, i1, bits, low_rcode, 0, 1, a0, a1, n0, n1, r0, r1];
         if let Some(place) = self.buffer.first_chunk_mut::<HEADER_OCTETS>() {
             *place = head;
         }
@@ -176,6 +247,12 @@ impl<'b> Message<'b> {
         }
         end + option_octets
     }
+}
+
+/// The compression pointer to an offset. RFC 1035 §4.1.4: it has 14 bits, so a chain that gets further is cut.
+fn pointer_to(owner: usize) -> Result<[u8; 2], Full> {
+    let offset = u16::try_from(owner).ok().filter(|owner| *owner < 0x4000).ok_or(Full)?;
+    Ok((offset | u16::from_be_bytes(QUESTION_POINTER) & 0xc000).to_be_bytes())
 }
 
 /// Writes an Extended DNS Error option (RFC 8914 §2) that fills `place` exactly.
@@ -227,6 +304,28 @@ mod tests {
             (&b"\xc1\x23"[..], &b"\xc1\x23"[..], &b"\xc0\x0c"[..])
         );
         assert_eq!(&sent[57..61], &30_u32.to_be_bytes());
+    }
+
+    #[test]
+    fn a_record_is_put_together_from_pieces() {
+        let mut buffer = [0; 128];
+        let mut message = Message::start(&mut buffer, 128, QUESTION, true).unwrap();
+        let start = message.begin_answer(12, Rtype::CNAME, 60).unwrap();
+        message.repeat(12, 2).unwrap();
+        message.answer_raw(b"\x01b\0").unwrap();
+        message.end_answer(start).unwrap();
+        assert_eq!(message.rdata_at(start), Some((start + 12, 5)));
+        assert_eq!(message.written_from(start + 12), b"\x01a\x01b\0");
+        assert_eq!(message.repeat(message.len(), 1), Err(Full));
+        message.additional(RECORD, 1, start + 12).unwrap();
+        assert_eq!(message.additional(RECORD, 1, 0x4000), Err(Full), "and nothing is written");
+        message.referral(RECORD, 1, 12).unwrap();
+        let opt = Opt { udp_payload: 1232, dnssec_ok: false, error: None };
+        let len = message.finish(HEADER, Rcode::NoError, false, Some(opt));
+        assert_eq!(&buffer[4..12], b"\0\x01\0\x01\0\x01\0\x02");
+        assert_eq!(&buffer[19..36], b"\xc0\x0c\0\x05\0\x01\0\0\0\x3c\0\x05\x01a\x01b\0");
+        assert_eq!(&buffer[36..38], b"\xc0\x1f");
+        assert_eq!(len, 36 + 16 + 16 + OPT_OCTETS);
     }
 
     #[test]

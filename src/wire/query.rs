@@ -10,7 +10,7 @@ pub const CLASS_IN: u16 = 1;
 /// Class CH, in which servers tell about themselves (RFC 4892).
 pub const CLASS_CH: u16 = 3;
 
-/// Response codes (RFC 1035 §4.1.1, RFC 6891 §9).
+/// Response codes (RFC 1035 §4.1.1, RFC 2136 §2.2, RFC 6891 §9).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the codes' own mnemonics")]
 pub enum Rcode {
@@ -20,6 +20,7 @@ pub enum Rcode {
     NxDomain = 3,
     NotImp = 4,
     Refused = 5,
+    YxDomain = 6,
     BadVers = 16,
 }
 

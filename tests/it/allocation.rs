@@ -74,6 +74,15 @@ fn declared() -> Declared {
         record("alias", Data::Cname("alias2.example.com".into())),
         record("alias2", Data::Cname("live.example.com".into())),
         record("loop", Data::Cname("loop.example.com".into())),
+        record("cut", Data::Ns("ns.cut.example.com".into())),
+        record("ns.cut", Data::Address("192.0.2.53".parse().unwrap())),
+        record("moved", Data::Dname("wild.example.com".into())),
+        record("far", Data::Dname(format!("{0}.{0}.{0}.example.com", "l".repeat(60)))),
+        record("mail", Data::Mx(10, "live.example.com".into())),
+        record("mail", Data::Mx(20, "static.example.com".into())),
+        record("service", Data::Srv(443, "live.example.com".into())),
+        record("live", Data::Https(1, String::new(), [true, true])),
+        record("web", Data::Https(1, "live.example.com".into(), [true, true])),
     ];
     records.extend((0..60).map(|n| record("large", Data::Txt(format!("a string of some length, number {n}")))));
     let zone = ZonePlan { apex: "example.com".into(), soa_ttl: 300, minimum: 60, records };
@@ -123,6 +132,7 @@ fn kinds() -> Vec<Kind> {
         octets[5] = 2;
         octets
     };
+    let too_long = format!("{}.far.example.com", "x".repeat(60));
     vec![
         ("live A", query("live.example.com", 1, IN, OPT), (0, false, 2)),
         ("live AAAA, NODATA", query("live.example.com", 28, IN, OPT), (0, false, 0)),
@@ -133,6 +143,14 @@ fn kinds() -> Vec<Kind> {
         ("CNAME chain to a live name", query("alias.example.com", 1, IN, OPT), (0, false, 4)),
         ("CNAME loop", query("loop.example.com", 1, IN, b""), (0, false, 1)),
         ("wildcard", query("x.y.wild.example.com", 16, IN, OPT), (0, false, 1)),
+        ("referral with glue", query("www.cut.example.com", 1, IN, OPT), (0, false, 0)),
+        ("DS at a cut", query("cut.example.com", 43, IN, OPT), (0, false, 0)),
+        ("DNAME", query("a.moved.example.com", 16, IN, OPT), (0, false, 3)),
+        ("DNAME that makes a name too long", query(&too_long, 1, IN, OPT), (6, false, 1)),
+        ("MX with addresses, live ones too", query("mail.example.com", 15, IN, OPT), (0, false, 2)),
+        ("SRV with live addresses", query("service.example.com", 33, IN, b""), (0, false, 1)),
+        ("hints at a live name", query("live.example.com", 65, IN, OPT), (0, false, 1)),
+        ("hints of a live target", query("web.example.com", 65, IN, OPT), (0, false, 1)),
         ("NXDOMAIN", query("nobody.example.com", 1, IN, OPT), (3, false, 0)),
         ("REFUSED", query("example.net", 1, IN, OPT), (5, false, 0)),
         ("BADVERS", query("live.example.com", 1, IN, bad_version), (0, false, 0)),
@@ -192,9 +210,9 @@ fn no_random_packet_allocates() {
             assert_eq!(count, 0, "{packet:02x?}");
             codes.insert((len > 0).then_some(out[3] & 0x0f));
         }
-        // Silence, NOERROR, FORMERR, NXDOMAIN, NOTIMP, REFUSED: the packets went everywhere.
+        // Silence, NOERROR, FORMERR, NXDOMAIN, NOTIMP, REFUSED, YXDOMAIN: the packets went everywhere.
         assert!(
-            [None, Some(0), Some(1), Some(3), Some(4), Some(5)].iter().all(|code| codes.contains(code)),
+            [None, Some(0), Some(1), Some(3), Some(4), Some(5), Some(6)].iter().all(|code| codes.contains(code)),
             "{codes:?}"
         );
     });

@@ -152,7 +152,9 @@ impl World {
     /// What a name answers: a word, and the last octets of the addresses.
     fn answer(&self, owner: &str) -> String {
         let table = self.table.load();
-        let Found::Node { node, .. } = lookup(&table, &lower_name(&name(owner))) else { return "no such name".into() };
+        let Found::Node { node, .. } = lookup(&table, &lower_name(&name(owner)), Rtype::A) else {
+            return "no such name".into();
+        };
         let Some(slot) = node.slot() else { return "static".into() };
         let answer = slot.load();
         let Some(family) = answer.family(Family::V4) else { return "not ready".into() };
@@ -328,7 +330,7 @@ async fn run_takes_in_whatever_comes() {
     let inventory = Inventory::default().apply(Change::Declare(declared)).unwrap();
     assign.send_replace(schedule.reconcile(Arc::new(inventory)));
     live.wait_for(|live| live.generation == Generation(1) && live.waiting == 0).await.unwrap();
-    assert!(matches!(lookup(&table.load(), &lower_name(&name("www.example.com"))), Found::Node { .. }));
+    assert!(matches!(lookup(&table.load(), &lower_name(&name("www.example.com")), Rtype::A), Found::Node { .. }));
     token.cancel();
     running.await.unwrap();
 }

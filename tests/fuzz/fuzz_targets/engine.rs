@@ -42,7 +42,7 @@ fn name(text: &str) -> Name {
     Name::parse(text, Some(&apex)).expect("a name")
 }
 
-/// Static records, a wildcard, a chain, a loop, and more text than a datagram takes.
+/// Static records, a wildcard, chains, loops, a cut with glue, hints, and more text than a datagram takes.
 fn zone() -> Zone {
     let record = |owner: &str, rtype, rdata: Vec<u8>| Record { owner: name(owner), rtype, ttl: 60, rdata };
     let alias = |owner: &str, target: &str| record(owner, Rtype::CNAME, name(target).wire().to_vec());
@@ -63,6 +63,13 @@ fn zone() -> Zone {
         alias("out", "www.example.net."),
         alias("nobody", "nothing.there"),
         alias("*.loop", "a.loop"),
+        record("cut", Rtype::NS, name("ns.cut").wire().to_vec()),
+        record("ns.cut", Rtype::A, vec![192, 0, 2, 53]),
+        record("moved", Rtype::DNAME, name("wild").wire().to_vec()),
+        record("deeper", Rtype::DNAME, name("a.deeper").wire().to_vec()),
+        record("mail", Rtype::MX, [&[0, 10], name("live").wire()].concat()),
+        // Hints that follow health: both, with empty values.
+        record("live", Rtype::HTTPS, b"\0\x01\0\0\x04\0\0\0\x06\0\0".to_vec()),
     ];
     records.extend((0..60).map(|number| text("large", &format!("a string of some length, number {number}"))));
     Zone::try_new(ZoneId::declared(APEX), name("@"), records).expect("a good zone")

@@ -1,5 +1,5 @@
-//! What the answer has to be, computed the slow way: RFC 1034 §4.3.2, RFC 2308, RFC 4592, RFC 6604, RFC 8482, and the
-//! steering rules of the design.
+//! What the answer has to be, computed the slow way: RFC 1034 §4.3.2, RFC 2308, RFC 4035 §3.1.4.1, RFC 4592, RFC 6604,
+//! RFC 6672, RFC 8482, RFC 9460, RFC 9471, and the steering rules of the design.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -25,12 +25,18 @@ pub struct Expected {
     pub rcode: u16,
     /// AA.
     pub authoritative: bool,
-    /// CNAME records on the way.
+    /// CNAME and DNAME records on the way.
     pub chain: BTreeSet<Shown>,
     /// What stands at the end of the chain.
     pub last: Last,
-    /// The SOA record of a negative answer.
-    pub soa: Option<Shown>,
+    /// The authority section: the SOA record of a negative answer, or the NS records of a referral.
+    pub authorities: BTreeSet<Shown>,
+    /// Addresses without which the answer is useless.
+    pub glue: Vec<Part>,
+    /// Addresses that come along as far as there is room.
+    pub courtesy: Vec<Part>,
+    /// What the hints of HTTPS records are made of: for each record that may be there, one part for each hint.
+    pub hints: Vec<(Data, Vec<Part>)>,
 }
 
 /// What stands at the end of a chain.
@@ -63,6 +69,12 @@ impl Part {
     pub fn part(&self, records: &BTreeSet<Shown>) -> BTreeSet<Shown> {
         let (Self::Fixed(own) | Self::Some { allowed: own, .. }) = self;
         own.intersection(records).cloned().collect()
+    }
+
+    /// Mnemonic of their type.
+    pub fn rtype(&self) -> &'static str {
+        let (Self::Fixed(own) | Self::Some { allowed: own, .. }) = self;
+        own.first().unwrap().data.rtype()
     }
 
     /// Whether `records` are as they have to be.
@@ -98,10 +110,18 @@ impl<'w> Twin<'w> {
     /// The answer to a question of class IN.
     pub fn answer(&self, qname: &str, qtype: &str) -> Expected {
         let mut owner = qname.to_ascii_lowercase();
-        let mut expected =
-            Expected { rcode: 0, authoritative: true, chain: BTreeSet::new(), last: Last::Nothing, soa: None };
+        let mut expected = Expected {
+            rcode: 0,
+            authoritative: true,
+            chain: BTreeSet::new(),
+            last: Last::Nothing,
+            authorities: BTreeSet::new(),
+            glue: vec![],
+            courtesy: vec![],
+            hints: vec![],
+        };
         for link in 0.. {
-            let Some(zone) = self.zone_of(&owner) else {
+            let Some(zone) = self.zone_for(&owner, qtype) else {
                 // Not ours: refused if it is what was asked, otherwise the resolver goes on.
                 if link == 0 {
                     expected.rcode = 5;
@@ -109,10 +129,37 @@ impl<'w> Twin<'w> {
                 }
                 return expected;
             };
-            let Some(source) = self.source_of(zone, &owner) else {
+            let source = match cover(zone, &owner) {
+                Some((cut, "NS")) if qtype != "DS" || cut != owner => {
+                    expected.authoritative = link > 0;
+                    self.refer(zone, &cut, &mut expected);
+                    return expected;
+                }
+                Some((top, "DNAME")) => {
+                    let dname = rrset(&zone.all_records(), "DNAME", &top, &top).unwrap();
+                    let Shown { ttl, data: Data::Dname(target), .. } = dname.first().unwrap() else { panic!() };
+                    let name = join(owner.strip_suffix(&top).unwrap(), target);
+                    let cname = Shown { owner: owner.clone(), ttl: *ttl, data: Data::Cname(name.clone()) };
+                    expected.chain.extend(dname.clone());
+                    // RFC 6672 §3.2 step 3c: too long for a name of 255 octets.
+                    if name.len() + 2 > 255 {
+                        expected.rcode = 6;
+                        return expected;
+                    }
+                    expected.chain.insert(cname);
+                    if link == CHAIN_MAX {
+                        return expected;
+                    }
+                    owner = name;
+                    continue;
+                }
+                Some(_) => Some(owner.clone()),
+                None => self.source_of(zone, &owner),
+            };
+            let Some(source) = source else {
                 // RFC 2308 §2.1, and RFC 6604 §2.1 at the end of a chain.
                 expected.rcode = 3;
-                expected.soa = Some(soa_of(zone, u32::MAX));
+                expected.authorities.insert(soa_of(zone, u32::MAX));
                 return expected;
             };
             let balancer = self.balancer_at(zone, &source);
@@ -123,18 +170,26 @@ impl<'w> Twin<'w> {
                 .filter(|record| balancer.is_none() || !matches!(record.data, Data::Address(_) | Data::Cname(_)))
                 .collect();
             let mut parts = self.live_parts(balancer, &owner);
-            for rtype in ["A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA"] {
-                parts.extend(rrset(&records, rtype, &owner).map(|rrset| (rtype, Part::Fixed(rrset))));
+            for rtype in ["A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA", "SRV", "DNAME", "DS"] {
+                parts.extend(rrset(&records, rtype, &source, &owner).map(|rrset| (rtype, Part::Fixed(rrset))));
             }
+            parts.extend(self.services(&records, &source, &owner, &mut expected).map(|rrset| ("HTTPS", rrset)));
             let ours: Vec<Part> = parts
                 .iter()
                 .filter(|(rtype, _)| qtype == "ANY" || *rtype == qtype)
                 .map(|(_, part)| part.clone())
                 .collect();
+            // RFC 2181 §5: what a chain has given on its way is not given again.
+            let (passed, ours): (Vec<Part>, Vec<Part>) =
+                ours.into_iter().partition(|part| !part.part(&expected.chain).is_empty());
             match ours.as_slice() {
-                [] => {}
+                [] if passed.is_empty() => {}
+                [] => return expected,
                 [one] => {
                     expected.last = Last::One(one.clone());
+                    let named = records.iter().filter(|record| record.data.rtype() == qtype);
+                    let hosts: BTreeSet<&str> = named.filter_map(|record| record.data.host(&owner)).collect();
+                    expected.courtesy = hosts.into_iter().flat_map(|host| self.addresses(host, false)).collect();
                     return expected;
                 }
                 _ => {
@@ -149,16 +204,75 @@ impl<'w> Twin<'w> {
             });
             let Some(target) = alias else {
                 // RFC 2308 §2.2. At a live name recovery must not hide behind a long negative TTL.
-                expected.soa = Some(soa_of(zone, balancer.map_or(u32::MAX, |balancer| balancer.ttl)));
+                expected.authorities.insert(soa_of(zone, balancer.map_or(u32::MAX, |balancer| balancer.ttl)));
                 return expected;
             };
-            expected.chain.extend(rrset(&records, "CNAME", &owner).unwrap());
+            expected.chain.extend(rrset(&records, "CNAME", &source, &owner).unwrap());
             if link == CHAIN_MAX {
                 return expected;
             }
             owner = target;
         }
         unreachable!("chains end")
+    }
+
+    /// The zone that answers for a name. RFC 4035 §3.1.4.1: for DS that is the parent, if it delegates.
+    fn zone_for(&self, name: &str, qtype: &str) -> Option<&'w ZonePlan> {
+        let own = self.zone_of(name)?;
+        let above = parent(name).filter(|_| qtype == "DS" && own.apex == name).and_then(|parent| self.zone_of(parent));
+        let delegates = |zone: &&ZonePlan| matches!(cover(zone, name), Some((_, "NS")));
+        above.filter(delegates).or(Some(own))
+    }
+
+    /// A referral to the servers of a cut.
+    fn refer(&self, zone: &ZonePlan, cut: &str, expected: &mut Expected) {
+        expected.authorities = rrset(&zone.all_records(), "NS", cut, cut).unwrap();
+        let hosts: BTreeSet<&str> = expected.authorities.iter().filter_map(|ns| ns.data.host(cut)).collect();
+        let (own, others): (Vec<&str>, Vec<&str>) = hosts.into_iter().partition(|host| is_at_or_below(host, cut));
+        let addresses = |hosts: Vec<&str>| hosts.into_iter().flat_map(|host| self.addresses(host, true)).collect();
+        (expected.glue, expected.courtesy) = (addresses(own), addresses(others));
+    }
+
+    /// The addresses of a host, as far as they are ours; `glue` are those below a cut.
+    fn addresses(&self, host: &str, glue: bool) -> Vec<Part> {
+        let Some(zone) = self.zone_of(host) else { return vec![] };
+        let source = match cover(zone, host) {
+            Some((_, "NS")) if glue => Some(host.to_owned()),
+            Some(_) => None,
+            None => self.source_of(zone, host),
+        };
+        let Some(source) = source else { return vec![] };
+        let balancer = self.balancer_at(zone, &source);
+        if balancer.is_some() {
+            return self.live_parts(balancer, host).into_iter().map(|(_, part)| part).collect();
+        }
+        let records = zone.all_records();
+        ["A", "AAAA"].iter().filter_map(|rtype| rrset(&records, rtype, &source, host)).map(Part::Fixed).collect()
+    }
+
+    /// The HTTPS records of a name, without hints; what these have to be goes to `expected`.
+    fn services(&self, records: &[RecordPlan], source: &str, owner: &str, expected: &mut Expected) -> Option<Part> {
+        let mut rrset = rrset(records, "HTTPS", source, owner)?;
+        let mut ttl_max = u32::MAX;
+        for record in &rrset {
+            let Data::Https(priority, target, auto) = &record.data else { panic!() };
+            let host = record.data.host(owner).filter(|_| auto.contains(&true)).unwrap_or("nobody's");
+            let all = self.addresses(host, false);
+            let live = self.zone_of(host).filter(|zone| cover(zone, host).is_none());
+            let live = live.and_then(|zone| self.balancer_at(zone, &self.source_of(zone, host)?));
+            ttl_max = ttl_max.min(live.map_or(u32::MAX, |live| live.ttl));
+            let wanted = ["A", "AAAA"].into_iter().zip(auto).filter(|(_, auto)| **auto).map(|(rtype, _)| rtype);
+            let hints = wanted.filter_map(|rtype| all.iter().find(|part| part.rtype() == rtype).cloned()).collect();
+            expected.hints.push((Data::Https(*priority, target.clone(), [false; 2]), hints));
+        }
+        rrset = rrset
+            .into_iter()
+            .map(|Shown { owner, ttl, data }| {
+                let Data::Https(priority, target, _) = data else { panic!() };
+                Shown { owner, ttl: ttl.min(ttl_max), data: Data::Https(priority, target, [false; 2]) }
+            })
+            .collect();
+        Some(Part::Fixed(rrset))
     }
 
     /// RFC 1034 §4.3.2 step 2: the zone that is the nearest ancestor.
@@ -259,15 +373,45 @@ impl<'w> Twin<'w> {
     }
 }
 
+/// The topmost owner of NS records below the apex, at or above a name, or of DNAME above it; and which of them it is.
+fn cover(zone: &ZonePlan, name: &str) -> Option<(String, &'static str)> {
+    let has =
+        |owner: &str, rtype| zone.records.iter().any(|record| record.owner == owner && record.data.rtype() == rtype);
+    let mut found = None;
+    let mut here = Some(name).filter(|name| is_at_or_below(name, &zone.apex));
+    while let Some(owner) = here {
+        if owner != zone.apex && has(owner, "NS") {
+            found = Some((owner.to_owned(), "NS"));
+        } else if owner != name && has(owner, "DNAME") {
+            found = Some((owner.to_owned(), "DNAME"));
+        }
+        here = parent(owner).filter(|_| owner != zone.apex);
+    }
+    found
+}
+
+/// Whether a name is delegated or redirected by the zone that it is in.
+pub fn is_covered(zones: &[ZonePlan], name: &str) -> bool {
+    let own = zones.iter().filter(|zone| is_at_or_below(name, &zone.apex)).max_by_key(|zone| zone.apex.len());
+    own.is_some_and(|zone| cover(zone, name).is_some())
+}
+
+/// Labels, with their final dot, in front of a name.
+fn join(labels: &str, name: &str) -> String {
+    format!("{labels}{name}").trim_end_matches('.').to_owned()
+}
+
 /// The SOA record of a negative answer (RFC 2308 §5), kept no longer than `ttl_max`.
 fn soa_of(zone: &ZonePlan, ttl_max: u32) -> Shown {
     let ttl = zone.soa_ttl.min(zone.minimum).min(ttl_max);
     Shown { owner: zone.apex.clone(), ttl, data: Data::Soa(zone.minimum) }
 }
 
-/// The records of one type, under another owner; with the lowest of their TTLs (RFC 2181 §5.2). None if there are none.
-fn rrset(records: &[RecordPlan], rtype: &str, owner: &str) -> Option<BTreeSet<Shown>> {
-    let ours: Vec<&RecordPlan> = records.iter().filter(|record| record.data.rtype() == rtype).collect();
+/// The records of one type at a name, under another owner; with the lowest of their TTLs (RFC 2181 §5.2). None if there
+/// are none.
+fn rrset(records: &[RecordPlan], rtype: &str, source: &str, owner: &str) -> Option<BTreeSet<Shown>> {
+    let ours = |record: &&RecordPlan| record.data.rtype() == rtype && record.owner == source;
+    let ours: Vec<&RecordPlan> = records.iter().filter(ours).collect();
     let ttl = ours.iter().map(|record| record.ttl).min()?;
     Some(ours.into_iter().map(|record| Shown { owner: owner.to_owned(), ttl, data: record.data.clone() }).collect())
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use proptest::prelude::*;
 
+use super::expect::is_covered;
 use super::plan::{BalancerPlan, Data, OriginPlan, PoolPlan, RecordPlan, World, ZonePlan};
 
 /// A question.
@@ -37,7 +38,7 @@ pub fn addresses() -> Vec<IpAddr> {
 
 /// Zero to three labels.
 fn labels() -> impl Strategy<Value = String> {
-    let label = prop_oneof![4 => Just("a"), 4 => Just("b"), 3 => Just("*"), 1 => Just("sub")];
+    let label = prop_oneof![4 => Just("a"), 4 => Just("b"), 3 => Just("*"), 2 => Just("sub"), 1 => Just("ns")];
     prop::collection::vec(label, 0..=3).prop_map(|labels| labels.join("."))
 }
 
@@ -69,8 +70,42 @@ fn data() -> impl Strategy<Value = Data> {
         1 => (1_u16..4).prop_map(|last| Data::Address(IpAddr::from([0x2001, 0xdb8, 1, 0, 0, 0, 0, last]))),
         2 => "[x-z]{0,2}".prop_map(Data::Txt),
         1 => (1_u16..3, any_name()).prop_map(|(preference, exchange)| Data::Mx(preference, exchange)),
+        1 => (1_u16..3, any_name()).prop_map(|(port, target)| Data::Srv(port, target)),
+        2 => (0_u16..3, prop::option::weighted(0.7, any_name()), any::<[bool; 2]>()).prop_map(|(priority, target, auto)| {
+            // RFC 9460 §2.4.2: no hints in AliasMode.
+            Data::Https(priority, target.unwrap_or_default(), auto.map(|auto| auto && priority > 0))
+        }),
         4 => any_name().prop_map(Data::Cname),
+        3 => any_name().prop_map(Data::Ns),
+        2 => (prop::bool::weighted(0.1), any_name()).prop_map(|(long, target)| {
+            // A label that soon makes a name too long.
+            Data::Dname(if long { format!("{}.{target}", "l".repeat(60)) } else { target })
+        }),
+        1 => (1_u16..3).prop_map(Data::Ds),
     ]
+}
+
+/// Whether a record may be in a zone beside those before it.
+fn fits(apex: &str, before: &[RecordPlan], record: &RecordPlan) -> bool {
+    let beside = || before.iter().filter(|other| other.owner == record.owner).map(|other| &other.data);
+    let is_alias = |data: &Data| matches!(data, Data::Cname(_));
+    let is_redirect = |data: &Data| matches!(data, Data::Dname(_));
+    let is_server = |data: &Data| matches!(data, Data::Ns(_));
+    let is_wild = record.owner.starts_with('*');
+    let at_apex = record.owner == apex;
+    let same_service = |other: &Data| match (other, &record.data) {
+        (Data::Https(a, b, _), Data::Https(c, d, _)) => (a, b) == (c, d),
+        _ => false,
+    };
+    let fits = match &record.data {
+        // RFC 2181 §10.1: a CNAME is alone.
+        Data::Cname(_) => !at_apex && beside().next().is_none(),
+        // RFC 6672 §2.4 and §2.3.
+        Data::Dname(_) => !is_wild && !beside().any(is_redirect) && (at_apex || !beside().any(is_server)),
+        Data::Ns(_) => !is_wild && (at_apex || !beside().any(is_redirect)),
+        _ => true,
+    };
+    fits && !beside().any(is_alias) && !beside().any(same_service)
 }
 
 /// A zone with this apex.
@@ -80,20 +115,14 @@ fn zone(apex: &'static str) -> impl Strategy<Value = ZonePlan> {
         ttl,
         data,
     });
-    (ttl(), ttl(), prop::collection::vec(record, 0..12)).prop_map(move |(soa_ttl, minimum, mut records)| {
-        // RFC 2181 §10.1: where the first record is a CNAME it stays alone; elsewhere there is none.
-        let mut aliases = HashSet::new();
-        let mut others = HashSet::from([apex.to_owned()]);
-        records.retain(|record| {
-            let (own, against) =
-                if record.data.rtype() == "CNAME" { (&mut aliases, &others) } else { (&mut others, &aliases) };
-            let taken = against.contains(&record.owner);
-            let second = record.data.rtype() == "CNAME" && own.contains(&record.owner);
-            if !taken && !second {
-                own.insert(record.owner.clone());
+    (ttl(), ttl(), prop::collection::vec(record, 0..16)).prop_map(move |(soa_ttl, minimum, records)| {
+        let mut kept: Vec<RecordPlan> = Vec::new();
+        for record in records {
+            if fits(apex, &kept, &record) {
+                kept.push(record);
             }
-            !taken && !second
-        });
+        }
+        let records = kept;
         ZonePlan { apex: apex.to_owned(), soa_ttl, minimum, records }
     })
 }
@@ -143,7 +172,7 @@ pub fn world() -> impl Strategy<Value = World> {
         let balancers = prop::collection::vec(balancer(pools.len()), 0..=4);
         balancers.prop_map(move |mut balancers| {
             let mut names = HashSet::new();
-            balancers.retain(|balancer| names.insert(balancer.name.clone()));
+            balancers.retain(|balancer| names.insert(balancer.name.clone()) && !is_covered(&zones, &balancer.name));
             balancers.iter_mut().enumerate().for_each(|(id, balancer)| balancer.id = id);
             World { zones: zones.clone(), pools: pools.clone(), balancers }
         })
@@ -152,7 +181,9 @@ pub fn world() -> impl Strategy<Value = World> {
 
 /// Questions near the names of worlds.
 pub fn questions() -> impl Strategy<Value = Vec<Question>> {
-    let rtype = prop::sample::select(vec!["A", "A", "AAAA", "AAAA", "TXT", "MX", "CNAME", "SOA", "NS", "ANY"]);
+    let rtype = prop::sample::select(vec![
+        "A", "A", "AAAA", "AAAA", "TXT", "MX", "CNAME", "SOA", "NS", "ANY", "SRV", "HTTPS", "HTTPS", "DNAME", "DS",
+    ]);
     let name = (prop::option::weighted(0.4, prop::sample::select(vec!["a", "c", "*"])), any_name())
         .prop_map(|(label, name)| label.map_or_else(|| name.clone(), |label| below(label, &name)));
     let case = |name: String, upper: u64| {

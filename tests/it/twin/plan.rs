@@ -63,8 +63,16 @@ pub enum Data {
     Txt(String),
     /// MX.
     Mx(u16, String),
+    /// SRV of a port.
+    Srv(u16, String),
+    /// HTTPS of a priority; its target, none for the owner itself, and which of its hints are `auto`: IPv4, IPv6.
+    Https(u16, String, [bool; 2]),
     /// CNAME.
     Cname(String),
+    /// DNAME.
+    Dname(String),
+    /// DS of a key tag.
+    Ds(u16),
     /// NS.
     Ns(String),
     /// SOA: its MINIMUM.
@@ -124,6 +132,10 @@ pub fn type_number(rtype: &str) -> u16 {
         "MX" => 15,
         "TXT" => 16,
         "AAAA" => 28,
+        "SRV" => 33,
+        "DNAME" => 39,
+        "DS" => 43,
+        "HTTPS" => 65,
         "ANY" => 255,
         _ => panic!("no test asks for {rtype}"),
     }
@@ -147,9 +159,23 @@ impl Data {
             Self::Address(IpAddr::V6(_)) => "AAAA",
             Self::Txt(_) => "TXT",
             Self::Mx(..) => "MX",
+            Self::Srv(..) => "SRV",
+            Self::Https(..) => "HTTPS",
             Self::Cname(_) => "CNAME",
+            Self::Dname(_) => "DNAME",
+            Self::Ds(_) => "DS",
             Self::Ns(_) => "NS",
             Self::Soa(_) => "SOA",
+        }
+    }
+
+    /// The host whose addresses come along, if the data names one; `owner` is the record's.
+    pub fn host<'d>(&'d self, owner: &'d str) -> Option<&'d str> {
+        match self {
+            Self::Https(0, target, _) if target.is_empty() => None,
+            Self::Https(_, target, _) if target.is_empty() => Some(owner),
+            Self::Ns(host) | Self::Mx(_, host) | Self::Srv(_, host) | Self::Https(_, host, _) => Some(host),
+            _ => None,
         }
     }
 
@@ -160,7 +186,14 @@ impl Data {
             Self::Address(IpAddr::V6(address)) => address.octets().to_vec(),
             Self::Txt(text) => [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat(),
             Self::Mx(preference, exchange) => [preference.to_be_bytes().to_vec(), wire_name(exchange)].concat(),
-            Self::Cname(name) | Self::Ns(name) => wire_name(name),
+            Self::Srv(port, target) => [vec![0; 4], port.to_be_bytes().to_vec(), wire_name(target)].concat(),
+            Self::Https(priority, target, auto) => {
+                // A parameter of no octets for each hint that is `auto`.
+                let hints = [4, 6].into_iter().zip(auto).filter(|(_, auto)| **auto).flat_map(|(key, _)| [0, key, 0, 0]);
+                [priority.to_be_bytes().to_vec(), wire_name(target), hints.collect()].concat()
+            }
+            Self::Ds(tag) => [&tag.to_be_bytes()[..], &[8, 2, 0xaa]].concat(),
+            Self::Cname(name) | Self::Ns(name) | Self::Dname(name) => wire_name(name),
             Self::Soa(minimum) => {
                 let numbers = [1_u32, 7_200, 900, 1_209_600, *minimum].map(u32::to_be_bytes).concat();
                 [wire_name("ns.example.net"), wire_name("hostmaster.example.net"), numbers].concat()

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use hickory_proto::op::{Message, MessageType};
+use hickory_proto::rr::rdata::svcb::SvcParamValue;
 use hickory_proto::rr::{Name, RData, Record};
+use hickory_proto::serialize::binary::BinDecodable as _;
 
 use super::plan::Data;
 
@@ -34,6 +36,10 @@ pub struct Seen {
     pub answers: BTreeSet<Shown>,
     /// The authority section.
     pub authorities: BTreeSet<Shown>,
+    /// The additional section, OPT not counted.
+    pub additionals: BTreeSet<Shown>,
+    /// Hints of HTTPS records in the answer section, with the record that has them.
+    pub hints: Vec<(Shown, BTreeSet<IpAddr>)>,
     /// Owners of all records in order, letter case and all.
     pub owners: Vec<String>,
 }
@@ -44,9 +50,14 @@ impl Seen {
         let message = Message::from_vec(octets).unwrap_or_else(|why| panic!("cannot be read: {why}: {octets:02x?}"));
         assert_eq!(message.metadata.message_type, MessageType::Response);
         assert!(!message.metadata.recursion_available);
-        assert!(message.additionals.is_empty());
-        let distinct: BTreeSet<Shown> = message.answers.iter().map(show).collect();
-        assert_eq!(distinct.len(), message.answers.len(), "RFC 2181 §5: a record is there twice");
+        let sections = [&message.answers, &message.authorities, &message.additionals];
+        let [distinct, authorities, additionals] = sections.map(|section| {
+            let distinct: BTreeSet<Shown> = section.iter().map(show).collect();
+            assert_eq!(distinct.len(), section.len(), "RFC 2181 §5: a record is there twice: {section:?}");
+            distinct
+        });
+        let twice = additionals.iter().find(|shown| distinct.contains(shown) || authorities.contains(shown));
+        assert_eq!(twice, None, "RFC 2181 §5: a record is there twice");
         let all = || message.answers.iter().chain(&message.authorities);
         Self {
             rcode: message.metadata.response_code.into(),
@@ -54,14 +65,16 @@ impl Seen {
             truncated: message.metadata.truncation,
             edns: message.edns.is_some(),
             answers: distinct,
-            authorities: message.authorities.iter().map(show).collect(),
+            authorities,
+            additionals,
+            hints: message.answers.iter().map(|record| (show(record), hints_of(record))).collect(),
             owners: all().map(|record| text(&record.name)).collect(),
         }
     }
 
-    /// Whether there is no CNAME record in it.
+    /// Whether there is no CNAME or DNAME record in it.
     pub fn chain_is_empty(&self) -> bool {
-        !self.answers.iter().any(|shown| matches!(shown.data, Data::Cname(_)))
+        !self.answers.iter().any(|shown| matches!(shown.data, Data::Cname(_) | Data::Dname(_)))
     }
 
     /// All addresses in it.
@@ -76,16 +89,42 @@ fn text(name: &Name) -> String {
     name.to_ascii().trim_end_matches('.').to_owned()
 }
 
-/// A record as data of ours.
+/// The address hints of a record.
+fn hints_of(record: &Record) -> BTreeSet<IpAddr> {
+    let RData::HTTPS(https) = &record.data else { return BTreeSet::new() };
+    let values = https.svc_params.iter().flat_map(|(_, value)| match value {
+        SvcParamValue::Ipv4Hint(hints) => hints.0.iter().map(|a| IpAddr::V4(a.0)).collect::<Vec<IpAddr>>(),
+        SvcParamValue::Ipv6Hint(hints) => hints.0.iter().map(|aaaa| IpAddr::V6(aaaa.0)).collect(),
+        other => panic!("nobody declared {other:?}"),
+    });
+    let values: Vec<IpAddr> = values.collect();
+    assert_eq!(values.len(), values.iter().collect::<BTreeSet<_>>().len(), "an address is hinted at twice");
+    values.into_iter().collect()
+}
+
+/// A name in wire form.
+fn text_of_wire(wire: &[u8]) -> String {
+    text(&Name::from_bytes(wire).unwrap())
+}
+
+/// A record as data of ours; that of HTTPS without its hints.
 fn show(record: &Record) -> Shown {
     let data = match &record.data {
         RData::A(a) => Data::Address(IpAddr::V4(a.0)),
         RData::AAAA(aaaa) => Data::Address(IpAddr::V6(aaaa.0)),
         RData::TXT(txt) => Data::Txt(String::from_utf8(txt.txt_data.concat()).unwrap()),
         RData::MX(mx) => Data::Mx(mx.preference, text(&mx.exchange)),
-        RData::CNAME(cname) => Data::Cname(text(&cname.0)),
+        // What a DNAME makes has the client's letters.
+        RData::CNAME(cname) => Data::Cname(text(&cname.0).to_ascii_lowercase()),
         RData::NS(ns) => Data::Ns(text(&ns.0)),
         RData::SOA(soa) => Data::Soa(soa.minimum),
+        RData::SRV(srv) => Data::Srv(srv.port, text(&srv.target)),
+        RData::HTTPS(https) => Data::Https(https.svc_priority, text(&https.target_name), [false; 2]),
+        // What hickory-proto does not read without its features.
+        RData::Unknown { code, rdata } if u16::from(*code) == 39 => Data::Dname(text_of_wire(&rdata.anything)),
+        RData::Unknown { code, rdata } if u16::from(*code) == 43 => {
+            Data::Ds(u16::from_be_bytes([rdata.anything[0], rdata.anything[1]]))
+        }
         other => panic!("nobody declared {other:?}"),
     };
     Shown { owner: text(&record.name).to_ascii_lowercase(), ttl: record.ttl, data }

@@ -1,0 +1,90 @@
+//! What an answer says: RRsets, chains of CNAME and DNAME records, referrals, the negative answers of RFC 2308, and the
+//! addresses that a client will ask for next.
+
+mod additional;
+mod chain;
+mod hints;
+mod referral;
+
+use crate::dns::engine::Transport;
+use crate::dns::respond::chain::{Chain, Link};
+use crate::steering::lookup::{Found, lookup};
+use crate::steering::table::RecordTable;
+use crate::telemetry::Counters;
+use crate::wire::message::{ExtendedError, Full, Message};
+use crate::wire::name::LowerName;
+use crate::wire::query::{Query, Rcode};
+
+/// What the header and OPT of an answer have to say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Answer {
+    /// The response code.
+    pub rcode: Rcode,
+    /// Whether we are an authority for the name in question.
+    pub authoritative: bool,
+    /// Whether the records did not fit.
+    pub truncated: bool,
+    /// An Extended DNS Error for clients with EDNS.
+    pub error: Option<ExtendedError>,
+}
+
+impl Answer {
+    /// An error without records.
+    pub const fn error(rcode: Rcode) -> Self {
+        Self { rcode, authoritative: false, truncated: false, error: None }
+    }
+
+    /// An answer of an authority.
+    pub const fn authoritative(rcode: Rcode) -> Self {
+        Self { rcode, authoritative: true, truncated: false, error: None }
+    }
+}
+
+/// Answers a question of class IN.
+pub fn respond(
+    table: &RecordTable,
+    message: &mut Message<'_>,
+    query: &Query<'_>,
+    (qname, target): (&mut LowerName, &mut LowerName),
+    transport: Transport,
+    random: u64,
+    counters: &Counters,
+) -> Answer {
+    let Query { qtype, .. } = *query;
+    let mut found = lookup(table, qname, qtype);
+    if matches!(found, Found::NotOurs) {
+        return Answer::error(Rcode::Refused);
+    }
+    let mut chain = Chain::new(table, message, qtype, transport, random, counters);
+    let mut name: &LowerName = qname;
+    let rcode = loop {
+        match chain.link(found, name) {
+            Err(Full) => {
+                let Chain { authoritative, .. } = chain;
+                return Answer { authoritative, truncated: true, ..Answer::error(Rcode::NoError) };
+            }
+            Ok(Link::End(rcode)) => break rcode,
+            Ok(Link::Alias) => {
+                // Resolvers notice a loop themselves; RFC 2181 §5: no record is given twice.
+                if !chain.read_name(target) {
+                    break Rcode::NoError;
+                }
+                name = target;
+                found = lookup(table, name, qtype);
+                // RFC 1034 §4.3.2 step 3a: the resolver goes on where we are no authority.
+                if matches!(found, Found::NotOurs) {
+                    break Rcode::NoError;
+                }
+            }
+        }
+    };
+    if rcode == Rcode::ServFail {
+        chain.message.clear(false);
+        return Answer { error: chain.error, ..Answer::error(rcode) };
+    }
+    additional::of_answer(&mut chain);
+    Answer { rcode, authoritative: chain.authoritative, truncated: false, error: chain.error }
+}
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use pooldns::model::rrset::Rtype;
 
 use support::inventory::{Sharing, Size, alias_name, declared, fixed_name, live_name, wildcard_name};
 use support::query::{Edns, Queries, answer_count, query, rcode};
-use support::stack::{ANSWER_OCTETS, CLIENT, Stack, script};
+use support::stack::{ANSWER_OCTETS, CLIENT, NOW, Stack, script};
 use support::{Random, on_cpu};
 
 /// A kind of question, and what its answer has to be.
@@ -41,7 +41,7 @@ fn run(criterion: &mut Criterion, group: &str, stack: &Stack, case: &Case) {
     let mut worker = stack.worker();
     let mut out = [0; ANSWER_OCTETS];
     for index in 0..queries.len().min(1_000) {
-        let reply = worker.answer(queries.at(index), &CLIENT, 7, &mut out);
+        let reply = worker.answer(queries.at(index), &CLIENT, NOW, 7, &mut out);
         let answer = out.get(..reply.len).unwrap_or_default();
         assert_eq!((rcode(answer), answer_count(answer)), (case.rcode, case.answers), "{}", case.label);
     }
@@ -56,7 +56,7 @@ fn run(criterion: &mut Criterion, group: &str, stack: &Stack, case: &Case) {
                 if iteration.is_multiple_of(BATCH as u64) {
                     worker.look_ahead((index..queries.len()).take(BATCH).map(|index| queries.at(index)));
                 }
-                black_box(worker.answer(queries.at(index), &CLIENT, random.next(), &mut out));
+                black_box(worker.answer(queries.at(index), &CLIENT, NOW, random.next(), &mut out));
             }
             on_cpu().saturating_sub(before)
         });

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use support::inventory::{Sharing, Size, declared, live_name, pool};
 use support::quantile;
 use support::query::{Edns, Queries, answer_count, query};
-use support::stack::{ANSWER_OCTETS, CLIENT, Director, Stack, script};
+use support::stack::{ANSWER_OCTETS, CLIENT, Director, NOW, Stack, script};
 
 /// Load balancers in every case.
 const NAMES: usize = 100_000;
@@ -60,7 +60,7 @@ impl Observer {
         let mut out = [0; ANSWER_OCTETS];
         for index in 0..self.queries.len() {
             loop {
-                let reply = self.worker.answer(self.queries.at(index), &CLIENT, 1, &mut out);
+                let reply = self.worker.answer(self.queries.at(index), &CLIENT, NOW, 1, &mut out);
                 if answer_count(out.get(..reply.len).unwrap()) == count {
                     break;
                 }

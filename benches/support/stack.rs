@@ -9,8 +9,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pooldns::config::Policy;
-use pooldns::dns::engine::{Client, Engine, Transport, Worker};
+use pooldns::config::guard::CookieSecret;
+use pooldns::config::{Policy, Settings};
+use pooldns::dns::engine::{Client, Engine, Fittings, Transport, UnixTime, Worker};
+use pooldns::dns::rrl::RateLimiter;
 use pooldns::health::probe::Probe;
 use pooldns::health::schedule::{self, Schedule};
 use pooldns::health::table::TargetKey;
@@ -35,6 +37,8 @@ use super::query::{Edns, answer_count, query, rcode};
 
 /// Who asks.
 pub const CLIENT: Client = Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), transport: Transport::Udp };
+/// When, where time does not matter.
+pub const NOW: UnixTime = UnixTime(1_700_000_000_000);
 /// Room for an answer.
 pub const ANSWER_OCTETS: usize = 1232;
 /// Probes that the schedule may have under way.
@@ -47,6 +51,17 @@ pub fn policy() -> Policy {
         version_bind: String::new(),
         id_server: String::new(),
         first_verdict_timeout: Duration::from_secs(10),
+        ..Policy::default()
+    }
+}
+
+/// What an engine has besides table and policy, as the server makes it.
+pub fn fittings() -> Fittings {
+    let settings = Settings::default();
+    Fittings {
+        limiter: RateLimiter::new(settings.rrl_table_size, 1),
+        cookie_secret: CookieSecret([1; 16]),
+        tcp_idle_timeout: settings.tcp.idle_timeout,
     }
 }
 
@@ -153,6 +168,8 @@ pub struct Stack {
     pub store: Arc<MemoryStore>,
     /// Who answers.
     pub engine: Engine,
+    /// What engines obey.
+    pub policy: Arc<ArcSwap<Policy>>,
     /// Who counts.
     pub registry: Registry,
     /// How long the parts of the start took.
@@ -207,7 +224,8 @@ impl Stack {
         health.spawn(schedule::run(schedule, store.subscribe(), assign, stop.clone()));
         Self {
             store,
-            engine: Engine::new(table, policy),
+            engine: Engine::new(table, Arc::clone(&policy), Arc::new(fittings())),
+            policy,
             registry: Registry::default(),
             start: StartTimes { commit, reconcile, publish: published },
             stop,
@@ -228,7 +246,7 @@ impl Stack {
         for number in 0..names {
             let question = query(&live_name(number), Rtype::A, Edns::With);
             loop {
-                let reply = worker.answer(&question, &CLIENT, 0, &mut out);
+                let reply = worker.answer(&question, &CLIENT, NOW, 0, &mut out);
                 let answer = out.get(..reply.len).unwrap();
                 if rcode(answer) == 0 && answer_count(answer) == count {
                     break;

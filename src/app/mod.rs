@@ -6,6 +6,7 @@
 
 pub mod demo;
 mod descriptors;
+mod guard;
 pub mod reload;
 pub mod watch;
 
@@ -199,7 +200,8 @@ impl Bound {
 
 /// Starts a server, to be called on the control runtime. `source` is where reloads read from.
 pub async fn start(configuration: Configuration, source: ConfigSource) -> Result<RunningApp, StartError> {
-    let Configuration { settings, policy, declared, .. } = configuration;
+    let Configuration { settings, policy, declared, files, zones_read } = configuration;
+    reload::log_zones(&zones_read);
     descriptors::raise_limit(&settings);
     let Bound { listeners, control } = Bound::new(&settings).await?;
     let policy = Arc::new(ArcSwap::from_pointee(policy));
@@ -221,13 +223,15 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     health.handle()?.spawn(schedule::run(schedule, store.subscribe(), assign, stop_health.clone()));
 
     let registry = Registry::default();
-    let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy));
+    let fittings = Arc::new(guard::fittings(&settings, seed())?);
+    let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy), Arc::clone(&fittings));
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
+    tasks.spawn(guard::report_limits(fittings, stop.clone()));
     let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     let udp = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
 
-    let reloader = Reloader::new(source, settings.clone(), policy, store, live.clone());
+    let reloader = Reloader::new(source, settings.clone(), policy, store, live.clone(), files, zones_read);
     let started = SystemTime::now();
     let shared = Arc::new(Shared { settings, started, addresses, table, assigned, live, registry, reloader });
     tasks.spawn(serve_control(control, Arc::clone(&shared), stop.clone()));
@@ -238,10 +242,10 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     Ok(RunningApp { shared, stop, stop_health, udp, tasks, publish, health })
 }
 
-/// A number that nobody outside knows, for the table's hashes.
+/// A number that nobody outside knows, another one each time, for the hashes of a table.
 fn seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one("record table")
+    RandomState::new().hash_one("table")
 }
 
 /// Runs publish on a thread of its own, so that nothing else can delay an answer's change.

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use crate::api::control::Reload;
 use crate::api::status::ReloadStatus;
-use crate::config::{self, Configuration, Policy, Report, Settings};
+use crate::config::{self, Configuration, LoadContext, Policy, Report, Settings, ZonesRead};
 use crate::model::inventory::Change;
 use crate::steering::publish::Live;
 use crate::store::InventoryStore;
@@ -31,9 +31,9 @@ pub enum ConfigSource {
 
 impl ConfigSource {
     /// Reads and parses it.
-    pub fn load(&self) -> Result<Configuration, Report> {
+    pub fn load(&self, context: LoadContext<'_>) -> Result<Configuration, Report> {
         match self {
-            Self::File(path) => config::load(path),
+            Self::File(path) => config::load_with(path, context),
             Self::Text { name, text } => config::load_text(name, text),
         }
     }
@@ -67,34 +67,45 @@ struct Inner<S> {
     live: watch::Receiver<Live>,
     /// How the last reload went.
     last: std::sync::Mutex<Option<ReloadStatus>>,
-    /// Files that the last good configuration was read from; held during a reload, so that there is one at a time.
-    files: Mutex<Vec<PathBuf>>,
+    /// What the last good configuration was read from; held during a reload, so that there is one at a time.
+    read: Mutex<LastRead>,
+}
+
+/// What a configuration was read from.
+#[derive(Debug)]
+struct LastRead {
+    /// Its files.
+    files: Vec<PathBuf>,
+    /// Zones that files hold, for the next reload.
+    zones: ZonesRead,
 }
 
 impl<S: InventoryStore> Reloader<S> {
-    /// Reloads from `source`; `settings` are those in force.
+    /// Reloads from `source`; `settings` are those in force, `files` and `zones` what they were read with.
     pub fn new(
         source: ConfigSource,
         settings: Settings,
         policy: Arc<ArcSwap<Policy>>,
         store: Arc<S>,
         live: watch::Receiver<Live>,
+        files: Vec<PathBuf>,
+        zones: ZonesRead,
     ) -> Self {
-        let files = match &source {
-            ConfigSource::File(path) => vec![path.clone()],
-            ConfigSource::Text { .. } => vec![],
-        };
-        let (last, files) = (std::sync::Mutex::default(), Mutex::new(files));
-        Self { inner: Arc::new(Inner { source, settings, policy, store, live, last, files }) }
+        let (last, read) = (std::sync::Mutex::default(), Mutex::new(LastRead { files, zones }));
+        Self { inner: Arc::new(Inner { source, settings, policy, store, live, last, read }) }
     }
 
     /// Reads the configuration again. A faulty one changes nothing.
     pub async fn reload(&self) -> Reload {
-        let mut files = self.inner.files.lock().await;
-        let source = self.inner.source.clone();
-        let loaded = tokio::task::spawn_blocking(move || source.load().map_err(|report| report.to_string())).await;
+        let mut read = self.inner.read.lock().await;
+        let (source, zones) = (self.inner.source.clone(), read.zones.clone());
+        let load = move || {
+            let context = LoadContext { before: Some(&zones), progress: None };
+            source.load(context).map_err(|report| report.to_string())
+        };
+        let loaded = tokio::task::spawn_blocking(load).await;
         let faults = match loaded {
-            Ok(Ok(configuration)) => match self.take(configuration, &mut files).await {
+            Ok(Ok(configuration)) => match self.take(configuration, &mut read).await {
                 Ok(waiting_for_restart) => return self.done(waiting_for_restart),
                 Err(contradiction) => contradiction,
             },
@@ -132,12 +143,12 @@ impl<S: InventoryStore> Reloader<S> {
 
     /// Files to watch.
     pub async fn files(&self) -> Vec<PathBuf> {
-        self.inner.files.lock().await.clone()
+        self.inner.read.lock().await.files.clone()
     }
 
     /// Puts a good configuration in force; gives the changed keys that wait for a restart.
-    async fn take(&self, configuration: Configuration, files: &mut Vec<PathBuf>) -> Result<Vec<String>, String> {
-        let Configuration { settings, policy, declared, files: read } = configuration;
+    async fn take(&self, configuration: Configuration, last: &mut LastRead) -> Result<Vec<String>, String> {
+        let Configuration { settings, policy, declared, files, zones_read: zones } = configuration;
         // Publish reads the policy when it takes the new inventory in, so the policy comes first.
         let before = self.inner.policy.swap(Arc::new(policy));
         let generation = match self.inner.store.commit(Change::Declare(declared)).await {
@@ -147,9 +158,18 @@ impl<S: InventoryStore> Reloader<S> {
                 return Err(contradiction.to_string());
             }
         };
-        *files = read;
+        log_zones(&zones);
+        *last = LastRead { files, zones };
         // Whoever is told that it is done will ask, and has to get the new answer. An error means that publish has ended.
         drop(self.inner.live.clone().wait_for(|live| live.generation >= generation).await);
         Ok(self.inner.settings.changed_keys(&settings).into_iter().map(str::to_owned).collect())
+    }
+}
+
+/// Says which zones were read from files.
+pub(super) fn log_zones(zones: &ZonesRead) {
+    for (apex, read) in zones.iter() {
+        let Some(took) = read.took else { continue };
+        info!(zone = %apex, file = %read.file.display(), records = read.records, ?took, "zone file read");
     }
 }

@@ -1,5 +1,6 @@
 //! The whole server in this process.
 
+use crate::config::LoadContext;
 use std::path::Path;
 
 use super::*;
@@ -8,7 +9,7 @@ use super::*;
 async fn start_in(folder: &Path, pool: &str) -> RunningApp {
     let file = write(folder, pool);
     let source = ConfigSource::File(file);
-    start(source.load().unwrap(), source).await.unwrap()
+    start(source.load(LoadContext::default()).unwrap(), source).await.unwrap()
 }
 
 /// Writes a configuration whose names are all answered by one pool of this name.

@@ -1,9 +1,12 @@
 //! Reloads when a configuration file changes, if the settings ask for it.
 
 use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -20,9 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Watches until `token` is cancelled. Folders are watched, not files: editors replace files.
 pub async fn run<S: InventoryStore>(reloader: Reloader<S>, token: CancellationToken) {
     let (events, mut changes) = mpsc::channel(1);
+    // Names of the files that were read; zone files can have any.
+    let names = Arc::new(ArcSwap::from_pointee(HashSet::new()));
+    let of_event = Arc::clone(&names);
     let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
         // A full channel means that a change is known already.
-        if event.is_ok_and(|event| concerns(&event)) {
+        if event.is_ok_and(|event| concerns(&event, &of_event.load())) {
             events.try_send(()).ok();
         }
     });
@@ -32,7 +38,9 @@ pub async fn run<S: InventoryStore>(reloader: Reloader<S>, token: CancellationTo
     };
     let mut watched = HashSet::new();
     loop {
-        watch_folders(&mut watcher, &reloader.files().await, &mut watched);
+        let files = reloader.files().await;
+        names.store(Arc::new(files.iter().filter_map(|file| file.file_name()).map(OsStr::to_owned).collect()));
+        watch_folders(&mut watcher, &files, &mut watched);
         tokio::select! {
             () = token.cancelled() => return,
             change = changes.recv() => {
@@ -50,12 +58,13 @@ pub async fn run<S: InventoryStore>(reloader: Reloader<S>, token: CancellationTo
 }
 
 /// Whether an event can be about a configuration. Others write to the same folder, our own log perhaps; a file that an
-/// `include` with wildcards takes in need not be known yet.
-fn concerns(event: &Event) -> bool {
+/// `include` with wildcards takes in need not be known yet. `names` are those of the files that were read.
+fn concerns(event: &Event, names: &HashSet<OsString>) -> bool {
     let is_ours = |path: &PathBuf| {
         // A folder of files that is swapped as a whole, as Kubernetes does it, is linked to as "..data".
         let is_swapped = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".."));
-        is_swapped || path.extension().is_some_and(|extension| extension == "toml")
+        let is_known = path.file_name().is_some_and(|name| names.contains(name));
+        is_swapped || is_known || path.extension().is_some_and(|extension| extension == "toml")
     };
     !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(is_ours)
 }
@@ -99,18 +108,21 @@ mod tests {
 
     #[test]
     fn only_configuration_files_count() {
+        let names = HashSet::from(["example.com.zone".into()]);
         for (path, counts) in [
             ("/etc/pooldns/pooldns.toml", true),
             ("/etc/pooldns/conf.d/new.toml", true),
             ("/etc/pooldns/..data", true),
             ("/etc/pooldns/pooldns.log", false),
             ("/etc/pooldns/.pooldns.toml.swp", false),
+            ("/etc/pooldns/zones/example.com.zone", true),
+            ("/etc/pooldns/zones/example.com.zone~", false),
         ] {
             let event = Event::new(EventKind::Create(CreateKind::File)).add_path(path.into());
-            assert_eq!(concerns(&event), counts, "{path}");
+            assert_eq!(concerns(&event, &names), counts, "{path}");
         }
         let read = Event::new(EventKind::Access(AccessKind::Any)).add_path("/etc/pooldns/pooldns.toml".into());
-        assert!(!concerns(&read));
+        assert!(!concerns(&read, &names));
     }
 
     #[tokio::test(start_paused = true)]

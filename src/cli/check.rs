@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::app::reload::ConfigSource;
-use crate::cli::{CliError, ConfigArgs};
+use crate::cli::{CliError, ConfigArgs, progress};
 use crate::config::Configuration;
 
 /// Arguments of `check`.
@@ -24,7 +24,7 @@ pub(super) struct CheckArgs {
 pub(super) fn run(args: &CheckArgs) -> Result<(), CliError> {
     let CheckArgs { file, config } = args;
     let source = file.clone().map_or_else(|| config.source(), ConfigSource::File);
-    let Configuration { declared, files, .. } = source.load().map_err(CliError::Faulty)?;
+    let Configuration { declared, files, .. } = progress::load(&source)?;
     let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
     writeln!(
         io::stdout(),

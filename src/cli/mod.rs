@@ -1,6 +1,7 @@
 //! The command line: one file a command. A server that runs is reached by its control socket only.
 
 mod check;
+mod progress;
 mod reload;
 mod serve;
 mod status;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::api::client::ClientError;
 use crate::app::StartError;
 use crate::app::reload::ConfigSource;
+use crate::config::LoadContext;
 use crate::config::Report;
 
 /// The configuration that `serve --demo` runs, part of the program so that it works anywhere.
@@ -89,7 +91,7 @@ impl ControlArgs {
         if let Some(path) = &self.control {
             return Ok(path.clone());
         }
-        match self.config.source().load() {
+        match self.config.source().load(LoadContext::default()) {
             Ok(configuration) => Ok(configuration.settings.control),
             // A faulty pool is no reason not to look at the server that runs, nor to hear from it that it keeps the
             // configuration that it has.

@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::demo::{DemoOrigin, ORIGINS};
 use crate::app::{self, RunningApp};
-use crate::cli::{CliError, ConfigArgs};
+use crate::cli::{CliError, ConfigArgs, progress};
 use crate::config::Configuration;
 use crate::config::settings::{LogFormat, LogSettings};
 
@@ -41,7 +41,7 @@ pub(super) struct ServeArgs {
 /// Runs the server until it is told to stop.
 pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     let source = args.config.source();
-    let configuration = source.load().map_err(CliError::Faulty)?;
+    let configuration = progress::load(&source)?;
     start_logs(&configuration.settings.log);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("control").enable_all().build()?;

@@ -1,7 +1,7 @@
 //! Reads configuration files: the main one and what it includes, each once, all within limits.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path as FilePath, PathBuf};
 
@@ -52,7 +52,7 @@ impl Files {
     /// Takes a text that is no file; it cannot include any.
     pub(super) fn of_text(name: &str, text: &str, faults: &mut Faults) -> Self {
         let mut files = Self::default();
-        files.sources.push(Source { name: name.to_owned(), text: text.to_owned() });
+        files.sources.push(Source::whole(name.to_owned(), text.to_owned()));
         if let Some(root) = files.parse(0, faults)
             && let Some(include) = root.entry("include")
             && !matches!(&include.node.value, Value::Array(items) if items.is_empty())
@@ -84,12 +84,12 @@ impl Files {
             Ok(text) => {
                 self.seen.insert(identity, source);
                 self.paths.push(include.path.clone());
-                self.sources.push(Source { name: include.path.display().to_string(), text });
+                self.sources.push(Source::whole(include.path.display().to_string(), text));
             }
             Err(unreadable) => {
                 self.seen.insert(identity, source);
                 let (text, fault) = unreadable.into_fault(source, include);
-                self.sources.push(Source { name: include.path.display().to_string(), text });
+                self.sources.push(Source::whole(include.path.display().to_string(), text));
                 return faults.push(fault);
             }
         }
@@ -181,18 +181,11 @@ impl Files {
     /// Reads a file within the limits.
     fn open(&mut self, path: &FilePath) -> Result<String, Unreadable> {
         let whole = |why: String| Unreadable::Whole(why);
-        let metadata = fs::metadata(path).map_err(|error| whole(explained(&error)))?;
-        if metadata.is_dir() {
-            return Err(whole("it is a folder; name a file in it".to_owned()));
-        }
-        if !metadata.is_file() {
-            return Err(whole("it is not a regular file; a pipe or device could keep us waiting".to_owned()));
-        }
+        let (file, metadata) = open_regular(path).map_err(whole)?;
         let mut octets = Vec::new();
         let room = CONFIG_FILE_OCTETS_MAX.min(CONFIG_OCTETS_MAX - self.octets);
         if metadata.len() <= room {
             // One more than there is room for tells a file that grows meanwhile.
-            let file = File::open(path).map_err(|error| whole(explained(&error)))?;
             file.take(room + 1).read_to_end(&mut octets).map_err(|error| whole(explained(&error)))?;
         }
         let length = metadata.len().max(octets.len() as u64);
@@ -245,8 +238,23 @@ impl Unreadable {
     }
 }
 
+/// Opens a file for reading, if it is one; an error says why not.
+pub(super) fn open_regular(path: &FilePath) -> Result<(File, Metadata), String> {
+    // Before it is opened: that alone could keep us waiting.
+    let metadata = fs::metadata(path).map_err(|error| explained(&error))?;
+    if metadata.is_dir() {
+        return Err("it is a folder; name a file in it".to_owned());
+    }
+    if !metadata.is_file() {
+        return Err("it is not a regular file; a pipe or device could keep us waiting".to_owned());
+    }
+    let file = File::open(path).map_err(|error| explained(&error))?;
+    let metadata = file.metadata().map_err(|error| explained(&error))?;
+    Ok((file, metadata))
+}
+
 /// An error of the system with its remedy.
-fn explained(error: &std::io::Error) -> String {
+pub(super) fn explained(error: &std::io::Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => "there is no such file; check the path".to_owned(),
         ErrorKind::PermissionDenied => {

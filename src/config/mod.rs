@@ -3,19 +3,25 @@
 //! The main file holds settings; objects may stand in any file. Nothing is kept here: who loads again compares.
 
 pub mod settings;
+pub mod guard;
 
 mod files;
 mod report;
+mod zone_files;
 #[cfg(test)]
 mod bad_inputs;
 #[cfg(test)]
 mod own_files;
+#[cfg(test)]
+mod zone_file_tests;
 
 use std::path::{Path as FilePath, PathBuf};
 
 use crate::config::files::Files;
 pub use crate::config::report::{Position, Report, Source};
 pub use crate::config::settings::{Policy, Settings};
+use crate::config::zone_files::ZoneFileReader;
+pub use crate::config::zone_files::{Progress, ZoneRead, ZonesRead};
 use crate::model::inventory::Declared;
 use crate::spec::declared::{self, Document, Extent};
 use crate::spec::fault::Faults;
@@ -23,7 +29,7 @@ use crate::spec::fields::{Key, Need, Path, Spot, check_keys, defaulted, optional
 use crate::spec::tree::{Node, Table, Value};
 
 /// Everything that a configuration says.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Configuration {
     /// What is fixed while the process runs.
     pub settings: Settings,
@@ -33,6 +39,17 @@ pub struct Configuration {
     pub declared: Declared,
     /// The files that were read, the main one first; whoever watches for changes watches these.
     pub files: Vec<PathBuf>,
+    /// Zones that files hold; the next load reads only those again that changed.
+    pub zones_read: ZonesRead,
+}
+
+/// What a load may go by.
+#[derive(Clone, Copy, Default)]
+pub struct LoadContext<'c> {
+    /// What the last load read from zone files.
+    pub before: Option<&'c ZonesRead>,
+    /// Who is told how far we are.
+    pub progress: Option<&'c dyn Progress>,
 }
 
 /// The keys of the main file.
@@ -41,6 +58,8 @@ pub const MAIN_KEYS: &[Key] = &[
     defaulted("include"),
     optional("server"),
     optional("tcp"),
+    optional("cookies"),
+    optional("rrl"),
     optional("health"),
     optional("log"),
     optional("keys"),
@@ -56,6 +75,8 @@ const INCLUDED_KEYS: &[Key] = &[
     defaulted("include"),
     misplaced("server"),
     misplaced("tcp"),
+    misplaced("cookies"),
+    misplaced("rrl"),
     misplaced("health"),
     misplaced("log"),
     optional("keys"),
@@ -71,33 +92,44 @@ const fn misplaced(name: &'static str) -> Key {
 }
 
 /// The tables of settings.
-const SETTINGS_TABLES: &[&str] = &["server", "tcp", "health", "log"];
+const SETTINGS_TABLES: &[&str] = &["server", "tcp", "cookies", "rrl", "health", "log"];
 
 /// The only version of the configuration's form that there is.
 const VERSION: i64 = 1;
 
 /// Loads the configuration that a main file begins.
 pub fn load(path: &FilePath) -> Result<Configuration, Report> {
+    load_with(path, LoadContext::default())
+}
+
+/// The same, without reading zone files again that did not change.
+pub fn load_with(path: &FilePath, context: LoadContext<'_>) -> Result<Configuration, Report> {
     let mut faults = Faults::default();
     let files = Files::read(path, &mut faults);
     // The parent of `pooldns.toml` alone is empty, and joined to a path it leaves that as it is.
-    interpret(files, path.parent().unwrap_or_else(|| FilePath::new("")), faults)
+    interpret(files, path.parent().unwrap_or_else(|| FilePath::new("")), context, faults)
 }
 
 /// Loads a configuration from a text, for instance one in the executable; it includes no files, and relative paths in
-/// it stay as they are.
+/// it stay as they are, but for those of zone files: they go by the folder that its name is in.
 pub fn load_text(name: &str, text: &str) -> Result<Configuration, Report> {
     let mut faults = Faults::default();
     let files = Files::of_text(name, text, &mut faults);
-    interpret(files, FilePath::new(""), faults)
+    interpret(files, FilePath::new(""), LoadContext::default(), faults)
 }
 
 /// Makes a configuration of files; `folder` is the main file's.
-fn interpret(files: Files, folder: &FilePath, mut faults: Faults) -> Result<Configuration, Report> {
+fn interpret(
+    files: Files,
+    folder: &FilePath,
+    context: LoadContext<'_>,
+    mut faults: Faults,
+) -> Result<Configuration, Report> {
+    let Files { mut sources, roots, mut paths, .. } = files;
     let extent = if faults.is_empty() { Extent::Complete } else { Extent::Partial };
     let (mut settings, mut policy) = (Settings::default(), Policy::default());
     let mut control = None;
-    for (source, root) in &files.roots {
+    for (source, root) in &roots {
         if *source == 0 {
             check_root(*source, root, MAIN_KEYS, &mut faults);
             read_settings(root, folder, &mut settings, &mut policy, &mut faults);
@@ -106,11 +138,22 @@ fn interpret(files: Files, folder: &FilePath, mut faults: Faults) -> Result<Conf
             check_root(*source, root, INCLUDED_KEYS, &mut faults);
         }
     }
-    let documents: Vec<Document<'_>> =
-        files.roots.iter().map(|(source, root)| Document { source: *source, root }).collect();
-    match declared::parse(&documents, extent, &mut faults) {
-        Some(declared) if faults.is_empty() => Ok(Configuration { settings, policy, declared, files: files.paths }),
-        _ => Err(Report::new(files.sources, &faults).with_control(control)),
+    let documents: Vec<Document<'_>> = roots.iter().map(|(source, root)| Document { source: *source, root }).collect();
+    let nothing = ZonesRead::default();
+    let mut zone_files = ZoneFileReader {
+        sources: &mut sources,
+        paths: &mut paths,
+        before: context.before.unwrap_or(&nothing),
+        now: ZonesRead::default(),
+        progress: context.progress,
+    };
+    let declared = declared::parse(&documents, extent, &mut zone_files, &mut faults);
+    let zones_read = zone_files.now;
+    match declared {
+        Some(declared) if faults.is_empty() => {
+            Ok(Configuration { settings, policy, declared, files: paths, zones_read })
+        }
+        _ => Err(Report::new(sources, &faults).with_control(control)),
     }
 }
 
@@ -142,6 +185,8 @@ fn read_settings(root: &Table, folder: &FilePath, settings: &mut Settings, polic
         match *table {
             "server" => settings::read_server(spot, folder, settings, policy, faults),
             "tcp" => settings::read_tcp(spot, settings, faults),
+            "cookies" => guard::read_cookies(spot, &mut policy.cookies, faults),
+            "rrl" => guard::read_rrl(spot, settings, &mut policy.rrl, faults),
             "health" => settings::read_health(spot, settings, policy, faults),
             _ => settings::read_log(spot, settings, faults),
         }

@@ -2,6 +2,7 @@
 
 use std::path::Path as FilePath;
 
+use crate::config::guard::{COOKIES_KEYS, RRL_KEYS};
 use crate::config::settings::{HEALTH_KEYS, LOG_KEYS, SERVER_KEYS, TCP_KEYS};
 use crate::config::{Configuration, MAIN_KEYS, Policy, Settings, load, load_text};
 use crate::spec::declared::ARRAYS;
@@ -24,6 +25,8 @@ fn keys_of(path: &str) -> Option<&'static [Key]> {
         "" => MAIN_KEYS,
         ".server" => SERVER_KEYS,
         ".tcp" => TCP_KEYS,
+        ".cookies" => COOKIES_KEYS,
+        ".rrl" => RRL_KEYS,
         ".health" => HEALTH_KEYS,
         ".log" => LOG_KEYS,
         ".keys" => key::KEYS,
@@ -99,7 +102,9 @@ fn the_example_has_every_key() {
         seen.extend(table.entries().iter().map(|entry| format!("{path}.{}", entry.key)));
     });
     let mut paths = vec![String::new()];
-    paths.extend(["server", "tcp", "health", "log"].iter().chain(&ARRAYS).map(|key| format!(".{key}")));
+    paths.extend(
+        ["server", "tcp", "cookies", "rrl", "health", "log"].iter().chain(&ARRAYS).map(|key| format!(".{key}")),
+    );
     paths.extend([".pools.origins".to_owned(), ".pools.origins.header".to_owned()]);
     for path in paths {
         for key in keys_of(&path).unwrap() {
@@ -111,15 +116,17 @@ fn the_example_has_every_key() {
 
 #[test]
 fn the_examples_values_are_the_defaults() {
-    let example = load_text("example.toml", EXAMPLE).unwrap();
+    let example = load_text("config/example.toml", EXAMPLE).unwrap();
     assert_eq!((&example.settings, &example.policy), (&Settings::default(), &Policy::default()));
     let root = toml_text::parse(EXAMPLE).unwrap();
     let mut compared = 0;
     walk("", &root, &mut |path, _| {
         for key in keys_of(path).unwrap_or_default().iter().filter(|key| key.need == Need::Defaulted) {
             let text = toml_text::render(&without(path, "", &root, key.name));
-            let without = load_text("without", &text).unwrap_or_else(|report| panic!("{path}.{}: {report}", key.name));
-            assert_eq!(without, example, "{path}.{}", key.name);
+            let without =
+                load_text("config/without", &text).unwrap_or_else(|report| panic!("{path}.{}: {report}", key.name));
+            let said = |it: &Configuration| (it.settings.clone(), it.policy.clone(), it.declared.clone());
+            assert_eq!(said(&without), said(&example), "{path}.{}", key.name);
             compared += 1;
         }
     });
@@ -128,7 +135,7 @@ fn the_examples_values_are_the_defaults() {
 
 #[test]
 fn header_names_of_the_example_are_kept_in_order() {
-    let example = load_text("example.toml", EXAMPLE).unwrap();
+    let example = load_text("config/example.toml", EXAMPLE).unwrap();
     let built = monitor::build(&example.declared.monitors[0]);
     let expected = [("Host", "www.example.com"), ("X-Probe", "pooldns")];
     let expected = expected.map(|(name, value)| (name.to_owned(), vec![value.to_owned()]));

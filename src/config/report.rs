@@ -14,8 +14,17 @@ use crate::spec::fault::{Fault, Faults};
 pub struct Source {
     /// Its name, as a person would write it.
     pub name: String,
-    /// Its text; empty if it could not be read.
+    /// Its text, or a line of it; empty if it could not be read.
     pub text: String,
+    /// Where in the file the text starts.
+    pub origin: Position,
+}
+
+impl Source {
+    /// A file with all of its text.
+    pub const fn whole(name: String, text: String) -> Self {
+        Self { name, text, origin: Position { line: 1, column: 1 } }
+    }
 }
 
 /// All faults of a configuration. Its `Display` is the report.
@@ -40,6 +49,14 @@ pub struct Position {
     pub column: usize,
 }
 
+impl Position {
+    /// The position in a file of one in a text that starts at `origin` there.
+    const fn behind(self, origin: Self) -> Self {
+        let column = if self.line == 1 { self.column + origin.column - 1 } else { self.column };
+        Self { line: self.line + origin.line - 1, column }
+    }
+}
+
 /// Characters of a line that are shown; more would wrap on most terminals.
 const SHOWN_CHARS_MAX: usize = 100;
 /// Of them, characters in front of the mark when the line has to be cut.
@@ -61,6 +78,7 @@ impl Report {
             let source = self.sources.get(fault.at.source);
             let text = source.map_or("", |source| source.text.as_str());
             let position = cursor.position(fault.at.source, text, fault.at.span.start);
+            let position = source.map_or(position, |source| position.behind(source.origin));
             (source.map_or("", |source| source.name.as_str()), position, fault)
         })
     }
@@ -114,7 +132,9 @@ impl fmt::Display for Report {
                 writeln!(f, "  help: {suggestion}")?;
             }
         }
-        let mut files: Vec<usize> = self.faults.iter().map(|fault| fault.at.source).collect();
+        // The lines of one zone file are sources of their own.
+        let name = |fault: &Fault| self.sources.get(fault.at.source).map(|source| source.name.as_str());
+        let mut files: Vec<Option<&str>> = self.faults.iter().map(name).collect();
         files.dedup();
         if self.dropped > 0 {
             writeln!(f, "{} more faults are not listed", self.dropped)?;
@@ -227,7 +247,7 @@ mod tests {
     fn report(text: &str, span: Range<usize>) -> String {
         let mut faults = Faults::default();
         faults.push(Fault::new(Place { source: 0, span }, "a.b", "allowed: nothing").suggest("write less".to_owned()));
-        Report::new(vec![Source { name: "x.toml".into(), text: text.into() }], &faults).to_string()
+        Report::new(vec![Source::whole("x.toml".into(), text.into())], &faults).to_string()
     }
 
     #[test]

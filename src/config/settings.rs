@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
+use crate::config::guard::{CookiePolicy, RrlPolicy};
 use crate::model::limits::{
     CONNECTIONS_MAX, CONTROL_PATH_OCTETS_MAX, DRAIN_MAX, FIRST_VERDICT_MAX, IDENTITY_OCTETS_MAX, LISTEN_MAX,
-    PROBER_THREADS_MAX, PROBES_IN_FLIGHT_MAX, STREAM_TIMEOUT_MAX, STREAM_TIMEOUT_MIN, THREADS_MAX, UDP_PAYLOAD_DEFAULT,
-    UDP_PAYLOAD_MAX, UDP_PAYLOAD_MIN,
+    NSID_OCTETS_MAX, PROBER_THREADS_MAX, PROBES_IN_FLIGHT_MAX, STREAM_TIMEOUT_MAX, STREAM_TIMEOUT_MIN, THREADS_MAX,
+    UDP_PAYLOAD_DEFAULT, UDP_PAYLOAD_MAX, UDP_PAYLOAD_MIN,
 };
 use crate::spec::fault::{Faults, Place};
 use crate::spec::fields::{Fields, Key, Spot, defaulted};
@@ -29,6 +30,8 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// DNS over TCP.
     pub tcp: TcpSettings,
+    /// Entries of the table of rate limits.
+    pub rrl_table_size: usize,
     /// Probing.
     pub health: HealthSettings,
     /// Logs.
@@ -114,6 +117,12 @@ pub struct Policy {
     pub version_bind: String,
     /// Answer to CH TXT `id.server`; empty means none.
     pub id_server: String,
+    /// The name server identifier of RFC 5001; empty means none.
+    pub nsid: String,
+    /// DNS cookies.
+    pub cookies: CookiePolicy,
+    /// Response rate limiting.
+    pub rrl: RrlPolicy,
     /// How long a live name waits for the first verdicts of its own targets.
     pub first_verdict_timeout: Duration,
 }
@@ -134,6 +143,8 @@ impl Default for Settings {
                 read_timeout: Duration::from_secs(5),
                 write_timeout: Duration::from_secs(5),
             },
+            // 4 MB, for half a million networks at a time.
+            rrl_table_size: 1 << 19,
             health: HealthSettings { probes_in_flight_max: 2000, threads: 1 },
             log: LogSettings { level: LogLevel::Info, format: LogFormat::Text },
         }
@@ -146,6 +157,9 @@ impl Default for Policy {
             udp_payload_max: UDP_PAYLOAD_DEFAULT,
             version_bind: String::new(),
             id_server: String::new(),
+            nsid: String::new(),
+            cookies: CookiePolicy::default(),
+            rrl: RrlPolicy::default(),
             first_verdict_timeout: Duration::from_secs(10),
         }
     }
@@ -154,7 +168,7 @@ impl Default for Policy {
 impl Settings {
     /// The keys whose values differ: they wait for a restart.
     pub fn changed_keys(&self, other: &Self) -> Vec<&'static str> {
-        let Self { listen, control, threads, watch, drain_timeout, tcp, health, log } = self;
+        let Self { listen, control, threads, watch, drain_timeout, tcp, rrl_table_size, health, log } = self;
         let TcpSettings { connections_max, connections_per_prefix_max, idle_timeout, read_timeout, write_timeout } =
             tcp;
         let HealthSettings { probes_in_flight_max, threads: prober_threads } = health;
@@ -170,6 +184,7 @@ impl Settings {
             ("tcp.idle_timeout", *idle_timeout == other.tcp.idle_timeout),
             ("tcp.read_timeout", *read_timeout == other.tcp.read_timeout),
             ("tcp.write_timeout", *write_timeout == other.tcp.write_timeout),
+            ("rrl.table_size", *rrl_table_size == other.rrl_table_size),
             ("health.probes_in_flight_max", *probes_in_flight_max == other.health.probes_in_flight_max),
             ("health.threads", *prober_threads == other.health.threads),
             ("log.level", *level == other.log.level),
@@ -187,6 +202,7 @@ pub const SERVER_KEYS: &[Key] = &[
     defaulted("udp_payload_max"),
     defaulted("version_bind"),
     defaulted("id_server"),
+    defaulted("nsid"),
     defaulted("watch"),
     defaulted("drain_timeout"),
 ];
@@ -227,6 +243,7 @@ macro_rules! set {
         }
     };
 }
+pub(super) use set;
 
 /// Reads `[server]`; relative paths are relative to `folder`.
 pub(super) fn read_server(
@@ -243,6 +260,7 @@ pub(super) fn read_server(
     set!(fields, "udp_payload_max", integer(UDP_PAYLOAD_MIN, UDP_PAYLOAD_MAX) => policy.udp_payload_max);
     set!(fields, "version_bind", octets(0, IDENTITY_OCTETS_MAX) => policy.version_bind);
     set!(fields, "id_server", octets(0, IDENTITY_OCTETS_MAX) => policy.id_server);
+    set!(fields, "nsid", octets(0, NSID_OCTETS_MAX) => policy.nsid);
     set!(fields, "watch", boolean => settings.watch);
     set!(fields, "drain_timeout", duration(Duration::ZERO, DRAIN_MAX) => settings.drain_timeout);
 }

@@ -1,15 +1,19 @@
 //! The engine: a query's octets in, an answer's octets out. Every transport calls it.
 //!
 //! It is total: any octets in, an answer or silence out. It takes no lock, allocates nothing, awaits nothing, logs
-//! nothing and does not panic. Chance comes in as an argument, so every answer can be reproduced.
+//! nothing and does not panic. Time and chance come in as arguments, so every answer can be reproduced.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
 
 use crate::config::Policy;
+use crate::config::guard::CookieSecret;
+use crate::dns::cookie::{self, Checked, Standing};
 use crate::dns::respond::{Answer, respond};
+use crate::dns::rrl::{Bucket, RateLimiter, ResponseClass};
 use crate::dns::{ahead, chaos};
 use crate::model::limits::UDP_PAYLOAD_MIN;
 use crate::model::rrset::Rtype;
@@ -17,7 +21,7 @@ use crate::steering::table::RecordTable;
 use crate::telemetry::Counters;
 use crate::wire::message::{ExtendedError, Message, Opt, put_error};
 use crate::wire::name::LowerName;
-use crate::wire::query::{CLASS_CH, CLASS_IN, Query, Rcode, Unanswerable};
+use crate::wire::query::{CLASS_CH, CLASS_IN, Edns, Query, Rcode, Unanswerable};
 
 /// Who asks, and over what.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,11 +41,34 @@ pub enum Transport {
     Tcp,
 }
 
+/// A moment, as milliseconds of Unix time. Transports look at the clock once a batch.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct UnixTime(pub u64);
+
+impl UnixTime {
+    /// The moment in seconds, as cookies have it: it comes round, which serial number arithmetic expects.
+    #[expect(clippy::cast_possible_truncation, reason = "RFC 9018 §4.3 wants 32 bits")]
+    const fn seconds(self) -> u32 {
+        (self.0 / 1000) as u32
+    }
+}
+
 /// What to send back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reply {
     /// Octets of the answer at the start of the buffer; 0 means that nothing is sent.
     pub len: usize,
+}
+
+/// What all engines of a process have and no reload changes.
+#[derive(Debug)]
+pub struct Fittings {
+    /// What has been sent to whom.
+    pub limiter: RateLimiter,
+    /// Makes server cookies if the policy has no secret.
+    pub cookie_secret: CookieSecret,
+    /// How long a connection may stay without a query, which clients may ask.
+    pub tcp_idle_timeout: Duration,
 }
 
 /// What all workers share. Cheap to clone.
@@ -51,12 +78,14 @@ pub struct Engine {
     table: Arc<ArcSwap<RecordTable>>,
     /// What a reload may change.
     policy: Arc<ArcSwap<Policy>>,
+    /// What no reload changes.
+    fittings: Arc<Fittings>,
 }
 
 impl Engine {
     /// An engine that answers from `table` under `policy`.
-    pub const fn new(table: Arc<ArcSwap<RecordTable>>, policy: Arc<ArcSwap<Policy>>) -> Self {
-        Self { table, policy }
+    pub const fn new(table: Arc<ArcSwap<RecordTable>>, policy: Arc<ArcSwap<Policy>>, fittings: Arc<Fittings>) -> Self {
+        Self { table, policy, fittings }
     }
 
     /// The engine of one worker, which counts into `counters`.
@@ -64,6 +93,7 @@ impl Engine {
         Worker {
             table: Cache::new(Arc::clone(&self.table)),
             policy: Cache::new(Arc::clone(&self.policy)),
+            fittings: Arc::clone(&self.fittings),
             counters,
             qname: LowerName::default(),
             target: LowerName::default(),
@@ -77,6 +107,8 @@ pub struct Worker {
     table: Cache<Arc<ArcSwap<RecordTable>>, Arc<RecordTable>>,
     /// The policy, likewise.
     policy: Cache<Arc<ArcSwap<Policy>>, Arc<Policy>>,
+    /// What no reload changes.
+    fittings: Arc<Fittings>,
     /// Where this worker counts.
     counters: Arc<Counters>,
     /// The question's name, reused from query to query.
@@ -91,48 +123,192 @@ impl std::fmt::Debug for Worker {
     }
 }
 
+/// What is known of a query before its name is looked up.
+struct Asking<'a> {
+    /// Who asks, and over what.
+    client: &'a Client,
+    /// When.
+    now: UnixTime,
+    /// What a reload may change.
+    policy: &'a Policy,
+    /// What no reload changes.
+    fittings: &'a Fittings,
+    /// Where it is counted.
+    counters: &'a Counters,
+    /// Whether the client has shown that the address is its own.
+    is_known: bool,
+}
+
+/// What rate limits leave of an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Passage {
+    /// All of it.
+    Whole,
+    /// Its head, which has the client come again over TCP.
+    Truncated,
+    /// Nothing.
+    Nothing,
+}
+
 impl Worker {
     /// Tells of the queries that come next, at most a batch. It changes no answer, only when memory is there.
     pub fn look_ahead<'q>(&mut self, queries: impl Iterator<Item = &'q [u8]>) {
         ahead::look_ahead(self.table.load(), queries, &mut self.target);
     }
 
-    /// Answers `query` into `out`. `random` decides what is left to chance. Counts what it answers; the transport
-    /// counts what came and went.
-    pub fn answer(&mut self, query: &[u8], client: &Client, random: u64, out: &mut [u8]) -> Reply {
-        let policy = self.policy.load();
-        let parsed = match Query::parse(query, &mut self.qname) {
+    /// Answers `query`, which came at `now`, into `out`. `random` decides what is left to chance. Counts what it answers;
+    /// the transport counts what came and went.
+    pub fn answer(&mut self, query: &[u8], client: &Client, now: UnixTime, random: u64, out: &mut [u8]) -> Reply {
+        let Self { table, policy, fittings, counters, qname, target } = self;
+        let policy = &**policy.load();
+        let mut asking =
+            Asking { client, now, policy, fittings, counters, is_known: client.transport == Transport::Tcp };
+        let parsed = match Query::parse(query, qname) {
             Ok(parsed) => parsed,
             Err(Unanswerable::Silent) => {
-                self.counters.silent.increment();
+                counters.silent.increment();
                 return Reply { len: 0 };
             }
             Err(Unanswerable::Error(header, rcode)) => {
-                count_rcode(&self.counters, rcode);
+                if asking.limit(asking.bucket(), ResponseClass::Error, random) == Passage::Nothing {
+                    return Reply { len: 0 };
+                }
+                count_rcode(counters, rcode);
                 return Reply { len: put_error(out, header, rcode) };
             }
         };
+        let (opt, fault) = parsed.edns.map_or((None, None), |edns| {
+            let (opt, fault) = asking.options(&edns, parsed.question);
+            (Some(opt), fault)
+        });
+        let bucket = asking.bucket();
         let size = size_limit(client.transport, &parsed, policy);
-        let Some(mut message) = Message::start(out, size, parsed.question, parsed.edns.is_some()) else {
-            self.counters.silent.increment();
+        let kept = opt.as_ref().map_or(0, Opt::octets);
+        let Some(mut message) = Message::start(out, size, parsed.question, kept) else {
+            counters.silent.increment();
             return Reply { len: 0 };
         };
-        let answer = if let Some(rcode) = refusal(&parsed) {
+        let answer = if let Some(rcode) = refusal(&parsed, fault) {
             Answer::error(rcode)
+        } else if parsed.question.is_empty() {
+            // A request for a cookie, which is in OPT.
+            Answer::error(Rcode::NoError)
         } else if parsed.qclass == CLASS_CH {
-            chaos::respond(&mut message, &self.qname, parsed.qtype, policy)
+            chaos::respond(&mut message, qname, parsed.qtype, policy)
         } else {
-            let names = (&mut self.qname, &mut self.target);
-            respond(self.table.load(), &mut message, &parsed, names, client.transport, random, &self.counters)
+            respond(table.load(), &mut message, &parsed, (qname, target), client, random, counters)
         };
-        let Answer { rcode, authoritative, truncated, error } = answer;
-        count_rcode(&self.counters, rcode);
+        let Answer { rcode, authoritative, mut truncated, error } = answer;
+        let class = class_of(&answer, message.answer_count());
+        match asking.limit(bucket, class, random) {
+            Passage::Whole => {}
+            Passage::Truncated => truncated |= class != ResponseClass::Error,
+            Passage::Nothing => return Reply { len: 0 },
+        }
+        count_rcode(counters, rcode);
         if truncated {
-            self.counters.truncated.increment();
+            counters.truncated.increment();
             message.clear(true);
         }
-        let opt = parsed.edns.map(|edns| Opt { udp_payload: policy.udp_payload_max, dnssec_ok: edns.dnssec_ok, error });
+        let opt = opt.map(|opt| Opt { error, ..opt });
         Reply { len: message.finish(parsed.header, rcode, authoritative, opt) }
+    }
+}
+
+impl<'a> Asking<'a> {
+    /// What the answer's OPT record says, and what is wrong with the query's options.
+    fn options(&mut self, edns: &Edns<'_>, question: &[u8]) -> (Opt<'a>, Option<Rcode>) {
+        let policy = self.policy;
+        let mut opt = Opt { udp_payload: policy.udp_payload_max, dnssec_ok: edns.dnssec_ok, ..Opt::default() };
+        let mut fault = None;
+        // RFC 5001 §2.1: only who asks is told.
+        if edns.options.nsid && !policy.nsid.is_empty() {
+            opt.nsid = Some(policy.nsid.as_bytes());
+        }
+        // RFC 7828 §3.3.1: over UDP the option is ignored.
+        if let Some(data) = edns.options.keepalive
+            && self.client.transport == Transport::Tcp
+        {
+            // RFC 7828 §3.2.1: clients send it empty.
+            fault = (!data.is_empty()).then_some(Rcode::FormErr);
+            let units = self.fittings.tcp_idle_timeout.as_millis() / 100;
+            opt.keepalive = Some(u16::try_from(units).unwrap_or(u16::MAX));
+        }
+        if let Some(data) = edns.options.cookie
+            && policy.cookies.enabled
+        {
+            match self.check_cookie(data) {
+                Ok(Checked { standing, reply }) => {
+                    opt.cookie = Some(reply);
+                    // RFC 7873 §5.4: who asks for a cookie alone is told that the one it has is not good.
+                    if question.is_empty() && standing == Standing::Invalid {
+                        fault = Some(Rcode::BadCookie);
+                    }
+                }
+                // RFC 7873 §5.2.2.
+                Err(cookie::Malformed) => fault = Some(Rcode::FormErr),
+            }
+        } else if question.is_empty() {
+            // RFC 9619 §4: without cookies, no question is no query.
+            fault = Some(Rcode::FormErr);
+        }
+        (opt, fault)
+    }
+
+    /// Checks a cookie, and counts it.
+    fn check_cookie(&mut self, data: &[u8]) -> Result<Checked, cookie::Malformed> {
+        let own = std::slice::from_ref(&self.fittings.cookie_secret);
+        let secrets = Some(self.policy.cookies.secrets.as_slice()).filter(|secrets| !secrets.is_empty());
+        let checked = cookie::check(data, self.client.address, self.now.seconds(), secrets.unwrap_or(own))?;
+        match checked.standing {
+            Standing::New => self.counters.cookies_new.increment(),
+            Standing::Invalid => self.counters.cookies_invalid.increment(),
+            Standing::Valid => {
+                self.counters.cookies_valid.increment();
+                self.is_known = true;
+            }
+        }
+        Ok(checked)
+    }
+
+    /// Where the client's answers are counted; none if they are not. To be asked for before the answer is made: the table
+    /// is larger than caches, and memory takes its time.
+    fn bucket(&self) -> Option<Bucket<'a>> {
+        let rrl = &self.policy.rrl;
+        let address = self.client.address;
+        if self.is_known || !rrl.enabled || rrl.exempt.iter().any(|network| network.contains(&address)) {
+            return None;
+        }
+        self.fittings.limiter.bucket(address, rrl)
+    }
+
+    /// What rate limits leave of an answer.
+    fn limit(&self, bucket: Option<Bucket<'_>>, class: ResponseClass, random: u64) -> Passage {
+        let rrl = &self.policy.rrl;
+        if bucket.is_none_or(|bucket| bucket.admits(class, self.now.0, rrl.rate)) {
+            return Passage::Whole;
+        }
+        if rrl.log_only {
+            self.counters.rrl_log_only.increment();
+            return Passage::Whole;
+        }
+        // The lower bits have chosen among answers.
+        if rrl.slip > 0 && (random >> 32).is_multiple_of(u64::from(rrl.slip)) {
+            self.counters.rrl_slipped.increment();
+            return Passage::Truncated;
+        }
+        self.counters.rrl_dropped.increment();
+        Passage::Nothing
+    }
+}
+
+/// The class of an answer with so many records in its answer section.
+const fn class_of(answer: &Answer, answer_count: u16) -> ResponseClass {
+    match answer.rcode {
+        Rcode::NoError if answer_count > 0 || answer.truncated => ResponseClass::Answer,
+        Rcode::NoError if !answer.authoritative => ResponseClass::Referral,
+        Rcode::NoError | Rcode::NxDomain => ResponseClass::Negative,
+        _ => ResponseClass::Error,
     }
 }
 
@@ -147,14 +323,17 @@ fn size_limit(transport: Transport, query: &Query<'_>, policy: &Policy) -> usize
     }
 }
 
-/// What is refused whatever the name.
-fn refusal(query: &Query<'_>) -> Option<Rcode> {
+/// What is refused whatever the name; `fault` is what is wrong with the options.
+fn refusal(query: &Query<'_>, fault: Option<Rcode>) -> Option<Rcode> {
     if query.header.opcode != 0 {
         return Some(Rcode::NotImp);
     }
     // RFC 6891 §6.1.3: a version we do not speak.
     if query.edns.is_some_and(|edns| edns.version > 0) {
         return Some(Rcode::BadVers);
+    }
+    if fault.is_some() || query.question.is_empty() {
+        return fault;
     }
     match (query.qclass, query.qtype) {
         // Obsolete (RFC 1035 §3.2.3).
@@ -180,11 +359,12 @@ fn count_rcode(counters: &Counters, rcode: Rcode) {
         Rcode::Refused => &counters.refused,
         Rcode::YxDomain => &counters.yxdomain,
         Rcode::BadVers => &counters.badvers,
+        Rcode::BadCookie => &counters.badcookie,
     };
     counter.increment();
 }
 
-/// Extended DNS Errors that live names give (RFC 8914 §4).
+/// Extended DNS Errors that we give (RFC 8914 §4).
 pub(crate) mod extended_errors {
     use super::ExtendedError;
 
@@ -195,6 +375,8 @@ pub(crate) mod extended_errors {
     /// The fallback pool answers whatever its health.
     pub(crate) const LAST_RESORT: ExtendedError =
         ExtendedError { code: 0, text: "no healthy origin: fallback pool unchecked" };
+    /// The client is in none of the zone's `allow_query` networks.
+    pub(crate) const PROHIBITED: ExtendedError = ExtendedError { code: 18, text: "not for this client" };
     /// Nothing answers.
     pub(crate) const EXHAUSTED: ExtendedError = ExtendedError { code: 0, text: "no usable pool" };
 }

@@ -1,26 +1,33 @@
-//! What all transports need: somebody who answers, and random numbers for them.
+//! What all transports need: somebody who answers, and time and random numbers for them.
 
 use std::hash::{BuildHasher, RandomState};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::dns::engine::{Client, Reply, Worker};
+use crate::dns::engine::{Client, Reply, UnixTime, Worker};
 
 /// Turns a query's bytes into an answer's. The engine does; tests have simpler ones.
 pub trait Responder: Send + 'static {
     /// Answers `query` into `out`. Total: any bytes in, an answer or silence out. `random` decides what is left to chance.
-    fn respond(&mut self, query: &[u8], client: &Client, random: u64, out: &mut [u8]) -> Reply;
+    fn respond(&mut self, query: &[u8], client: &Client, now: UnixTime, random: u64, out: &mut [u8]) -> Reply;
 
     /// Tells of the queries that come next, at most a batch: memory that they will need can be asked for ahead.
     fn look_ahead<'q>(&mut self, _queries: impl Iterator<Item = &'q [u8]>) {}
 }
 
 impl Responder for Worker {
-    fn respond(&mut self, query: &[u8], client: &Client, random: u64, out: &mut [u8]) -> Reply {
-        self.answer(query, client, random, out)
+    fn respond(&mut self, query: &[u8], client: &Client, now: UnixTime, random: u64, out: &mut [u8]) -> Reply {
+        self.answer(query, client, now, random, out)
     }
 
     fn look_ahead<'q>(&mut self, queries: impl Iterator<Item = &'q [u8]>) {
         Self::look_ahead(self, queries);
     }
+}
+
+/// What the clock shows. Before 1970 it shows nothing useful, and is taken as that.
+pub(super) fn unix_time() -> UnixTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixTime(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Random numbers of one thread: `SplitMix64`. They spread load and guard nothing.
@@ -55,7 +62,7 @@ pub(super) mod testing {
     pub(in crate::dns) const SILENT: u8 = 0xff;
 
     impl Responder for Echo {
-        fn respond(&mut self, query: &[u8], _: &Client, _: u64, out: &mut [u8]) -> Reply {
+        fn respond(&mut self, query: &[u8], _: &Client, _: UnixTime, _: u64, out: &mut [u8]) -> Reply {
             if query.first() == Some(&SILENT) {
                 return Reply { len: 0 };
             }

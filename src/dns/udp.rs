@@ -17,7 +17,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use crate::dns::engine::{Client, Transport};
 use crate::dns::io::{Batch, answer_from_asked_address, ignore_path_mtu};
 use crate::dns::listen::BindError;
-use crate::dns::transport::{Random, Responder};
+use crate::dns::transport::{Random, Responder, unix_time};
 use crate::telemetry::Counters;
 
 /// Octets of a socket's buffers that we ask for; the kernel gives what `net.core.rmem_max` and `wmem_max` allow.
@@ -200,6 +200,7 @@ impl<R: Responder> Serving<R> {
     /// Answers a batch.
     fn respond(&mut self, batch: &mut Batch, random: &mut Random) {
         self.responder.look_ahead(batch.queries());
+        let now = unix_time();
         batch.respond(|query, source, out| {
             // Nobody listens on port 0: the source is forged, and an answer could only feed a loop.
             if source.port() == 0 {
@@ -207,7 +208,7 @@ impl<R: Responder> Serving<R> {
                 return 0;
             }
             let client = Client { address: source.ip(), transport: Transport::Udp };
-            self.responder.respond(query, &client, random.next(), out).len
+            self.responder.respond(query, &client, now, random.next(), out).len
         });
     }
 
@@ -229,7 +230,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
     use std::sync::mpsc;
 
-    use crate::dns::engine::Reply;
+    use crate::dns::engine::{Reply, UnixTime};
     use crate::dns::io::DATAGRAM_OCTETS_MAX;
     use crate::dns::transport::testing::{Echo, SILENT};
     use crate::telemetry::Registry;
@@ -418,9 +419,9 @@ mod tests {
         /// Panics when asked to.
         struct Fragile;
         impl Responder for Fragile {
-            fn respond(&mut self, query: &[u8], client: &Client, random: u64, out: &mut [u8]) -> Reply {
+            fn respond(&mut self, query: &[u8], client: &Client, now: UnixTime, random: u64, out: &mut [u8]) -> Reply {
                 assert_ne!(query, b"panic", "as the test wants");
-                Echo.respond(query, client, random, out)
+                Echo.respond(query, client, now, random, out)
             }
         }
         let sockets = sockets(Ipv4Addr::LOCALHOST, 1);

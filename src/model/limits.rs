@@ -21,6 +21,22 @@ pub const THREADS_MAX: usize = 256;
 pub const CONTROL_PATH_OCTETS_MAX: usize = 107;
 /// Octets of the texts for `version.bind` and `id.server`: one character string (RFC 1035 §3.3).
 pub const IDENTITY_OCTETS_MAX: usize = 255;
+/// Octets of the name server identifier (RFC 5001): an answer to the longest question still fits 512 octets with it.
+pub const NSID_OCTETS_MAX: usize = 128;
+/// Cookie secrets: one that signs, and those that are on their way in or out. Each costs a hash for a forged cookie.
+pub const COOKIE_SECRETS_MAX: usize = 4;
+/// Answers a second and client that can be allowed; more is no limit.
+pub const RRL_RATE_MAX: u32 = 1_000_000;
+/// Largest `slip`: with more, a real client would ask in vain until it gives up.
+pub const RRL_SLIP_MAX: u8 = 10;
+/// Bits of an IPv6 client: what is beyond belongs to one network, which has all of it to hide behind.
+pub const RRL_IPV6_PREFIX_MAX: u8 = 64;
+/// Fewest entries of the table of rate limits: below, clients would push each other out.
+pub const RRL_TABLE_MIN: usize = 1 << 10;
+/// Most entries of the table of rate limits: half a gigabyte.
+pub const RRL_TABLE_MAX: usize = 1 << 26;
+/// Networks exempt from rate limits: each is compared for every query.
+pub const EXEMPT_MAX: usize = 64;
 /// Longest drain: whoever stops a server waits for it.
 pub const DRAIN_MAX: Duration = Duration::from_mins(5);
 /// TCP connections at one time that can be set; each takes a file descriptor and a buffer.
@@ -65,6 +81,16 @@ pub const DESCRIPTION_CHARS_MAX: usize = 1024;
 pub const TTL_MAX: u32 = 0x7fff_ffff;
 /// Largest TTL of a load balancer, seconds; longer would hide failover for more than a day.
 pub const LOAD_BALANCER_TTL_MAX: u32 = 86_400;
+/// Octets of a zone file with all that it includes: twenty million records.
+pub const ZONE_FILE_OCTETS_MAX: u64 = 1 << 30;
+/// Files that one zone file includes; more is a generator that went wrong.
+pub const ZONE_INCLUDES_MAX: usize = 1_000;
+/// How deep `$INCLUDE` may nest, as for configuration files.
+pub const ZONE_INCLUDE_DEPTH_MAX: usize = 8;
+/// Octets of one entry of a zone file: the longest data, written as `\DDD` and with room for comments, takes a third.
+pub const ZONE_ENTRY_OCTETS_MAX: usize = 1 << 20;
+/// Octets of names and data of one zone while it is built: offsets have 32 bits.
+pub const ZONE_OCTETS_MAX: usize = 0xffff_ffff;
 /// Octets of one rendered `RRset`: more could never leave in a TCP message of 65,535.
 pub const RRSET_OCTETS_MAX: usize = 64_000;
 /// Records of one owner and type, for the same reason.

@@ -52,23 +52,9 @@ impl Name {
     /// Parses presentation form (RFC 1035 §5.1). Without a final dot the name is relative to `origin`, or, where there
     /// is none, absolute all the same. `@` is the origin.
     pub fn parse(text: &str, origin: Option<&Self>) -> Result<Self, NameError> {
-        if let ("@", Some(origin)) = (text, origin) {
-            return Ok(origin.clone());
-        }
-        if text == "." {
-            return Ok(Self::root());
-        }
-        if text.is_empty() {
-            return Err(NameError::Empty);
-        }
-        let (mut wire, absolute) = parse_labels(text)?;
-        match origin {
-            Some(origin) if !absolute => wire.extend_from_slice(&origin.0),
-            _ => wire.push(0),
-        }
-        if wire.len() > NAME_OCTETS_MAX {
-            return Err(NameError::TooLong);
-        }
+        let mut wire = Vec::with_capacity(text.len() + 2 + origin.map_or(0, |origin| origin.0.len()));
+        append_wire(text.as_bytes(), origin, &mut wire)?;
+        wire.make_ascii_lowercase();
         Ok(Self(wire.into()))
     }
 
@@ -150,41 +136,74 @@ impl<'n> Iterator for Labels<'n> {
     }
 }
 
-/// Parses labels into lower-case wire form without the root; says whether the text ended in a dot.
-fn parse_labels(text: &str) -> Result<(Vec<u8>, bool), NameError> {
-    let mut wire = Vec::with_capacity(text.len() + 2);
-    let mut label = Vec::new();
-    let mut octets = text.bytes();
-    let mut absolute = false;
+/// Appends the wire form of a name to `wire`, its letter case as written; on an error `wire` is as before. See
+/// [`Name::parse`] for what may be written.
+pub fn append_wire(text: &[u8], origin: Option<&Name>, wire: &mut Vec<u8>) -> Result<(), NameError> {
+    let start = wire.len();
+    let appended = append_absolute(text, origin, start, wire);
+    if appended.is_err() {
+        wire.truncate(start);
+    }
+    appended
+}
+
+/// Appends a name and what it is relative to.
+fn append_absolute(text: &[u8], origin: Option<&Name>, start: usize, wire: &mut Vec<u8>) -> Result<(), NameError> {
+    let is_absolute = match (text, origin) {
+        (b"", _) => return Err(NameError::Empty),
+        (b"@", Some(_)) => false,
+        (b".", _) => true,
+        _ => append_labels(text, start, wire)?,
+    };
+    match origin {
+        Some(origin) if !is_absolute => wire.extend_from_slice(&origin.0),
+        _ => wire.push(0),
+    }
+    if wire.len() - start > NAME_OCTETS_MAX { Err(NameError::TooLong) } else { Ok(()) }
+}
+
+/// Appends labels without the root, the name beginning at `start`; says whether the text ended in a dot.
+fn append_labels(text: &[u8], start: usize, wire: &mut Vec<u8>) -> Result<bool, NameError> {
+    let mut octets = text.iter().copied();
+    let mut label = wire.len();
+    let mut is_absolute = false;
+    wire.push(0);
     while let Some(octet) = octets.next() {
-        absolute = octet == b'.';
+        is_absolute = octet == b'.';
         match octet {
-            b'.' => end_label(&mut wire, &mut label)?,
-            b'\\' => label.push(parse_escape(&mut octets)?.to_ascii_lowercase()),
-            b'!'..=b'~' => label.push(octet.to_ascii_lowercase()),
+            b'.' => {
+                end_label(wire, start, label)?;
+                label = wire.len();
+                wire.push(0);
+            }
+            b'\\' => wire.push(parse_escape(&mut octets)?),
+            b'!'..=b'~' => wire.push(octet),
             0x80.. => return Err(NameError::NotAscii),
             _ => return Err(NameError::BadCharacter),
         }
     }
-    if !absolute {
-        end_label(&mut wire, &mut label)?;
+    if is_absolute {
+        wire.truncate(label);
+    } else {
+        end_label(wire, start, label)?;
     }
-    Ok((wire, absolute))
+    Ok(is_absolute)
 }
 
-/// Appends `label` to `wire` and empties it.
-fn end_label(wire: &mut Vec<u8>, label: &mut Vec<u8>) -> Result<(), NameError> {
-    if label.is_empty() {
-        return Err(NameError::EmptyLabel);
+/// Writes the length of the label that begins at `label`.
+fn end_label(wire: &mut [u8], start: usize, label: usize) -> Result<(), NameError> {
+    let end = wire.len();
+    let length = u8::try_from(end - label - 1).ok().filter(|length| usize::from(*length) <= LABEL_OCTETS_MAX);
+    match (wire.get_mut(label), length) {
+        (_, Some(0)) => return Err(NameError::EmptyLabel),
+        (Some(place), Some(length)) => *place = length,
+        _ => return Err(NameError::LabelTooLong),
     }
-    let length = u8::try_from(label.len()).ok().filter(|length| usize::from(*length) <= LABEL_OCTETS_MAX);
-    wire.push(length.ok_or(NameError::LabelTooLong)?);
-    wire.append(label);
-    if wire.len() >= NAME_OCTETS_MAX { Err(NameError::TooLong) } else { Ok(()) }
+    if end - start >= NAME_OCTETS_MAX { Err(NameError::TooLong) } else { Ok(()) }
 }
 
 /// Parses what follows a backslash: `DDD` or one character.
-fn parse_escape(octets: &mut std::str::Bytes<'_>) -> Result<u8, NameError> {
+fn parse_escape(octets: &mut impl Iterator<Item = u8>) -> Result<u8, NameError> {
     let first = octets.next().ok_or(NameError::BadEscape)?;
     if !first.is_ascii_digit() {
         return if first.is_ascii_graphic() { Ok(first) } else { Err(NameError::BadEscape) };
@@ -197,12 +216,79 @@ fn parse_escape(octets: &mut std::str::Bytes<'_>) -> Result<u8, NameError> {
     u8::try_from(value).map_err(|_| NameError::BadEscape)
 }
 
+/// Compares names in uncompressed wire form and one letter case in canonical order (RFC 4034 §6.1): by labels from the
+/// right, absent before present.
+pub fn compare_canonically(one: &[u8], other: &[u8]) -> Ordering {
+    let (one, other) = (LabelStarts::of(one), LabelStarts::of(other));
+    one.rightmost_first().cmp(other.rightmost_first())
+}
+
+/// The first sixteen octets of a name's place in canonical order, the rightmost `skip` labels left out: where two names
+/// under one apex differ here, they are in the order of these numbers.
+pub fn canonical_prefix(wire: &[u8], skip: usize) -> u128 {
+    let (mut octets, mut room) = (0_u128, 16_u32);
+    let mut push = |octet: u8| {
+        octets = if room > 0 { octets << 8 | u128::from(octet) } else { octets };
+        room = room.saturating_sub(1);
+        room > 0
+    };
+    'labels: for label in LabelStarts::of(wire).rightmost_first().skip(skip) {
+        for octet in label {
+            // Zero ends a label, so that a shorter one comes first; what could be taken for it is written as two.
+            let goes_on = match octet {
+                0 | 1 => push(1) && push(octet + 1),
+                _ => push(*octet),
+            };
+            if !goes_on {
+                break 'labels;
+            }
+        }
+        if !push(0) {
+            break;
+        }
+    }
+    octets.checked_shl(8 * room).unwrap_or(0)
+}
+
+/// Where the labels of a name start, on the stack.
+struct LabelStarts<'n> {
+    /// The name.
+    wire: &'n [u8],
+    /// Offsets of the length octets.
+    starts: [u8; LABELS_MAX],
+    /// How many there are.
+    count: usize,
+}
+
+impl<'n> LabelStarts<'n> {
+    /// Finds the labels of a name.
+    fn of(wire: &'n [u8]) -> Self {
+        let (mut starts, mut count, mut at) = ([0_u8; LABELS_MAX], 0, 0);
+        while let (Some(length @ 1..), Some(place), Ok(start)) =
+            (wire.get(at).copied(), starts.get_mut(count), u8::try_from(at))
+        {
+            *place = start;
+            count += 1;
+            at += 1 + usize::from(length);
+        }
+        Self { wire, starts, count }
+    }
+
+    /// The labels, rightmost first.
+    fn rightmost_first(&self) -> impl Iterator<Item = &'n [u8]> {
+        let starts = self.starts.get(..self.count).unwrap_or_default();
+        starts.iter().rev().map(|start| {
+            let (length, rest) =
+                self.wire.get(usize::from(*start)..).and_then(<[u8]>::split_first).unwrap_or((&0, &[]));
+            rest.get(..usize::from(*length)).unwrap_or_default()
+        })
+    }
+}
+
 /// Canonical order (RFC 4034 §6.1): by labels from the right, absent before present.
 impl Ord for Name {
     fn cmp(&self, other: &Self) -> Ordering {
-        let own: Vec<&[u8]> = self.labels().collect();
-        let theirs: Vec<&[u8]> = other.labels().collect();
-        own.iter().rev().cmp(theirs.iter().rev())
+        compare_canonically(&self.0, &other.0)
     }
 }
 
@@ -319,6 +405,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_prefix_never_contradicts_the_order(
+            one in prop::collection::vec(prop::collection::vec(0_u8..4, 1..12), 0..4),
+            other in prop::collection::vec(prop::collection::vec(0_u8..4, 1..12), 0..4),
+        ) {
+            let wire = |labels: &[Vec<u8>]| {
+                let mut wire: Vec<u8> =
+                    labels.iter().flat_map(|label| [vec![u8::try_from(label.len()).unwrap()], label.clone()].concat()).collect();
+                wire.extend(b"\x01a\0");
+                Name::from_wire(&wire).unwrap()
+            };
+            let (one, other) = (wire(&one), wire(&other));
+            let prefixes = canonical_prefix(one.wire(), 1).cmp(&canonical_prefix(other.wire(), 1));
+            prop_assert!(prefixes == Ordering::Equal || prefixes == one.cmp(&other), "{:?} {:?}", one, other);
+        }
+
         #[test]
         fn display_parses_back(labels in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..20), 0..10)) {
             let mut wire: Vec<u8> = Vec::new();

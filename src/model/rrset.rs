@@ -68,6 +68,17 @@ pub struct Record {
     pub rdata: Vec<u8>,
 }
 
+/// A record of some owner, its data elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct RecordRef<'r> {
+    /// Its type.
+    pub rtype: Rtype,
+    /// Its data in uncompressed wire form.
+    pub rdata: &'r [u8],
+    /// Its TTL in seconds.
+    pub ttl: u32,
+}
+
 /// All declared records of one owner name.
 ///
 /// One allocation: the name's length and wire form, then for each `RRset`, in order of type, a head of six octets
@@ -100,15 +111,20 @@ impl Owner {
 
     /// Renders `records`, all of the owner `name`. They are sorted; duplicates are dropped (RFC 2181 §5), and records
     /// of one type get the lowest of their TTLs (RFC 2181 §5.2).
-    pub fn try_new(name: &Name, records: &mut [Record]) -> Result<Self, RrsetError> {
-        records.sort_by(|a, b| (a.rtype, &a.rdata).cmp(&(b.rtype, &b.rdata)));
-        let mut octets = Vec::with_capacity(64);
-        octets.push(u8::try_from(name.wire().len()).unwrap_or_else(|_| unreachable!("names end at 255 octets")));
-        octets.extend_from_slice(name.wire());
+    pub fn try_new(name: &Name, records: &mut [RecordRef<'_>]) -> Result<Self, RrsetError> {
+        Self::render(name.wire(), records, &mut Vec::with_capacity(64))
+    }
+
+    /// The same for a name in wire form; `octets` is where it is put together, so that many owners need one.
+    pub(super) fn render(name: &[u8], records: &mut [RecordRef<'_>], octets: &mut Vec<u8>) -> Result<Self, RrsetError> {
+        records.sort_unstable();
+        octets.clear();
+        octets.push(u8::try_from(name.len()).unwrap_or_else(|_| unreachable!("names end at 255 octets")));
+        octets.extend_from_slice(name);
         for rrset in records.chunk_by(|a, b| a.rtype == b.rtype) {
-            render_rrset(&mut octets, rrset)?;
+            render_rrset(octets, rrset)?;
         }
-        Ok(Self(octets.into()))
+        Ok(Self(octets.as_slice().into()))
     }
 
     /// Name and records, as they lie in memory.
@@ -151,7 +167,7 @@ impl fmt::Debug for Owner {
 }
 
 /// Appends head and records of one `RRset`.
-fn render_rrset(octets: &mut Vec<u8>, records: &[Record]) -> Result<(), RrsetError> {
+fn render_rrset(octets: &mut Vec<u8>, records: &[RecordRef<'_>]) -> Result<(), RrsetError> {
     let Some(first) = records.first() else { return Ok(()) };
     let ttl = records.iter().map(|record| record.ttl).min().unwrap_or(first.ttl);
     let head = octets.len();
@@ -160,7 +176,7 @@ fn render_rrset(octets: &mut Vec<u8>, records: &[Record]) -> Result<(), RrsetErr
     let mut count = 0_u16;
     for same in records.chunk_by(|a, b| a.rdata == b.rdata) {
         let Some(record) = same.first() else { continue };
-        render_record(octets, record.rtype, ttl, &record.rdata).ok_or(RrsetError::TooLarge)?;
+        render_record(octets, record.rtype, ttl, record.rdata).ok_or(RrsetError::TooLarge)?;
         count = count.saturating_add(1);
     }
     let length = octets.len() - head - 6;
@@ -242,8 +258,8 @@ impl<'o> Rrset<'o> {
 mod tests {
     use super::*;
 
-    fn record(rtype: Rtype, ttl: u32, rdata: &[u8]) -> Record {
-        Record { owner: Name::parse("a.example", None).unwrap(), rtype, ttl, rdata: rdata.to_vec() }
+    fn record(rtype: Rtype, ttl: u32, rdata: &[u8]) -> RecordRef<'_> {
+        RecordRef { rtype, rdata, ttl }
     }
 
     #[test]
@@ -268,7 +284,8 @@ mod tests {
     #[test]
     fn an_rrset_that_fits_no_message_is_refused() {
         let name = Name::parse("a.example", None).unwrap();
-        let mut records: Vec<Record> = (0..70_u8).map(|i| record(Rtype::TXT, 60, &[i; 1000])).collect();
+        let data: Vec<[u8; 1000]> = (0..70_u8).map(|i| [i; 1000]).collect();
+        let mut records: Vec<RecordRef<'_>> = data.iter().map(|data| record(Rtype::TXT, 60, data)).collect();
         assert_eq!(Owner::try_new(&name, &mut records), Err(RrsetError::TooLarge));
     }
 

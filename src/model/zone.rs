@@ -1,10 +1,14 @@
 //! A zone: what we are authoritative for, and its static records.
 
+pub mod builder;
+
 use std::cmp::Ordering;
 
 use crate::model::id::ZoneId;
+use crate::model::limits::ZONE_OCTETS_MAX;
 use crate::model::name::Name;
 use crate::model::rrset::{Owner, Record, RrsetError, Rtype};
+use crate::model::zone::builder::ZoneBuilder;
 
 /// An apex and everything declared at and below it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -94,30 +98,19 @@ pub enum ZoneError {
     /// An `RRset` that is too large.
     #[error(transparent)]
     Rrset(#[from] RrsetError),
+    /// More than we take.
+    #[error("the zone's records have more than {ZONE_OCTETS_MAX} octets")]
+    TooLarge,
 }
 
 impl Zone {
     /// A zone of `records`; or all that is wrong with them.
     pub fn try_new(id: ZoneId, apex: Name, records: Vec<Record>) -> Result<Self, Vec<ZoneFault>> {
-        let mut faults = record_faults(&apex, &records);
-        let soas: Vec<usize> = (0..records.len()).filter(|i| rtype_at(&records, *i) == Rtype::SOA).collect();
-        faults.extend(soas.iter().skip(1).map(|i| ZoneFault { record: Some(*i), why: ZoneError::SoaTwice }));
-        let soa = soas.first().and_then(|i| records.get(*i)).and_then(Soa::of_record);
-        if soa.is_none() {
-            faults.push(ZoneFault { record: None, why: ZoneError::SoaMissing });
+        let mut builder = ZoneBuilder::new(id, apex);
+        for record in records {
+            builder.add(&record.owner, record.rtype, record.ttl, &record.rdata);
         }
-        if !records.iter().any(|record| record.owner == apex && record.rtype == Rtype::NS) {
-            faults.push(ZoneFault { record: None, why: ZoneError::NsMissing });
-        }
-        let owners = group_owners(&apex, records, &mut faults);
-        match soa {
-            Some(soa) if faults.is_empty() => {
-                let covers = (0_u32..).zip(&owners).filter(|(_, owner)| Cover::of(owner, &apex).is_some());
-                let covers = covers.map(|(index, _)| index).collect();
-                Ok(Self { id, apex, owners, soa, covers })
-            }
-            _ => Err(faults),
-        }
+        builder.finish()
     }
 
     /// Its top name.
@@ -180,82 +173,16 @@ impl Cover {
 }
 
 impl Soa {
-    /// Reads a SOA record; none if its data is not one.
-    fn of_record(record: &Record) -> Option<Self> {
+    /// Reads the data of a SOA record with this TTL; none if it is not what a SOA has.
+    fn of_data(rdata: &[u8], ttl: u32) -> Option<Self> {
         // MNAME and RNAME, then serial, refresh, retry, expire and minimum: twenty octets at the end.
-        let numbers = record.rdata.last_chunk::<20>()?;
+        let numbers = rdata.last_chunk::<20>()?;
         let number = |at: usize| {
             let octets = numbers.get(at..at + 4)?;
             octets.try_into().ok().map(u32::from_be_bytes)
         };
-        Some(Self { serial: number(0)?, negative_ttl: record.ttl.min(number(16)?) })
+        Some(Self { serial: number(0)?, negative_ttl: ttl.min(number(16)?) })
     }
-}
-
-/// The type of the record at an index.
-fn rtype_at(records: &[Record], index: usize) -> Rtype {
-    records.get(index).map_or(Rtype(0), |record| record.rtype)
-}
-
-/// What is wrong with single records.
-fn record_faults(apex: &Name, records: &[Record]) -> Vec<ZoneFault> {
-    let fault_of = |record: &Record| {
-        let below = record.owner != *apex;
-        match record.rtype {
-            rtype if rtype.is_meta() => Some(ZoneError::MetaType),
-            _ if !record.owner.is_at_or_below(apex) => {
-                Some(ZoneError::OutsideZone { owner: record.owner.clone(), apex: apex.clone() })
-            }
-            Rtype::SOA if below => Some(ZoneError::SoaBelowApex),
-            Rtype::NS if below && record.owner.is_wildcard() => Some(ZoneError::WildcardNs),
-            Rtype::DNAME if record.owner.is_wildcard() => Some(ZoneError::WildcardDname),
-            _ => None,
-        }
-    };
-    let faults = records.iter().enumerate();
-    faults.filter_map(|(i, record)| Some(ZoneFault { record: Some(i), why: fault_of(record)? })).collect()
-}
-
-/// Groups records by owner in canonical order; adds faults that concern an owner as a whole.
-fn group_owners(apex: &Name, records: Vec<Record>, faults: &mut Vec<ZoneFault>) -> Vec<Owner> {
-    let mut indexed: Vec<(usize, Record)> = records.into_iter().enumerate().collect();
-    indexed.sort_by(|(_, a), (_, b)| a.owner.cmp(&b.owner));
-    let mut owners = Vec::new();
-    for group in indexed.chunk_by(|(_, a), (_, b)| a.owner == b.owner) {
-        let Some((_, first)) = group.first() else { continue };
-        // RFC 2181 §10.1: a CNAME is alone, and there is one.
-        let cname = group.iter().find(|(_, record)| record.rtype == Rtype::CNAME);
-        let clash = cname.and_then(|(_, cname)| {
-            group.iter().find(|(_, other)| (other.rtype, &other.rdata) != (cname.rtype, &cname.rdata))
-        });
-        if let (Some((cname, _)), Some((other, _))) = (cname, clash) {
-            let why = ZoneError::CnameConflict(first.owner.clone());
-            faults.push(ZoneFault { record: Some(*cname.max(other)), why });
-        }
-        faults.extend(dname_faults(apex, group));
-        let mut of_owner: Vec<Record> = group.iter().map(|(_, record)| record.clone()).collect();
-        match Owner::try_new(&first.owner, &mut of_owner) {
-            Ok(owner) => owners.push(owner),
-            Err(why) => faults.push(ZoneFault { record: group.first().map(|(i, _)| *i), why: why.into() }),
-        }
-    }
-    owners
-}
-
-/// What is wrong with the DNAME records of one owner.
-fn dname_faults(apex: &Name, group: &[(usize, Record)]) -> Option<ZoneFault> {
-    let (index, dname) = group.iter().find(|(_, record)| record.rtype == Rtype::DNAME)?;
-    let same = |other: &Record| other.rtype == Rtype::DNAME && other.rdata != dname.rdata;
-    let is_cut = |other: &Record| other.rtype == Rtype::NS && other.owner != *apex;
-    let (other, why) = group.iter().find_map(|(index, other)| {
-        let why = match other {
-            other if same(other) => ZoneError::DnameTwice(other.owner.clone()),
-            other if is_cut(other) => ZoneError::DnameAtCut(other.owner.clone()),
-            _ => return None,
-        };
-        Some((index, why))
-    })?;
-    Some(ZoneFault { record: Some(*index.max(other)), why })
 }
 
 #[cfg(test)]

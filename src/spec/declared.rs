@@ -16,6 +16,7 @@ use crate::model::zone::Zone;
 use crate::spec::fault::{Fault, Faults, Place};
 use crate::spec::fields::{Path, Spot};
 use crate::spec::tree::{Node, Table, Value};
+use crate::spec::zone_file::ZoneFiles;
 use crate::spec::{key, load_balancer, monitor, pool, zone};
 
 /// The arrays of objects that every document may have.
@@ -99,7 +100,12 @@ impl<'t> Item<'t> {
 }
 
 /// Parses the objects of documents; what else stands in them is not looked at. None if there is any fault.
-pub fn parse(documents: &[Document<'_>], extent: Extent, faults: &mut Faults) -> Option<Declared> {
+pub fn parse(
+    documents: &[Document<'_>],
+    extent: Extent,
+    zone_files: &mut dyn ZoneFiles,
+    faults: &mut Faults,
+) -> Option<Declared> {
     let before = faults.len();
     let [keys, zones, monitors, pools, load_balancers] = ARRAYS;
     let key_items = items(documents, keys, TSIG_KEYS_MAX, faults);
@@ -117,7 +123,7 @@ pub fn parse(documents: &[Document<'_>], extent: Extent, faults: &mut Faults) ->
     let key_names = (extent == Extent::Complete).then_some(&key_names);
 
     let keys = each(&key_items, |item| item.read(keys, |spot| key::parse(spot, faults)));
-    let zones = each(&zone_items, |item| item.read(zones, |spot| zone::parse(spot, key_names, faults)));
+    let zones = each(&zone_items, |item| item.read(zones, |spot| zone::parse(spot, key_names, zone_files, faults)));
     let monitors = each(&monitor_items, |item| item.read(monitors, |spot| monitor::parse(spot, faults)));
     let pools = each(&pool_items, |item| item.read(pools, |spot| pool::parse(spot, &monitor_names, faults)));
     let (hostings, zones): (Vec<_>, Vec<_>) = zones.into_iter().unzip();
@@ -237,16 +243,28 @@ pub fn build(declared: &Declared) -> Table {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::spec::zone_file::Wanted;
     use crate::spec::{strategies, toml_text};
+
+    /// No zone files at all.
+    struct NoFiles;
+
+    impl ZoneFiles for NoFiles {
+        fn zone(&mut self, _: &Wanted<'_>, _: &mut Faults) -> Option<Arc<Zone>> {
+            panic!("no zone here names a file");
+        }
+    }
 
     /// Parses one document.
     fn parse_text(text: &str) -> Result<Declared, Vec<Fault>> {
         let root = toml_text::parse(text).unwrap();
         let mut faults = Faults::default();
-        let declared = parse(&[Document { source: 0, root: &root }], Extent::Complete, &mut faults);
+        let declared = parse(&[Document { source: 0, root: &root }], Extent::Complete, &mut NoFiles, &mut faults);
         assert_eq!(declared.is_none(), !faults.is_empty());
         declared.ok_or_else(|| faults.kept().to_vec())
     }
@@ -259,11 +277,11 @@ mod tests {
         let second = toml_text::parse("[[monitors]]\nname = 'm'").unwrap();
         let documents = [Document { source: 0, root: &first }, Document { source: 1, root: &second }];
         let mut faults = Faults::default();
-        let declared = parse(&documents, Extent::Complete, &mut faults).unwrap();
+        let declared = parse(&documents, Extent::Complete, &mut NoFiles, &mut faults).unwrap();
         assert_eq!(declared.pools[0].monitor, Some(declared.monitors[0].id));
-        assert!(parse(&documents[..1], Extent::Complete, &mut faults).is_none());
+        assert!(parse(&documents[..1], Extent::Complete, &mut NoFiles, &mut faults).is_none());
         let mut faults = Faults::default();
-        assert!(parse(&documents[..1], Extent::Partial, &mut faults).is_some(), "{faults:?}");
+        assert!(parse(&documents[..1], Extent::Partial, &mut NoFiles, &mut faults).is_some(), "{faults:?}");
     }
 
     proptest! {

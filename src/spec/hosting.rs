@@ -12,7 +12,7 @@ use crate::model::name::Name;
 use crate::spec::fault::Faults;
 use crate::spec::fields::{Fields, Key, Spot, optional, required};
 use crate::spec::tree::{Node, Table, Value};
-use crate::spec::value::{Word, network, word};
+use crate::spec::value::{Word, list, network, word};
 
 /// The keys of a server that we talk to.
 pub const PEER_KEYS: &[Key] = &[required("address"), optional("key")];
@@ -64,26 +64,6 @@ pub(super) fn parse(fields: &mut Fields<'_, '_, '_>, apex: &Name, keys: KeyNames
         notify: notify?,
         transfer_live: transfer_live?,
     })
-}
-
-/// Reads an array of at most `max` items.
-fn list<T>(
-    max: usize,
-    read: impl Fn(Spot<'_, '_>, &mut Faults) -> Option<T>,
-) -> impl FnOnce(Spot<'_, '_>, &mut Faults) -> Option<Vec<T>> {
-    move |spot, faults| {
-        let items = spot.items(faults)?;
-        if items.len() > max {
-            faults.push(spot.fault(format!("there are {}; allowed: at most {max}", items.len())));
-            return None;
-        }
-        let read_item = |(index, item)| {
-            let path = spot.path.index(index);
-            read(spot.inner(&path, item), faults)
-        };
-        let all: Vec<T> = items.iter().enumerate().filter_map(read_item).collect();
-        (all.len() == items.len()).then_some(all)
-    }
 }
 
 /// Reads a server: its address, or a table of address and key.

@@ -21,3 +21,4 @@ pub mod toml_text;
 pub mod tree;
 pub mod value;
 pub mod zone;
+pub mod zone_file;

@@ -68,6 +68,26 @@ pub fn octets(min: usize, max: usize) -> impl FnOnce(Spot<'_, '_>, &mut Faults) 
     }
 }
 
+/// A reader of arrays of at most `max` items.
+pub fn list<T>(
+    max: usize,
+    read: impl Fn(Spot<'_, '_>, &mut Faults) -> Option<T>,
+) -> impl FnOnce(Spot<'_, '_>, &mut Faults) -> Option<Vec<T>> {
+    move |spot, faults| {
+        let items = spot.items(faults)?;
+        if items.len() > max {
+            faults.push(spot.fault(format!("there are {}; allowed: at most {max}", items.len())));
+            return None;
+        }
+        let read_item = |(index, item)| {
+            let path = spot.path.index(index);
+            read(spot.inner(&path, item), faults)
+        };
+        let all: Vec<T> = items.iter().enumerate().filter_map(read_item).collect();
+        (all.len() == items.len()).then_some(all)
+    }
+}
+
 /// Reads a network: an address with the length of its prefix, or an address alone.
 pub fn network(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<IpNet> {
     let text = match &spot.node.value {

@@ -1,4 +1,4 @@
-//! `[[zones]]`: parse and build. This file has the records; how a zone is hosted has its own.
+//! `[[zones]]`: parse and build. This file has the records; how a zone is hosted has its own, and so have zone files.
 
 use std::sync::Arc;
 
@@ -9,18 +9,19 @@ use crate::model::name::Name;
 use crate::model::rrset::Record;
 use crate::model::zone::{Zone, ZoneFault};
 use crate::spec::fault::{Fault, Faults, Place};
-use crate::spec::fields::{Fields, Key, Need, Spot, defaulted, optional, required};
+use crate::spec::fields::{Fields, Key, Spot, defaulted, optional, required};
 use crate::spec::hosting::{self, KeyNames};
 use crate::spec::record;
 use crate::spec::tree::{Node, Table, Value};
 use crate::spec::value::integer;
+use crate::spec::zone_file::{Wanted, ZoneFiles};
 
 /// The keys of a zone.
 pub const KEYS: &[Key] = &[
     required("name"),
     defaulted("ttl"),
     optional("records"),
-    Key { name: "file", need: Need::Unsupported("zone files are not supported yet; give the records in `records`") },
+    optional("file"),
     optional("primaries"),
     defaulted("serial"),
     defaulted("allow_query"),
@@ -36,30 +37,46 @@ pub const TTL_DEFAULT: u32 = 3600;
 pub(super) fn parse(
     spot: Spot<'_, '_>,
     keys: KeyNames<'_>,
+    zone_files: &mut dyn ZoneFiles,
     faults: &mut Faults,
 ) -> Option<(Hosting, Option<Arc<Zone>>)> {
     let mut fields = Fields::open(spot, KEYS, faults)?;
     // Without a name nothing can be said of the rest.
     let apex = fields.read("name", parse_name).required()?;
     let hosting = hosting::parse(&mut fields, &apex, keys);
-    match (fields.node("primaries").is_some(), fields.node("records").is_some()) {
-        (true, false) => return Some((hosting?, None)),
-        (false, true) => {}
-        (true, true) => {
-            let fault =
-                fields.fault_at("records", "the zone is transferred from its primaries; remove one of both keys");
-            fields.faults.push(fault);
+    let given: Vec<&str> = CONTENT_KEYS.into_iter().filter(|key| fields.node(key).is_some()).collect();
+    match given.as_slice() {
+        ["primaries"] => return Some((hosting?, None)),
+        ["records"] => {
+            let zone = parse_content(&mut fields, apex);
+            return Some((hosting?, Some(Arc::new(zone?))));
         }
-        (false, false) => {
-            let fault =
-                fields.fault_at("name", "the zone has no records; add `records`, or `primaries` to transfer it from");
-            fields.faults.push(fault);
+        ["file"] => {}
+        [] => {
+            let why = "the zone has no records; add `records` or `file`, or `primaries` to transfer it from";
+            fields.faults.push(fields.fault_at("name", why));
+            return None;
+        }
+        [.., last] => {
+            let given = given.join("` and `");
+            let why = format!("a zone has one of `file`, `records` and `primaries`, this one has `{given}`");
+            fields.faults.push(fields.fault_at(last, why));
             return None;
         }
     }
-    let zone = parse_content(&mut fields, apex);
-    Some((hosting?, Some(Arc::new(zone?))))
+    let ttl = fields.read("ttl", integer(0, TTL_MAX)).optional();
+    let zone = fields.read("file", |spot, faults| {
+        let file = spot.text(faults)?;
+        if file.is_empty() || file.contains('\0') {
+            return spot.refuse("a path, such as \"zones/example.com.zone\"", faults);
+        }
+        zone_files.zone(&Wanted { spot, file, apex: &apex, ttl: ttl? }, faults)
+    });
+    Some((hosting?, Some(zone.required()?)))
 }
+
+/// The keys of which a zone has one.
+const CONTENT_KEYS: [&str; 3] = ["file", "records", "primaries"];
 
 /// Parses the records of a zone.
 fn parse_content(fields: &mut Fields<'_, '_, '_>, apex: Name) -> Option<Zone> {

@@ -35,6 +35,8 @@ pub enum Found<'t> {
     },
     /// The name is below a DNAME.
     Dname {
+        /// Its zone.
+        zone: &'t ZoneTable,
         /// The owner of the DNAME record.
         dname: &'t Node,
         /// Labels of that owner.
@@ -42,6 +44,18 @@ pub enum Found<'t> {
     },
     /// The name is in none of our zones.
     NotOurs,
+}
+
+impl<'t> Found<'t> {
+    /// The zone, if it is ours.
+    pub const fn zone(&self) -> Option<&'t ZoneTable> {
+        match self {
+            Self::Node { zone, .. } | Self::NxDomain { zone } | Self::Cut { zone, .. } | Self::Dname { zone, .. } => {
+                Some(zone)
+            }
+            Self::NotOurs => None,
+        }
+    }
 }
 
 /// Where a name will be looked for: step 2, the zone with the longest apex.
@@ -137,7 +151,7 @@ fn cover<'t>(
     };
     match (owner, covered.cover) {
         (Some(cut), Cover::Cut) => Found::Cut { zone, cut, labels, exact },
-        (Some(dname), Cover::Dname) => Found::Dname { dname, labels },
+        (Some(dname), Cover::Dname) => Found::Dname { zone, dname, labels },
         // A node with records is there as long as its zone is.
         (None, _) => Found::NxDomain { zone },
     }
@@ -205,7 +219,7 @@ mod tests {
                 assert_eq!(cut.owner().name().label_count(), labels);
                 format!("cut {}{}", cut.owner().name(), if exact.is_some() { " exact" } else { "" })
             }
-            Found::Dname { dname, labels } => {
+            Found::Dname { dname, labels, .. } => {
                 assert_eq!(dname.owner().name().label_count(), labels);
                 format!("dname {}", dname.owner().name())
             }

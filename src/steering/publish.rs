@@ -207,11 +207,15 @@ impl Publisher {
         let old = &before.inventory;
         let changed = inventory.load_balancers.differences(&old.load_balancers);
         let zones = inventory.zones.differences(&old.zones);
-        if changed.is_empty() && zones.is_empty() {
+        let hostings = inventory.hostings.differences(&old.hostings);
+        if changed.is_empty() && zones.is_empty() && hostings.is_empty() {
             return;
         }
         let mut table = RecordTable::clone(&self.table.load());
         let rebuilt = rebuild_zones(&mut table, self.assigned.as_ref(), before, &zones);
+        for hosting in rebuilt.iter().chain(&hostings).filter_map(|id| inventory.hostings.find(*id)) {
+            table.set_allow_query(&hosting.apex, &hosting.allow_query);
+        }
 
         // All names that go before any that comes: one load balancer may take over another's name. Classes are left
         // after all others have been joined, so that one that is still needed is never lost.

@@ -3,9 +3,11 @@
 //! A table never changes. A change makes a new one, which shares all zones and all names but those that it touches.
 //! What changes with health is inside the slots: those are swapped in place, without a new table.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
 
 use crate::model::name::{LABELS_MAX, Name};
 use crate::model::rrset::{Owner, Rtype, render_record};
@@ -77,6 +79,8 @@ pub struct ZoneTable {
     nodes: ShardMap<Node>,
     /// The SOA record as negative answers carry it: its TTL is `min(SOA TTL, MINIMUM)` (RFC 2308 §5).
     negative_soa: Box<[u8]>,
+    /// Networks whose clients may ask; none stands for everybody, so that most zones compare nothing.
+    allow_query: Option<Box<[IpNet]>>,
 }
 
 /// A name that exists.
@@ -170,6 +174,18 @@ impl RecordTable {
         }
     }
 
+    /// Has only clients in these networks ask for the zone with `apex`.
+    pub fn set_allow_query(&mut self, apex: &Name, networks: &[IpNet]) {
+        let hash = self.hashing.wire(apex.wire());
+        if let Some(zone) = self.zones.find_mut(hash, |other| other.zone.apex() == apex) {
+            let has_all_of = |is_ipv4: bool| {
+                networks.iter().any(|network| network.prefix_len() == 0 && network.addr().is_ipv4() == is_ipv4)
+            };
+            let is_for_all = has_all_of(true) && has_all_of(false);
+            Arc::make_mut(zone).allow_query = (!is_for_all).then(|| networks.into());
+        }
+    }
+
     /// Makes `name` live in the zone with `apex`, or static again.
     pub fn set_slot(&mut self, apex: &Name, name: &Name, slot: Option<Arc<Slot>>) {
         let hash = self.hashing.wire(apex.wire());
@@ -202,7 +218,8 @@ impl ZoneTable {
         let apex = zone.apex().clone();
         let apex_labels = apex.label_count();
         let apex_cover = zone.owners().first().and_then(|owner| Covered::of(owner, &apex));
-        let mut table = Self { zone, apex, apex_labels, hashing, apex_cover, nodes, negative_soa: negative_soa.into() };
+        let negative_soa = negative_soa.into();
+        let mut table = Self { zone, apex, apex_labels, hashing, apex_cover, nodes, negative_soa, allow_query: None };
         // In canonical order a name comes before those below it, which take its cover over.
         for owner in table.zone.owners().to_vec() {
             let name = owner.name();
@@ -218,6 +235,12 @@ impl ZoneTable {
     /// The zone as declared.
     pub fn zone(&self) -> &Zone {
         &self.zone
+    }
+
+    /// Whether a client may ask for it.
+    pub fn allows(&self, client: IpAddr) -> bool {
+        let networks = self.allow_query.as_deref();
+        networks.is_none_or(|networks| networks.iter().any(|network| network.contains(&client)))
     }
 
     /// What the apex's own records cover.
@@ -362,6 +385,29 @@ mod tests {
             assert_eq!(exists(&table, text), there, "{text}");
         }
         assert_eq!(Arc::strong_count(&slot), 1, "nothing keeps a slot that no name has");
+    }
+
+    #[test]
+    fn a_zone_is_for_everybody_unless_networks_are_named() {
+        let mut table = table();
+        let mut allows = |networks: &[&str], client: &str| {
+            let networks: Vec<IpNet> = networks.iter().map(|network| network.parse().unwrap()).collect();
+            table.set_allow_query(&name("@"), &networks);
+            let Found::Node { zone, .. } = lookup(&table, &lower_name(&name("@")), Rtype::A) else {
+                panic!("it is there")
+            };
+            (zone.allow_query.is_some(), zone.allows(client.parse().unwrap()))
+        };
+        for (networks, client, expected) in [
+            (&["0.0.0.0/0", "::/0"][..], "2001:db8::1", (false, true)),
+            (&["0.0.0.0/0"], "2001:db8::1", (true, false)),
+            (&["198.51.100.0/24", "2001:db8::/32"], "2001:db8::1", (true, true)),
+            (&["198.51.100.0/24", "2001:db8::/32"], "198.51.100.7", (true, true)),
+            (&["198.51.100.0/24", "2001:db8::/32"], "198.51.101.7", (true, false)),
+            (&[], "127.0.0.1", (true, false)),
+        ] {
+            assert_eq!(allows(networks, client), expected, "{networks:?} {client}");
+        }
     }
 
     #[test]

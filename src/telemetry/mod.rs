@@ -65,8 +65,24 @@ counters! {
     yxdomain,
     /// Answers with rcode BADVERS.
     badvers,
+    /// Answers with rcode BADCOOKIE.
+    badcookie,
     /// Answers with the TC bit.
     truncated,
+    /// Queries with a cookie of ours.
+    cookies_valid,
+    /// Queries with a server cookie that is not ours, or too old.
+    cookies_invalid,
+    /// Queries of clients that have no server cookie yet.
+    cookies_new,
+    /// Answers that a rate limit held back.
+    rrl_dropped,
+    /// Answers that a rate limit truncated.
+    rrl_slipped,
+    /// Answers that a rate limit would have held back, if it did not only log.
+    rrl_log_only,
+    /// Queries for a zone by clients that may not ask.
+    prohibited,
     /// Answers of a pool.
     live,
     /// Answers of a fallback pool's healthy origins.

@@ -1,10 +1,14 @@
 //! Writing an answer into a buffer, section by section, never past its limit.
 
 use crate::model::rrset::{QUESTION_POINTER, RECORD_HEAD_OCTETS, Rtype};
-use crate::wire::query::{HEADER_OCTETS, Header, Rcode};
+use crate::wire::query::{HEADER_OCTETS, Header, Rcode, option};
 
 /// Octets of an OPT record without options.
 pub const OPT_OCTETS: usize = 11;
+/// Octets in front of an option's data.
+const OPTION_HEAD_OCTETS: usize = 4;
+/// Octets of the COOKIE option's data when both cookies are there, the server's being ours (RFC 9018 §4).
+pub const COOKIE_OCTETS: usize = 24;
 
 /// Extended DNS Errors that we send (RFC 8914 §4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +32,8 @@ pub struct Message<'b> {
     len: usize,
     /// Octets that records may fill; the rest is kept for OPT.
     limit: usize,
+    /// Octets that the whole message may have.
+    size: usize,
     /// Octets of header and question.
     question_end: usize,
     /// Records in the answer section.
@@ -41,23 +47,39 @@ pub struct Message<'b> {
 }
 
 /// An OPT record to be written (RFC 6891 §6.1.2).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Opt {
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Opt<'o> {
     /// Our own UDP payload size.
     pub udp_payload: u16,
     /// Repeats the query's DO bit (RFC 3225 §3).
     pub dnssec_ok: bool,
-    /// What an Extended DNS Error has to say.
+    /// Which server this is, if the client wants to know (RFC 5001 §2.2).
+    pub nsid: Option<&'o [u8]>,
+    /// The client's cookie and ours (RFC 7873 §5.2).
+    pub cookie: Option<[u8; COOKIE_OCTETS]>,
+    /// How long a connection may be idle, in units of 100 ms (RFC 7828 §3.1).
+    pub keepalive: Option<u16>,
+    /// What an Extended DNS Error has to say. The only option that is left out when it does not fit.
     pub error: Option<ExtendedError>,
 }
 
+impl Opt<'_> {
+    /// Octets of the record, the Extended DNS Error not counted: what a message has to keep for it.
+    pub fn octets(&self) -> usize {
+        let nsid = self.nsid.map_or(0, |nsid| OPTION_HEAD_OCTETS + nsid.len());
+        let cookie = self.cookie.map_or(0, |cookie| OPTION_HEAD_OCTETS + cookie.len());
+        let keepalive = self.keepalive.map_or(0, |_| OPTION_HEAD_OCTETS + 2);
+        OPT_OCTETS + nsid + cookie + keepalive
+    }
+}
+
 impl<'b> Message<'b> {
-    /// Starts an answer of at most `size` octets that repeats `question`; `edns` keeps room for an OPT record. None if
-    /// not even that fits.
-    pub fn start(buffer: &'b mut [u8], size: usize, question: &[u8], edns: bool) -> Option<Self> {
+    /// Starts an answer of at most `size` octets that repeats `question` and keeps `kept` octets for an OPT record
+    /// ([`Opt::octets`]). None if not even that fits.
+    pub fn start(buffer: &'b mut [u8], size: usize, question: &[u8], kept: usize) -> Option<Self> {
         let question_end = HEADER_OCTETS + question.len();
-        let kept = if edns { OPT_OCTETS } else { 0 };
-        let limit = size.min(buffer.len()).checked_sub(kept)?;
+        let size = size.min(buffer.len());
+        let limit = size.checked_sub(kept)?;
         if question_end > limit {
             return None;
         }
@@ -66,6 +88,7 @@ impl<'b> Message<'b> {
             buffer,
             len: question_end,
             limit,
+            size,
             question_end,
             answers: 0,
             authorities: 0,
@@ -82,6 +105,11 @@ impl<'b> Message<'b> {
     /// Whether nothing but the question has been written.
     pub const fn is_empty(&self) -> bool {
         self.len == self.question_end
+    }
+
+    /// Records in the answer section so far.
+    pub const fn answer_count(&self) -> u16 {
+        self.answers
     }
 
     /// Whether the uncompressed name at an offset is `lower`, in any letter case.
@@ -212,15 +240,16 @@ impl<'b> Message<'b> {
     }
 
     /// Writes header and OPT and returns the answer's length. `authoritative` sets AA.
-    pub fn finish(mut self, header: Header, rcode: Rcode, authoritative: bool, opt: Option<Opt>) -> usize {
+    pub fn finish(mut self, header: Header, rcode: Rcode, authoritative: bool, opt: Option<Opt<'_>>) -> usize {
         let opt_end = opt.map_or(self.len, |opt| self.put_opt(opt, rcode));
+        let questions = u8::from(self.question_end > HEADER_OCTETS);
         let [a0, a1] = self.answers.to_be_bytes();
         let [n0, n1] = self.authorities.to_be_bytes();
         let bits = flags(header, authoritative, self.truncated);
         let [i0, i1] = header.id;
         let low_rcode = rcode as u8 & 0x0f;
         let [r0, r1] = (self.additionals + u16::from(opt.is_some())).to_be_bytes();
-        let head = [i0, i1, bits, low_rcode, 0, 1, a0, a1, n0, n1, r0, r1];
+        let head = [i0, i1, bits, low_rcode, 0, questions, a0, a1, n0, n1, r0, r1];
         if let Some(place) = self.buffer.first_chunk_mut::<HEADER_OCTETS>() {
             *place = head;
         }
@@ -229,23 +258,22 @@ impl<'b> Message<'b> {
 
     /// Writes the OPT record behind everything else; its room has been kept. An Extended DNS Error is left out when it
     /// does not fit.
-    fn put_opt(&mut self, opt: Opt, rcode: Rcode) -> usize {
+    fn put_opt(&mut self, opt: Opt<'_>, rcode: Rcode) -> usize {
+        let octets = opt.octets();
+        let room = self.size.saturating_sub(self.len + octets);
+        let error = opt.error.filter(|error| OPTION_HEAD_OCTETS + 2 + error.text.len() <= room);
+        let error_octets = error.map_or(0, |error| OPTION_HEAD_OCTETS + 2 + error.text.len());
+        let end = self.len + octets + error_octets;
+        let place = self.buffer.get_mut(self.len..end).unwrap_or_default();
+        let Some((head, options)) = place.split_first_chunk_mut::<OPT_OCTETS>() else { return self.len };
         let [t0, t1] = Rtype::OPT.0.to_be_bytes();
         let [s0, s1] = opt.udp_payload.to_be_bytes();
-        let extended = rcode as u8 >> 4;
-        let flags = u8::from(opt.dnssec_ok) << 7;
-        let end = self.len + OPT_OCTETS;
-        let room = (self.limit + OPT_OCTETS).saturating_sub(end);
-        let error = opt.error.filter(|error| error.text.len() + 6 <= room);
-        let option_octets = error.map_or(0, |error| error.text.len() + 6);
-        let [l0, l1] = u16::try_from(option_octets).unwrap_or(0).to_be_bytes();
-        if let Some(place) = self.buffer.get_mut(self.len..end) {
-            place.copy_from_slice(&[0, t0, t1, s0, s1, extended, 0, flags, 0, l0, l1]);
+        let [l0, l1] = u16::try_from(options.len()).unwrap_or(0).to_be_bytes();
+        *head = [0, t0, t1, s0, s1, rcode as u8 >> 4, 0, u8::from(opt.dnssec_ok) << 7, 0, l0, l1];
+        if !options.is_empty() {
+            put_options(options, &opt, error);
         }
-        if let (Some(error), Some(place)) = (error, self.buffer.get_mut(end..end + option_octets)) {
-            put_extended_error(place, error);
-        }
-        end + option_octets
+        end
     }
 }
 
@@ -255,14 +283,33 @@ fn pointer_to(owner: usize) -> Result<[u8; 2], Full> {
     Ok((offset | u16::from_be_bytes(QUESTION_POINTER) & 0xc000).to_be_bytes())
 }
 
-/// Writes an Extended DNS Error option (RFC 8914 §2) that fills `place` exactly.
-fn put_extended_error(place: &mut [u8], error: ExtendedError) {
-    let [c0, c1] = error.code.to_be_bytes();
-    let [l0, l1] = u16::try_from(error.text.len() + 2).unwrap_or(0).to_be_bytes();
-    if let Some((head, text)) = place.split_first_chunk_mut::<6>() {
-        *head = [0, 15, l0, l1, c0, c1];
-        text.copy_from_slice(error.text.as_bytes());
+/// Writes options that fill `place` exactly.
+fn put_options(mut place: &mut [u8], opt: &Opt<'_>, error: Option<ExtendedError>) {
+    if let Some(nsid) = opt.nsid {
+        place = put_option(place, option::NSID, [nsid, &[]]);
     }
+    if let Some(cookie) = &opt.cookie {
+        place = put_option(place, option::COOKIE, [cookie, &[]]);
+    }
+    if let Some(keepalive) = opt.keepalive {
+        place = put_option(place, option::KEEPALIVE, [&keepalive.to_be_bytes(), &[]]);
+    }
+    if let Some(ExtendedError { code, text }) = error {
+        put_option(place, option::EXTENDED_ERROR, [&code.to_be_bytes(), text.as_bytes()]);
+    }
+}
+
+/// Writes an option with data of two parts at the start of `place`; gives the place behind it.
+fn put_option<'p>(place: &'p mut [u8], code: u16, data: [&[u8]; 2]) -> &'p mut [u8] {
+    let [c0, c1] = code.to_be_bytes();
+    let [l0, l1] = u16::try_from(data.map(<[u8]>::len).iter().sum::<usize>()).unwrap_or(0).to_be_bytes();
+    let mut rest = place;
+    for part in [&[c0, c1, l0, l1], data[0], data[1]] {
+        let Some((written, behind)) = rest.split_at_mut_checked(part.len()) else { return &mut [] };
+        written.copy_from_slice(part);
+        rest = behind;
+    }
+    rest
 }
 
 /// The third octet of the header: QR, OPCODE, AA, TC, RD. RA, AD and CD stay clear: we do not recurse, and RFC 4035
@@ -293,7 +340,7 @@ mod tests {
     #[test]
     fn owners_are_patched_record_by_record() {
         let mut buffer = [0; 128];
-        let mut message = Message::start(&mut buffer, 128, QUESTION, false).unwrap();
+        let mut message = Message::start(&mut buffer, 128, QUESTION, 0).unwrap();
         message.answer(&[RECORD, RECORD].concat(), 2, 0x123).unwrap();
         message.authority(RECORD, 12, 30).unwrap();
         let len = message.finish(HEADER, Rcode::NoError, true, None);
@@ -309,7 +356,7 @@ mod tests {
     #[test]
     fn a_record_is_put_together_from_pieces() {
         let mut buffer = [0; 128];
-        let mut message = Message::start(&mut buffer, 128, QUESTION, true).unwrap();
+        let mut message = Message::start(&mut buffer, 128, QUESTION, OPT_OCTETS).unwrap();
         let start = message.begin_answer(12, Rtype::CNAME, 60).unwrap();
         message.repeat(12, 2).unwrap();
         message.answer_raw(b"\x01b\0").unwrap();
@@ -320,7 +367,7 @@ mod tests {
         message.additional(RECORD, 1, start + 12).unwrap();
         assert_eq!(message.additional(RECORD, 1, 0x4000), Err(Full), "and nothing is written");
         message.referral(RECORD, 1, 12).unwrap();
-        let opt = Opt { udp_payload: 1232, dnssec_ok: false, error: None };
+        let opt = Opt { udp_payload: 1232, ..Opt::default() };
         let len = message.finish(HEADER, Rcode::NoError, false, Some(opt));
         assert_eq!(&buffer[4..12], b"\0\x01\0\x01\0\x01\0\x02");
         assert_eq!(&buffer[19..36], b"\xc0\x0c\0\x05\0\x01\0\0\0\x3c\0\x05\x01a\x01b\0");
@@ -332,11 +379,11 @@ mod tests {
     fn what_does_not_fit_leaves_room_for_opt() {
         let mut buffer = [0; 128];
         let size = 12 + QUESTION.len() + RECORD.len() + OPT_OCTETS - 1;
-        let mut message = Message::start(&mut buffer, size, QUESTION, true).unwrap();
+        let mut message = Message::start(&mut buffer, size, QUESTION, OPT_OCTETS).unwrap();
         assert_eq!(message.answer(RECORD, 1, 12), Err(Full));
         message.clear(true);
         let error = Some(ExtendedError { code: 14, text: "far too long to fit in here" });
-        let opt = Opt { udp_payload: 1232, dnssec_ok: true, error };
+        let opt = Opt { udp_payload: 1232, dnssec_ok: true, error, ..Opt::default() };
         let len = message.finish(HEADER, Rcode::BadVers, false, Some(opt));
         assert_eq!(&buffer[..12], b"\x01\x02\x83\0\0\x01\0\0\0\0\0\x01");
         assert_eq!(&buffer[19..len], b"\0\0\x29\x04\xd0\x01\0\x80\0\0\0");
@@ -345,17 +392,47 @@ mod tests {
     #[test]
     fn an_extended_error_is_an_option() {
         let mut buffer = [0; 128];
-        let message = Message::start(&mut buffer, 128, QUESTION, true).unwrap();
+        let message = Message::start(&mut buffer, 128, QUESTION, OPT_OCTETS).unwrap();
         let error = Some(ExtendedError { code: 14, text: "wait" });
-        let opt = Opt { udp_payload: 1232, dnssec_ok: false, error };
+        let opt = Opt { udp_payload: 1232, error, ..Opt::default() };
         let len = message.finish(HEADER, Rcode::ServFail, false, Some(opt));
         assert_eq!(&buffer[28..len], b"\0\x0a\0\x0f\0\x06\0\x0ewait");
     }
 
     #[test]
+    fn options_that_must_be_there_have_their_room_kept() {
+        let error = Some(ExtendedError { code: 14, text: "wait" });
+        let cookie = Some([7; COOKIE_OCTETS]);
+        let opt = Opt { udp_payload: 1232, dnssec_ok: false, nsid: Some(b"node"), cookie, keepalive: Some(100), error };
+        assert_eq!(opt.octets(), OPT_OCTETS + 8 + 28 + 6);
+        let all = [&b"\0\x03\0\x04node\0\x0a\0\x18"[..], &[7; 24], b"\0\x0b\0\x02\0\x64"].concat();
+        // One octet less than everything, then everything: the error goes first, the record never comes in.
+        for (missing, expected) in [(1, &b""[..]), (0, b"\0\x0f\0\x06\0\x0ewait")] {
+            let size = 12 + QUESTION.len() + opt.octets() + 10 - missing;
+            let mut buffer = [0; 256];
+            let mut message = Message::start(&mut buffer, size, QUESTION, opt.octets()).unwrap();
+            assert_eq!(message.answer(RECORD, 1, 12), Err(Full));
+            let len = message.finish(HEADER, Rcode::BadCookie, true, Some(opt));
+            let options = [&all, expected].concat();
+            let [l0, l1] = u16::try_from(options.len()).unwrap().to_be_bytes();
+            assert_eq!(buffer[19..30], [0, 0, 41, 4, 208, 1, 0, 0, 0, l0, l1]);
+            assert_eq!(buffer[30..len], options);
+            assert_eq!((buffer[3], len <= size), (7, true), "BADCOOKIE is 23: 7 here, 1 in OPT");
+        }
+    }
+
+    #[test]
+    fn no_question_is_none_in_the_header() {
+        let mut buffer = [0; 64];
+        let message = Message::start(&mut buffer, 64, b"", OPT_OCTETS).unwrap();
+        assert_eq!(message.finish(HEADER, Rcode::NoError, false, Some(Opt::default())), 12 + OPT_OCTETS);
+        assert_eq!(&buffer[4..12], b"\0\0\0\0\0\0\0\x01");
+    }
+
+    #[test]
     fn no_room_for_the_question_is_no_message() {
-        assert!(Message::start(&mut [0; 16], 512, QUESTION, false).is_none());
-        assert!(Message::start(&mut [0; 128], 25, QUESTION, true).is_none());
+        assert!(Message::start(&mut [0; 16], 512, QUESTION, 0).is_none());
+        assert!(Message::start(&mut [0; 128], 25, QUESTION, OPT_OCTETS).is_none());
         assert_eq!(put_error(&mut [0; 4], HEADER, Rcode::FormErr), 0);
     }
 }

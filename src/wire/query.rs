@@ -10,7 +10,7 @@ pub const CLASS_IN: u16 = 1;
 /// Class CH, in which servers tell about themselves (RFC 4892).
 pub const CLASS_CH: u16 = 3;
 
-/// Response codes (RFC 1035 §4.1.1, RFC 2136 §2.2, RFC 6891 §9).
+/// Response codes (RFC 1035 §4.1.1, RFC 2136 §2.2, RFC 6891 §9, RFC 7873 §8).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the codes' own mnemonics")]
 pub enum Rcode {
@@ -22,6 +22,19 @@ pub enum Rcode {
     Refused = 5,
     YxDomain = 6,
     BadVers = 16,
+    BadCookie = 23,
+}
+
+/// Codes of EDNS options.
+pub mod option {
+    /// Name server identifier (RFC 5001 §2.3).
+    pub const NSID: u16 = 3;
+    /// DNS cookies (RFC 7873 §4).
+    pub const COOKIE: u16 = 10;
+    /// Idle time-out of a connection (RFC 7828 §3.1).
+    pub const KEEPALIVE: u16 = 11;
+    /// Extended DNS Errors (RFC 8914 §2).
+    pub const EXTENDED_ERROR: u16 = 15;
 }
 
 /// The header's bits that an answer repeats.
@@ -40,25 +53,38 @@ pub struct Header {
 pub struct Query<'q> {
     /// What the answer's header repeats.
     pub header: Header,
-    /// The question as it came, letter case and all.
+    /// The question as it came, letter case and all. Empty if the client asks for nothing but a cookie (RFC 7873 §5.4).
     pub question: &'q [u8],
     /// QTYPE.
     pub qtype: Rtype,
     /// QCLASS.
     pub qclass: u16,
     /// What the OPT record says, if there is one.
-    pub edns: Option<Edns>,
+    pub edns: Option<Edns<'q>>,
 }
 
 /// What a query's OPT record says (RFC 6891 §6.1.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Edns {
+pub struct Edns<'q> {
     /// Largest UDP payload that the client can take.
     pub udp_payload: u16,
     /// EDNS version.
     pub version: u8,
     /// The DO bit (RFC 3225).
     pub dnssec_ok: bool,
+    /// Its options, as far as we know them. None are read if the version is not ours: it may have others.
+    pub options: Options<'q>,
+}
+
+/// The options that we know (RFC 6891 §6.1.2); others are ignored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Options<'q> {
+    /// Whether the client wants to know which server it is (NSID, RFC 5001 §2.1).
+    pub nsid: bool,
+    /// The data of the COOKIE option, whatever its length (RFC 7873 §4).
+    pub cookie: Option<&'q [u8]>,
+    /// The data of the edns-tcp-keepalive option, which has to be empty (RFC 7828 §3.2.1).
+    pub keepalive: Option<&'q [u8]>,
 }
 
 /// Why a message is no query that can be answered.
@@ -82,17 +108,27 @@ impl<'q> Query<'q> {
         // What other opcodes look like is not known; as far as they look like a query, the answer repeats the question
         // and OPT (RFC 6891 §6.1.1).
         let malformed = Unanswerable::Error(header, if header.opcode == 0 { Rcode::FormErr } else { Rcode::NotImp });
-        // RFC 9619 §4: a query has exactly one question.
-        if (*q0, *q1) != (0, 1) {
-            return Err(malformed);
+        let counts = [[*a0, *a1], [*n0, *n1], [*r0, *r1]].map(u16::from_be_bytes);
+        if [*q0, *q1] != [0, 1] {
+            return Self::parse_cookie_request(header, [*q0, *q1], body, counts).ok_or(malformed);
         }
         let name_octets = qname.read(body).map_err(|_| malformed)?;
         let (question, rest) = body.split_at_checked(name_octets + 4).ok_or(malformed)?;
         let [t0, t1, c0, c1] = question.last_chunk::<4>().ok_or(malformed)?;
-        let counts = [[*a0, *a1], [*n0, *n1], [*r0, *r1]].map(u16::from_be_bytes);
         let edns = parse_records(rest, counts).map_err(|Malformed| malformed)?;
         let qtype = Rtype(u16::from_be_bytes([*t0, *t1]));
         Ok(Self { header, question, qtype, qclass: u16::from_be_bytes([*c0, *c1]), edns })
+    }
+
+    /// RFC 9619 §4: a query has exactly one question, or none if it asks for a cookie (RFC 7873 §5.4).
+    #[cold]
+    fn parse_cookie_request(header: Header, questions: [u8; 2], body: &'q [u8], counts: [u16; 3]) -> Option<Self> {
+        if questions != [0, 0] || header.opcode != 0 {
+            return None;
+        }
+        let edns = parse_records(body, counts).ok()?;
+        edns.filter(|edns| edns.options.cookie.is_some())?;
+        Some(Self { header, question: &[], qtype: Rtype(0), qclass: 0, edns })
     }
 }
 
@@ -100,7 +136,10 @@ impl<'q> Query<'q> {
 struct Malformed;
 
 /// Walks the records after the question; gives the OPT record if there is one.
-fn parse_records(mut rest: &[u8], [answers, authorities, additionals]: [u16; 3]) -> Result<Option<Edns>, Malformed> {
+fn parse_records(
+    mut rest: &[u8],
+    [answers, authorities, additionals]: [u16; 3],
+) -> Result<Option<Edns<'_>>, Malformed> {
     let mut edns = None;
     let before_additional = u32::from(answers) + u32::from(authorities);
     for index in 0..before_additional + u32::from(additionals) {
@@ -113,12 +152,13 @@ fn parse_records(mut rest: &[u8], [answers, authorities, additionals]: [u16; 3])
             continue;
         }
         // RFC 6891 §6.1.1: one OPT, in the additional section, owned by the root; anything else is FORMERR.
-        if edns.is_some() || !is_root || index < before_additional || !options_fit(rdata) {
+        if edns.is_some() || !is_root || index < before_additional {
             return Err(Malformed);
         }
         let [_extended_rcode, version, flags, _] = *ttl;
         let udp_payload = u16::from_be_bytes([*c0, *c1]);
-        edns = Some(Edns { udp_payload, version, dnssec_ok: flags & 0x80 != 0 });
+        let options = if version == 0 { parse_options(rdata)? } else { Options::default() };
+        edns = Some(Edns { udp_payload, version, dnssec_ok: flags & 0x80 != 0, options });
     }
     if rest.is_empty() { Ok(edns) } else { Err(Malformed) }
 }
@@ -137,14 +177,24 @@ fn skip_name(mut rest: &[u8]) -> Option<(bool, &[u8])> {
     }
 }
 
-/// Whether the options of an OPT record fill it exactly (RFC 6891 §6.1.2).
-fn options_fit(mut rest: &[u8]) -> bool {
+/// Walks the options of an OPT record, which they fill exactly (RFC 6891 §6.1.2).
+fn parse_options(mut rest: &[u8]) -> Result<Options<'_>, Malformed> {
+    let mut options = Options::default();
     while !rest.is_empty() {
-        let Some(([_, _, l0, l1], tail)) = rest.split_first_chunk::<4>() else { return false };
-        let Some(next) = tail.get(usize::from(u16::from_be_bytes([*l0, *l1]))..) else { return false };
+        let ([c0, c1, l0, l1], tail) = rest.split_first_chunk::<4>().ok_or(Malformed)?;
+        let length = usize::from(u16::from_be_bytes([*l0, *l1]));
+        let (data, next) = tail.split_at_checked(length).ok_or(Malformed)?;
         rest = next;
+        match u16::from_be_bytes([*c0, *c1]) {
+            option::NSID => options.nsid = true,
+            // RFC 7873 §5.2: of several, the first one counts.
+            option::COOKIE => options.cookie = options.cookie.or(Some(data)),
+            option::KEEPALIVE => options.keepalive = options.keepalive.or(Some(data)),
+            // RFC 6891 §6.1.2: what is not known is ignored.
+            _ => {}
+        }
     }
-    true
+    Ok(options)
 }
 
 #[cfg(test)]
@@ -170,10 +220,43 @@ mod tests {
         assert_eq!((plain.qtype, plain.qclass, plain.edns), (Rtype::A, CLASS_IN, None));
         assert_eq!(plain.question, b"\x01A\0\0\x01\0\x01");
         assert_eq!(plain.header, Header { id: [0xab, 0xcd], opcode: 0, recursion_desired: true });
-        let edns = Some(Edns { udp_payload: 4096, version: 0, dnssec_ok: true });
-        assert_eq!(parse(&query([1, 0, 0, 1], OPT)).unwrap().edns, edns);
-        let options = b"\0\0\x29\x10\0\0\0\x80\0\0\x05\0\x03\0\x01x";
-        assert_eq!(parse(&query([1, 0, 0, 1], options)).unwrap().edns, edns);
+        let edns = Edns { udp_payload: 4096, version: 0, dnssec_ok: true, options: Options::default() };
+        assert_eq!(parse(&query([1, 0, 0, 1], OPT)).unwrap().edns, Some(edns));
+    }
+
+    /// An OPT record of a version with these options.
+    fn opt(version: u8, options: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(options.len()).unwrap();
+        [&[0, 0, 41, 4, 208, 0, version, 0, 0, 0, length], options].concat()
+    }
+
+    #[test]
+    fn options_are_read_and_unknown_ones_ignored() {
+        let read = |version, octets: &[u8]| {
+            let message = query([1, 0, 0, 1], &opt(version, octets));
+            let Options { nsid, cookie, keepalive } = parse(&message).unwrap().edns.unwrap().options;
+            (nsid, cookie.map(<[u8]>::to_vec), keepalive.map(<[u8]>::to_vec))
+        };
+        assert_eq!(read(0, b"\0\x64\0\x02xx"), (false, None, None));
+        let cookies = b"\0\x0a\0\x01a\0\x03\0\0\0\x0a\0\x01b\0\x0b\0\0";
+        assert_eq!(read(0, cookies), (true, Some(b"a".to_vec()), Some(vec![])), "RFC 7873 §5.2: the first cookie");
+        // What options look like in another version is not known (RFC 6891 §6.1.3).
+        assert_eq!(read(1, b"\0\x0a\0\x09"), (false, None, None));
+    }
+
+    #[test]
+    fn a_request_for_a_cookie_has_no_question() {
+        let bare = |opcode: u8, rest: &[u8]| [&[0xab, 0xcd, opcode << 3, 0, 0, 0, 0, 0, 0, 0, 0, 1], rest].concat();
+        let request = bare(0, &opt(0, b"\0\x0a\0\x0812345678"));
+        let parsed = parse(&request).unwrap();
+        assert_eq!((parsed.question, parsed.edns.unwrap().options.cookie), (&b""[..], Some(&b"12345678"[..])));
+        for (what, message, rcode) in [
+            ("no cookie", bare(0, &opt(0, b"")), Rcode::FormErr),
+            ("another opcode", bare(2, &opt(0, b"\0\x0a\0\x0812345678")), Rcode::NotImp),
+            ("octets left over", [request.clone(), vec![0]].concat(), Rcode::FormErr),
+        ] {
+            assert!(matches!(parse(&message), Err(Unanswerable::Error(_, found)) if found == rcode), "{what}");
+        }
     }
 
     #[test]

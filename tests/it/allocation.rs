@@ -7,11 +7,11 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use pooldns::dns::engine::Transport;
+use pooldns::dns::engine::{Client, Transport};
 use pooldns::model::inventory::Declared;
 
 use crate::query::{CH, IN, OPT, client, query};
-use crate::subject::{Subject, paused_runtime};
+use crate::subject::{NOW, Subject, paused_runtime};
 use crate::twin::plan::{BalancerPlan, Data, OriginPlan, PoolPlan, RecordPlan, World, ZonePlan};
 
 /// The system's allocator, which counts.
@@ -124,6 +124,15 @@ fn with_subject(test: impl FnOnce(&mut Subject)) {
 /// One query of a kind: what it is, its octets, and the answer's code in the header, TC, and number of answers.
 type Kind = (&'static str, Vec<u8>, (u8, bool, u8));
 
+/// An OPT record with a cookie of three octets.
+const SHORT_COOKIE: &[u8] = b"\0\0\x29\x04\xd0\0\0\0\0\0\x07\0\x0a\0\x03abc";
+
+/// An OPT record with every option that is answered.
+fn options() -> Vec<u8> {
+    let options = b"\0\x03\0\0\0\x0b\0\0\0\x0a\0\x10client's\x01\0\0\0\0\0\0\0";
+    [&b"\0\0\x29\x04\xd0\0\0\0\0\0"[..], &[u8::try_from(options.len()).unwrap()], options].concat()
+}
+
 /// One query of each kind.
 fn kinds() -> Vec<Kind> {
     let bad_version = b"\0\0\x29\x04\xd0\0\x01\0\0\0\0";
@@ -132,6 +141,7 @@ fn kinds() -> Vec<Kind> {
         octets[5] = 2;
         octets
     };
+    let cookie_request = [&[0xab, 0xcd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1][..], &options()].concat();
     let too_long = format!("{}.far.example.com", "x".repeat(60));
     vec![
         ("live A", query("live.example.com", 1, IN, OPT), (0, false, 2)),
@@ -156,6 +166,9 @@ fn kinds() -> Vec<Kind> {
         ("BADVERS", query("live.example.com", 1, IN, bad_version), (0, false, 0)),
         ("FORMERR", two_questions, (1, false, 0)),
         ("truncated", query("large.example.com", 16, IN, OPT), (0, true, 0)),
+        ("a cookie, NSID and keepalive", query("static.example.com", 1, IN, &options()), (0, false, 1)),
+        ("a cookie of the wrong length", query("static.example.com", 1, IN, SHORT_COOKIE), (1, false, 0)),
+        ("a request for a cookie", cookie_request, (7, false, 0)),
         ("CHAOS", query("version.bind", 16, CH, b""), (0, false, 1)),
     ]
 }
@@ -174,7 +187,7 @@ fn no_kind_of_answer_allocates() {
             for transport in [Transport::Udp, Transport::Tcp] {
                 let mut len = 0;
                 let count = allocations(|| {
-                    len = subject.face.worker().answer(&octets, &client(transport), 1, &mut out).len;
+                    len = subject.face.worker().answer(&octets, &client(transport), NOW, 1, &mut out).len;
                 });
                 assert_eq!(count, 0, "{what} over {transport:?}");
                 if transport == Transport::Udp {
@@ -182,6 +195,30 @@ fn no_kind_of_answer_allocates() {
                 }
             }
         }
+    });
+}
+
+#[test]
+fn no_limited_answer_allocates() {
+    with_subject(|subject| {
+        let mut out = vec![0; 65_535];
+        let client = Client { address: IpAddr::from([192, 0, 2, 1]), ..client(Transport::Udp) };
+        let question = query("static.example.com", 1, IN, OPT);
+        let (mut whole, mut truncated, mut dropped) = (0, 0, 0);
+        for random in 0..1_200_u64 {
+            let count = allocations(|| {
+                let len = subject.face.worker().answer(&question, &client, NOW, random << 32, &mut out).len;
+                *(if len == 0 {
+                    &mut dropped
+                } else if out[2] & 2 == 0 {
+                    &mut whole
+                } else {
+                    &mut truncated
+                }) += 1;
+            });
+            assert_eq!(count, 0);
+        }
+        assert_eq!((whole, truncated, dropped), (1_000, 100, 100));
     });
 }
 
@@ -205,7 +242,7 @@ fn no_random_packet_allocates() {
             let random = next_random(&mut state);
             let mut len = 0;
             let count = allocations(|| {
-                len = subject.face.worker().answer(&packet, &client(transport), random, &mut out).len;
+                len = subject.face.worker().answer(&packet, &client(transport), NOW, random, &mut out).len;
             });
             assert_eq!(count, 0, "{packet:02x?}");
             codes.insert((len > 0).then_some(out[3] & 0x0f));

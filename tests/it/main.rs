@@ -6,14 +6,17 @@
 #![allow(clippy::print_stderr, reason = "whoever reads a test's output should know what it skipped")]
 #![allow(unreachable_pub, reason = "modules of a binary: nothing is reachable from outside")]
 
+mod abuse;
 mod allocation;
 mod answers;
 mod failover;
+mod guard;
 mod harness;
 mod operation;
 mod query;
 mod reload;
 mod resolver;
+mod rfc8906;
 mod subject;
 mod tools;
 mod twin;

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pooldns::config::Policy;
-use pooldns::dns::engine::{Client, Engine, Worker};
+use pooldns::config::guard::CookieSecret;
+use pooldns::dns::engine::{Client, Engine, Fittings, UnixTime, Worker};
+use pooldns::dns::rrl::RateLimiter;
 use pooldns::health::probe::Probe;
 use pooldns::health::schedule::{Assigned, Schedule};
 use pooldns::health::table::TargetKey;
@@ -36,6 +38,19 @@ pub fn policy() -> Policy {
         version_bind: "pooldns".into(),
         id_server: "test".into(),
         first_verdict_timeout: FIRST_VERDICT_TIMEOUT,
+        ..Policy::default()
+    }
+}
+
+/// When everything is asked, where time does not matter.
+pub const NOW: UnixTime = UnixTime(1_700_000_000_000);
+
+/// What an engine has besides table and policy.
+pub fn fittings() -> Fittings {
+    Fittings {
+        limiter: RateLimiter::new(1024, 7),
+        cookie_secret: CookieSecret([7; 16]),
+        tcp_idle_timeout: Duration::from_secs(10),
     }
 }
 
@@ -82,7 +97,8 @@ impl Face {
     pub fn new(seed: u64) -> Self {
         let table = Arc::new(ArcSwap::from_pointee(RecordTable::new(seed)));
         let policy = Arc::new(ArcSwap::from_pointee(policy()));
-        let worker = Engine::new(Arc::clone(&table), Arc::clone(&policy)).worker(Arc::new(Counters::default()));
+        let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy), Arc::new(fittings()));
+        let worker = engine.worker(Arc::new(Counters::default()));
         Self { publisher: Publisher::new(table, policy), worker }
     }
 
@@ -101,7 +117,7 @@ impl Face {
     /// The octets of an answer, none for silence.
     pub fn answer(&mut self, query: &[u8], client: &Client, random: u64) -> Vec<u8> {
         let mut out = vec![0; 65_535];
-        let reply = self.worker.answer(query, client, random, &mut out);
+        let reply = self.worker.answer(query, client, NOW, random, &mut out);
         out.truncate(reply.len);
         out
     }

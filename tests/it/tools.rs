@@ -32,11 +32,11 @@ fn ask(server: &TestServer, program: &str, arguments: &str) -> String {
 }
 
 /// What is expected of a client's output.
-type Case<'a> = (&'a str, &'a [&'a str], &'a [&'a str]);
+pub(crate) type Case<'a> = (&'a str, &'a [&'a str], &'a [&'a str]);
 
 /// Each case: arguments, what the output contains, and what it does not.
 #[track_caller]
-fn expect(server: &TestServer, program: &str, cases: &[Case<'_>]) {
+pub(crate) fn expect(server: &TestServer, program: &str, cases: &[Case<'_>]) {
     for (arguments, present, absent) in cases {
         let text = ask(server, program, arguments);
         for wanted in *present {

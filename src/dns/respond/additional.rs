@@ -4,7 +4,7 @@ use crate::dns::respond::chain::Chain;
 use crate::model::limits::ADDITIONAL_NAMES_MAX;
 use crate::model::rrset::Rtype;
 use crate::model::svcb::Svcb;
-use crate::steering::lookup::{Found, lookup};
+use crate::steering::lookup::Found;
 use crate::steering::select::Family;
 use crate::steering::table::Node;
 use crate::wire::message::Full;
@@ -79,7 +79,7 @@ pub(super) fn add_hosts(
 
 /// Adds the addresses of one host, whose name stands at an offset.
 fn add_addresses(chain: &mut Chain<'_, '_>, host: &LowerName, at: usize, need: Need<'_>) -> Result<(), Full> {
-    let node = match lookup(chain.table, host, Rtype::A) {
+    let node = match chain.find(host, Rtype::A) {
         Found::Node { node, .. } => node,
         // Glue: what we hold below a cut is good for a referral and for nothing else (RFC 2181 §5.4.1).
         Found::Cut { exact: Some(node), .. } if chain.answer_at.is_none() => node,

@@ -1,11 +1,11 @@
 //! The links of a chain: what is answered for one name.
 
-use crate::dns::engine::{Transport, extended_errors};
+use crate::dns::engine::{Client, Transport, extended_errors};
 use crate::dns::respond::{hints, referral};
 use crate::model::limits::CNAME_CHAIN_MAX;
 use crate::model::name::NAME_OCTETS_MAX;
 use crate::model::rrset::{Rrset, Rtype};
-use crate::steering::lookup::Found;
+use crate::steering::lookup::{Found, lookup};
 use crate::steering::select::{Family, Source};
 use crate::steering::table::{Node, RecordTable, Slot, ZoneTable};
 use crate::telemetry::Counters;
@@ -16,13 +16,13 @@ use crate::wire::query::{HEADER_OCTETS, Rcode};
 /// Where a chain of CNAME and DNAME records has got to.
 pub(super) struct Chain<'w, 'b> {
     /// Where names are looked up.
-    pub(super) table: &'w RecordTable,
+    table: &'w RecordTable,
     /// The answer under way.
     pub(super) message: &'w mut Message<'b>,
     /// What is asked for.
     pub(super) qtype: Rtype,
-    /// How it was asked.
-    transport: Transport,
+    /// Who asks, and over what.
+    client: Client,
     /// Decides what is left to chance.
     pub(super) random: u64,
     /// Where live answers are counted.
@@ -65,7 +65,7 @@ impl<'w, 'b> Chain<'w, 'b> {
         table: &'w RecordTable,
         message: &'w mut Message<'b>,
         qtype: Rtype,
-        transport: Transport,
+        client: Client,
         random: u64,
         counters: &'w Counters,
     ) -> Self {
@@ -73,7 +73,7 @@ impl<'w, 'b> Chain<'w, 'b> {
             table,
             message,
             qtype,
-            transport,
+            client,
             random,
             counters,
             name_at: HEADER_OCTETS,
@@ -83,6 +83,13 @@ impl<'w, 'b> Chain<'w, 'b> {
             authoritative: true,
             error: None,
         }
+    }
+
+    /// What a name leads to for this client: a zone that it may not ask is none of ours.
+    pub(super) fn find(&self, name: &LowerName, qtype: Rtype) -> Found<'w> {
+        let found = lookup(self.table, name, qtype);
+        let is_open = found.zone().is_none_or(|zone| zone.allows(self.client.address));
+        if is_open { found } else { Found::NotOurs }
     }
 
     /// Reads the name that the chain has got to; says whether to go on there: not where it has been before, and not
@@ -115,7 +122,7 @@ impl<'w, 'b> Chain<'w, 'b> {
                 referral::refer(self, zone, cut, labels, name)?;
                 Ok(Link::End(Rcode::NoError))
             }
-            Found::Dname { dname, labels } => self.dname(dname, labels, name),
+            Found::Dname { dname, labels, .. } => self.dname(dname, labels, name),
         }
     }
 
@@ -246,7 +253,7 @@ impl<'w, 'b> Chain<'w, 'b> {
 
     /// Whether an answer to ANY, whose records begin at `start`, needs no more of them.
     fn any_is_enough(&self, start: usize) -> bool {
-        self.transport == Transport::Udp && self.message.len() > start
+        self.client.transport == Transport::Udp && self.message.len() > start
     }
 
     /// A live name whose origins have not been probed.

@@ -5,7 +5,7 @@ use crate::dns::respond::additional::with_addresses;
 use crate::dns::respond::chain::Chain;
 use crate::model::rrset::{RECORD_HEAD_OCTETS, Rrset, Rtype};
 use crate::model::svcb::{IPV4HINT, Svcb};
-use crate::steering::lookup::{Found, lookup};
+use crate::steering::lookup::Found;
 use crate::steering::select::Family;
 use crate::steering::table::{Node, Slot};
 use crate::wire::message::Full;
@@ -40,10 +40,10 @@ pub(super) fn answer(chain: &mut Chain<'_, '_>, rrset: Rrset<'_>, name: &LowerNa
 /// The node whose addresses are the hints of a record: its target's, or its owner's (RFC 9460 §2.5.2).
 fn node_of<'w>(chain: &Chain<'w, '_>, svcb: Svcb<'_>, name: &LowerName, host: &mut LowerName) -> Option<&'w Node> {
     let found = match svcb.target {
-        [0] => lookup(chain.table, name, Rtype::A),
+        [0] => chain.find(name, Rtype::A),
         target => {
             host.read(target).ok()?;
-            lookup(chain.table, host, Rtype::A)
+            chain.find(host, Rtype::A)
         }
     };
     match found {

@@ -6,7 +6,7 @@ mod chain;
 mod hints;
 mod referral;
 
-use crate::dns::engine::Transport;
+use crate::dns::engine::{Client, extended_errors};
 use crate::dns::respond::chain::{Chain, Link};
 use crate::steering::lookup::{Found, lookup};
 use crate::steering::table::RecordTable;
@@ -46,16 +46,18 @@ pub fn respond(
     message: &mut Message<'_>,
     query: &Query<'_>,
     (qname, target): (&mut LowerName, &mut LowerName),
-    transport: Transport,
+    client: &Client,
     random: u64,
     counters: &Counters,
 ) -> Answer {
     let Query { qtype, .. } = *query;
     let mut found = lookup(table, qname, qtype);
-    if matches!(found, Found::NotOurs) {
-        return Answer::error(Rcode::Refused);
+    let Some(zone) = found.zone() else { return Answer::error(Rcode::Refused) };
+    if !zone.allows(client.address) {
+        counters.prohibited.increment();
+        return Answer { error: Some(extended_errors::PROHIBITED), ..Answer::error(Rcode::Refused) };
     }
-    let mut chain = Chain::new(table, message, qtype, transport, random, counters);
+    let mut chain = Chain::new(table, message, qtype, *client, random, counters);
     let mut name: &LowerName = qname;
     let rcode = loop {
         match chain.link(found, name) {
@@ -70,7 +72,7 @@ pub fn respond(
                     break Rcode::NoError;
                 }
                 name = target;
-                found = lookup(table, name, qtype);
+                found = chain.find(name, qtype);
                 // RFC 1034 §4.3.2 step 3a: the resolver goes on where we are no authority.
                 if matches!(found, Found::NotOurs) {
                     break Rcode::NoError;

@@ -1,9 +1,10 @@
 //! What is said, section by section, to questions of a small world.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::*;
+use crate::dns::engine::Transport;
 use crate::model::id::{PoolId, ZoneId};
 use crate::model::load_balancer::{Answers, SteeringPolicy};
 use crate::model::name::Name;
@@ -105,6 +106,9 @@ fn read_name(octets: &[u8], mut at: usize) -> (Name, usize) {
     (Name::from_wire(&wire).unwrap(), end.unwrap_or(at + 1))
 }
 
+/// Who asks.
+const CLIENT: Client = Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), transport: Transport::Udp };
+
 /// Asks within a size; gives code and flags, then each record with its section.
 fn ask_within(table: &RecordTable, size: usize, question: &str) -> Vec<String> {
     let (owner, rtype) = question.split_once(' ').unwrap();
@@ -118,9 +122,9 @@ fn ask_within(table: &RecordTable, size: usize, question: &str) -> Vec<String> {
     let (mut qname, mut target) = (LowerName::default(), LowerName::default());
     let query = Query::parse(&octets, &mut qname).unwrap();
     let mut buffer = vec![0; size];
-    let mut message = Message::start(&mut buffer, size, query.question, false).unwrap();
+    let mut message = Message::start(&mut buffer, size, query.question, 0).unwrap();
     let names = (&mut qname, &mut target);
-    let answer = respond(table, &mut message, &query, names, Transport::Udp, 7, &Counters::default());
+    let answer = respond(table, &mut message, &query, names, &CLIENT, 7, &Counters::default());
     if answer.truncated {
         message.clear(true);
     }

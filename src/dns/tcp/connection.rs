@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Desk, Shared};
 use crate::dns::engine::Client;
-use crate::dns::transport::Responder;
+use crate::dns::transport::{Responder, unix_time};
 use crate::wire::query::HEADER_OCTETS;
 
 /// Octets of the length before a message.
@@ -169,6 +169,7 @@ impl<R: Responder> Connection<R> {
     /// As [`Connection::respond`], and gives the number of octets that are left.
     fn respond_at(&mut self, desk: &mut Desk<R>, out: &mut [u8]) -> usize {
         let mut rest = self.queries.as_slice();
+        let now = unix_time();
         while self.answers.len() < ANSWERS_OCTETS_MAX
             && let Some((query, following)) = split_message(rest)
         {
@@ -181,7 +182,7 @@ impl<R: Responder> Connection<R> {
             }
             rest = following;
             let room = out.get_mut(..MESSAGE_OCTETS_MAX).unwrap_or_default();
-            let reply = desk.responder.respond(query, &self.client, desk.random.next(), room);
+            let reply = desk.responder.respond(query, &self.client, now, desk.random.next(), room);
             let answer = room.get(..reply.len).unwrap_or_default();
             if let Ok(len @ 1..) = u16::try_from(answer.len()) {
                 self.answers.extend_from_slice(&len.to_be_bytes());

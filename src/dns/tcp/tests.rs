@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
-use crate::dns::engine::Reply;
+use crate::dns::engine::{Reply, UnixTime};
 use crate::dns::listen::bind_tcp;
 use crate::dns::transport::testing::{Echo, SILENT};
 
@@ -211,7 +211,7 @@ async fn a_thousand_pipelined_queries_stay_in_order() {
 struct Verbose;
 
 impl Responder for Verbose {
-    fn respond(&mut self, query: &[u8], _: &Client, _: u64, out: &mut [u8]) -> Reply {
+    fn respond(&mut self, query: &[u8], _: &Client, _: UnixTime, _: u64, out: &mut [u8]) -> Reply {
         out[..query.len()].copy_from_slice(query);
         Reply { len: out.len() }
     }
@@ -319,10 +319,10 @@ struct Gated {
 }
 
 impl Responder for Gated {
-    fn respond(&mut self, query: &[u8], client: &Client, random: u64, out: &mut [u8]) -> Reply {
+    fn respond(&mut self, query: &[u8], client: &Client, now: UnixTime, random: u64, out: &mut [u8]) -> Reply {
         self.begun.send(()).unwrap();
         self.gate.lock().unwrap().recv_timeout(PATIENCE).unwrap();
-        Echo.respond(query, client, random, out)
+        Echo.respond(query, client, now, random, out)
     }
 }
 

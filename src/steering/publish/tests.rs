@@ -114,6 +114,7 @@ impl World {
             version_bind: String::new(),
             id_server: String::new(),
             first_verdict_timeout: TIMEOUT,
+            ..Policy::default()
         };
         let publisher = Publisher::new(Arc::clone(&table), Arc::new(ArcSwap::from_pointee(policy)));
         Self { inventory: Arc::default(), schedule, flips, publisher, table, up }

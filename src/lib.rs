@@ -9,6 +9,7 @@ pub mod store;
 pub mod health;
 pub mod steering;
 pub mod dns;
+pub mod transfer;
 pub mod api;
 pub mod app;
 pub mod cli;

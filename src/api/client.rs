@@ -10,8 +10,9 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use crate::api::control::Reload;
+use crate::api::control::{Reload, Retransfer};
 use crate::api::status::Status;
+use crate::model::name::Name;
 
 /// Why a running server did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,9 @@ pub enum ClientError {
     /// A conversation that broke off.
     #[error("the server on the control socket broke off: {0}")]
     Http(#[from] hyper::Error),
+    /// A request that cannot be made.
+    #[error("the request cannot be made: {0}")]
+    Request(#[from] hyper::http::uri::InvalidUri),
     /// An answer that we do not understand: another version, most likely.
     #[error("the server on the control socket gave an answer that this version does not understand: {0}")]
     Body(#[from] serde_json::Error),
@@ -50,14 +54,24 @@ pub async fn reload(control: &Path) -> Result<Reload, ClientError> {
     ask(control, Method::POST, "/reload").await
 }
 
+/// Asks for a zone's transfer, and waits for its result.
+pub async fn retransfer(control: &Path, zone: &Name) -> Result<Retransfer, ClientError> {
+    // Presentation form, and nothing of it means anything in a path.
+    let encoded = zone.to_string().bytes().fold(String::new(), |path, octet| match octet {
+        b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' => path + &char::from(octet).to_string(),
+        octet => path + &format!("%{octet:02X}"),
+    });
+    ask(control, Method::POST, &format!("/zones/{encoded}/retransfer")).await
+}
+
 /// One request, one connection.
-async fn ask<T: DeserializeOwned>(control: &Path, method: Method, path: &'static str) -> Result<T, ClientError> {
+async fn ask<T: DeserializeOwned>(control: &Path, method: Method, path: &str) -> Result<T, ClientError> {
     let stream = UnixStream::connect(control);
     let stream = stream.await.map_err(|cause| ClientError::Connect { path: control.to_owned(), cause })?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let mut request = Request::new(Empty::<Bytes>::new());
     *request.method_mut() = method;
-    *request.uri_mut() = hyper::Uri::from_static(path);
+    *request.uri_mut() = hyper::Uri::try_from(path)?;
     request.headers_mut().insert(hyper::header::HOST, hyper::header::HeaderValue::from_static("pooldns"));
     let exchange =
         async { Ok::<_, hyper::Error>(sender.send_request(request).await?.into_body().collect().await?.to_bytes()) };

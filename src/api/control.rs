@@ -5,13 +5,13 @@
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::serve::Listener;
@@ -30,6 +30,27 @@ pub trait Server: Send + Sync + 'static {
 
     /// Reads the configuration again.
     fn reload(&self) -> impl Future<Output = Reload> + Send;
+
+    /// Transfers a zone anew from its primaries, whatever its serial.
+    fn retransfer(&self, zone: &str) -> impl Future<Output = Retransfer> + Send;
+}
+
+/// How a transfer that was asked for went.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "result")]
+pub enum Retransfer {
+    /// The zone is as a primary has it.
+    Done {
+        /// Its serial.
+        serial: u32,
+    },
+    /// No primary gave it.
+    Failed {
+        /// Why, primary by primary.
+        failure: String,
+    },
+    /// It is not transferred from elsewhere.
+    NotSecondary,
 }
 
 /// How a reload went.
@@ -93,7 +114,7 @@ impl Drop for SocketFile {
 
 impl ControlSocket {
     /// Binds the socket at `path`; takes the place of one that nobody answers on.
-    pub async fn bind(path: &Path) -> Result<Self, ControlError> {
+    pub async fn bind(path: &FilePath) -> Result<Self, ControlError> {
         let failed = |cause| ControlError::Io { path: path.to_owned(), cause };
         if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
             // Its last part only: what is further up is somebody else's. If this fails, binding says so.
@@ -118,7 +139,11 @@ impl ControlSocket {
         let router = Router::new()
             .route("/status", get(status::<S>))
             .route("/reload", post(reload::<S>))
-            .fallback(async || (StatusCode::NOT_FOUND, "the control socket has GET /status and POST /reload\n"))
+            .route("/zones/{zone}/retransfer", post(retransfer::<S>))
+            .fallback(async || {
+                let routes = "the control socket has GET /status, POST /reload and POST /zones/{zone}/retransfer\n";
+                (StatusCode::NOT_FOUND, routes)
+            })
             .with_state(server);
         let listener = OwnPeers { listener, owner };
         let served = axum::serve(listener, router).with_graceful_shutdown(async move { token.cancelled().await }).await;
@@ -140,6 +165,20 @@ async fn reload<S: Server>(State(server): State<Arc<S>>) -> (StatusCode, Json<Re
         Reload::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
     };
     (code, Json(reload))
+}
+
+/// `POST /zones/{zone}/retransfer`
+async fn retransfer<S: Server>(
+    State(server): State<Arc<S>>,
+    Path(zone): Path<String>,
+) -> (StatusCode, Json<Retransfer>) {
+    let retransfer = server.retransfer(&zone).await;
+    let code = match retransfer {
+        Retransfer::Done { .. } => StatusCode::OK,
+        Retransfer::Failed { .. } => StatusCode::BAD_GATEWAY,
+        Retransfer::NotSecondary => StatusCode::NOT_FOUND,
+    };
+    (code, Json(retransfer))
 }
 
 /// Accepts connections of the owner and of root only.

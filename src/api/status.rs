@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::health::schedule::{Assigned, ProbedPool};
 use crate::health::table::TargetCell;
+use crate::model::hosting::Hosting;
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::rrset::Rtype;
 use crate::steering::lookup::{Found, lookup};
+use crate::steering::publish::Serials;
 use crate::steering::state::{Condition, PoolState};
 use crate::steering::table::{RecordTable, lower_name};
 use crate::telemetry::Totals;
@@ -57,10 +59,27 @@ pub struct ReloadStatus {
 pub struct ZoneStatus {
     /// Its apex.
     pub name: String,
-    /// Its serial.
-    pub serial: u32,
+    /// Its serial; none while it has no records to answer from.
+    pub serial: Option<u32>,
     /// Owner names that have static records.
     pub owners: usize,
+    /// How its transfer from primaries is doing; none if it is declared here.
+    pub secondary: Option<SecondaryStatus>,
+}
+
+/// How a zone that is transferred from primaries is doing.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SecondaryStatus {
+    /// The primary that last gave or confirmed it; none since the start.
+    pub primary: Option<SocketAddr>,
+    /// When a primary last confirmed it.
+    pub confirmed: Option<Timestamp>,
+    /// When a primary is asked again.
+    pub next: Option<Timestamp>,
+    /// When it is answered no longer unless a primary confirms it.
+    pub expires: Option<Timestamp>,
+    /// Why the last attempt was in vain; none if it was not.
+    pub failure: Option<String>,
 }
 
 /// A pool.
@@ -129,12 +148,21 @@ pub struct LoadBalancerStatus {
     pub ttl: u32,
 }
 
-/// Zones, in order of name.
-pub fn zones(assigned: &Assigned) -> Vec<ZoneStatus> {
-    let zones = assigned.inventory.zones.iter().map(|zone| ZoneStatus {
-        name: zone.apex().to_string(),
-        serial: zone.soa().serial,
-        owners: zone.owners().len(),
+/// Zones, in order of name. `secondary` tells how the transfer of a zone is doing.
+pub fn zones(
+    assigned: &Assigned,
+    serials: &Serials,
+    secondary: impl Fn(&Hosting) -> Option<SecondaryStatus>,
+) -> Vec<ZoneStatus> {
+    let zones = assigned.inventory.hostings.iter().map(|hosting| {
+        let zone = assigned.inventory.zones.find(hosting.id);
+        let live = serials.find(hosting.id).map(|live| live.serial);
+        ZoneStatus {
+            name: hosting.apex.to_string(),
+            serial: zone.map(|zone| live.unwrap_or_else(|| zone.soa().serial)),
+            owners: zone.map_or(0, |zone| zone.owners().len()),
+            secondary: secondary(hosting),
+        }
     });
     sorted(zones, |zone| zone.name.clone())
 }

@@ -8,6 +8,7 @@ pub mod demo;
 mod descriptors;
 mod guard;
 pub mod reload;
+mod transfer;
 pub mod watch;
 
 use std::io;
@@ -26,8 +27,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::api::control::{ControlError, ControlSocket, Reload, Server};
-use crate::api::status::{self, Status};
+use crate::api::control::{ControlError, ControlSocket, Reload, Retransfer, Server};
+use crate::api::status::{self, SecondaryStatus, Status};
 use crate::app::reload::{ConfigSource, Reloader};
 use crate::config::{Configuration, Settings};
 use crate::dns::engine::{Engine, Worker};
@@ -36,13 +37,18 @@ use crate::dns::tcp::{TcpLimits, TcpServer};
 use crate::dns::udp::UdpWorkers;
 use crate::health::probe::{Prober, tls};
 use crate::health::schedule::{self, Assigned, Schedule};
+use crate::model::hosting::Hosting;
 use crate::model::inventory::{Change, Contradiction};
-use crate::model::limits::TRANSITIONS_QUEUED_MAX;
-use crate::steering::publish::{self, Live, Publisher};
+use crate::model::limits::{PASSED_ON_QUEUED_MAX, TRANSITIONS_QUEUED_MAX};
+use crate::model::name::Name;
+use crate::steering::publish::{self, Live, Publisher, Serials};
 use crate::steering::table::RecordTable;
 use crate::store::InventoryStore;
 use crate::store::memory::MemoryStore;
 use crate::telemetry::{Counters, Registry};
+use crate::transfer::notify::Notifier;
+use crate::transfer::secondary::{Condition, CopyError, Secondaries};
+use crate::transfer::serve::{NotifyListener, Service};
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +59,9 @@ pub enum StartError {
     /// The control socket.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// Copies of transferred zones cannot be kept.
+    #[error(transparent)]
+    Copies(#[from] CopyError),
     /// A configuration that contradicts itself; parsing finds that first.
     #[error("the configuration contradicts itself: {0}")]
     Inventory(#[from] Contradiction),
@@ -146,10 +155,14 @@ pub struct Shared {
     assigned: watch_channel::Receiver<Arc<Assigned>>,
     /// What is live.
     live: watch_channel::Receiver<Live>,
+    /// The serials that are live.
+    serials: watch_channel::Receiver<Serials>,
     /// What is counted.
     registry: Registry,
     /// Reads the configuration again.
     reloader: Reloader<MemoryStore>,
+    /// Zones that are transferred from elsewhere.
+    secondaries: Secondaries<MemoryStore>,
 }
 
 impl Server for Shared {
@@ -162,7 +175,9 @@ impl Server for Shared {
             ready: waiting == 0,
             generation: generation.0,
             listen: self.addresses.clone(),
-            zones: status::zones(&assigned),
+            zones: status::zones(&assigned, &self.serials.borrow(), |hosting| {
+                secondary_status(&self.secondaries, hosting)
+            }),
             pools: status::pools(&assigned),
             load_balancers: status::load_balancers(&assigned, &self.table.load()),
             reload: self.reloader.last(),
@@ -173,6 +188,31 @@ impl Server for Shared {
     async fn reload(&self) -> Reload {
         self.reloader.reload().await
     }
+
+    async fn retransfer(&self, zone: &str) -> Retransfer {
+        let Ok(apex) = Name::parse(zone, None) else { return Retransfer::NotSecondary };
+        match self.secondaries.retransfer(&apex).await {
+            Some(Condition { failure: Some(failure), .. }) => Retransfer::Failed { failure },
+            Some(_) => {
+                let zone = self.reloader.zone(&apex);
+                Retransfer::Done { serial: zone.map_or(0, |zone| zone.soa().serial) }
+            }
+            None => Retransfer::NotSecondary,
+        }
+    }
+}
+
+/// How a zone of which we are a secondary is doing.
+fn secondary_status(secondaries: &Secondaries<MemoryStore>, hosting: &Hosting) -> Option<SecondaryStatus> {
+    let Condition { primary, confirmed, next, expires, failure, .. } = secondaries.condition(&hosting.apex)?;
+    let time = |since_1970: Duration| Timestamp::try_from(SystemTime::UNIX_EPOCH + since_1970).ok();
+    Some(SecondaryStatus {
+        primary,
+        confirmed: confirmed.and_then(time),
+        next: time(next),
+        expires: expires.and_then(time),
+        failure,
+    })
 }
 
 /// Time that probes get to end when draining has used up all there was.
@@ -207,6 +247,10 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let policy = Arc::new(ArcSwap::from_pointee(policy));
     let store = Arc::new(MemoryStore::default());
     store.commit(Change::Declare(declared)).await?;
+    // From here on no change is missed: zones may be transferred at any time.
+    let changes = store.subscribe();
+    let stop = CancellationToken::new();
+    let secondaries = Secondaries::start(Arc::clone(&store), &settings.store, stop.clone()).await?;
 
     let stop_health = CancellationToken::new();
     let health = HealthRuntime::new(settings.health.threads)?;
@@ -216,24 +260,36 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let first = schedule.reconcile(store.load());
     let (assign, assigned) = watch_channel::channel(Arc::clone(&first));
     let table = Arc::new(ArcSwap::from_pointee(RecordTable::new(seed())));
-    let mut publisher = Publisher::new(Arc::clone(&table), Arc::clone(&policy));
+    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut publisher = Publisher::new(Arc::clone(&table), Arc::clone(&policy)).counting_from(Instant::now(), unix);
     publisher.apply(first, Instant::now());
-    let live = publisher.live();
+    let (live, serials) = (publisher.live(), publisher.serials());
     let publish = spawn_publish(publish::run(publisher, assigned.clone(), flipped, stop_health.clone()))?;
-    health.handle()?.spawn(schedule::run(schedule, store.subscribe(), assign, stop_health.clone()));
+    health.handle()?.spawn(schedule::run(schedule, changes, assign, stop_health.clone()));
 
     let registry = Registry::default();
     let fittings = Arc::new(guard::fittings(&settings, seed())?);
-    let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy), Arc::clone(&fittings));
-    let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    tasks.spawn(guard::report_limits(fittings, stop.clone()));
+    tasks.spawn(guard::report_limits(Arc::clone(&fittings), stop.clone()));
+    tasks.spawn(secondaries.clone().run());
+    let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy), fittings);
+    let (pass_on, passed_on) = mpsc::channel(PASSED_ON_QUEUED_MAX);
+    let ordinary = transfer::ordinary(engine.worker(registry.worker()));
+    let engine = engine.passing_on(pass_on);
+    let listener = secondaries.clone();
+    let notified: NotifyListener = Box::new(move |apex, from, key| listener.notify(apex, from, key));
+    let service = Arc::new(Service::new(Arc::clone(&table), assigned.clone(), ordinary, notified, registry.worker()));
+    tasks.spawn(transfer::serve(service, passed_on, stop.clone()));
+    let notifier = Notifier::new(assigned.clone(), serials.clone(), live.clone(), registry.worker());
+    tasks.spawn(notifier.run(stop.clone()));
     let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     let udp = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
 
     let reloader = Reloader::new(source, settings.clone(), policy, store, live.clone(), files, zones_read);
     let started = SystemTime::now();
-    let shared = Arc::new(Shared { settings, started, addresses, table, assigned, live, registry, reloader });
+    let shared =
+        Shared { settings, started, addresses, table, assigned, live, serials, registry, reloader, secondaries };
+    let shared = Arc::new(shared);
     tasks.spawn(serve_control(control, Arc::clone(&shared), stop.clone()));
     if shared.settings.watch {
         tasks.spawn(watch::run(shared.reloader.clone(), stop.clone()));

@@ -12,6 +12,8 @@ use crate::api::control::Reload;
 use crate::api::status::ReloadStatus;
 use crate::config::{self, Configuration, LoadContext, Policy, Report, Settings, ZonesRead};
 use crate::model::inventory::Change;
+use crate::model::name::Name;
+use crate::model::zone::Zone;
 use crate::steering::publish::Live;
 use crate::store::InventoryStore;
 
@@ -120,6 +122,11 @@ impl<S: InventoryStore> Reloader<S> {
             waiting_for_restart: vec![],
         });
         Reload::Refused { faults }
+    }
+
+    /// The zone with an apex, as it is committed.
+    pub fn zone(&self, apex: &Name) -> Option<Arc<Zone>> {
+        self.inner.store.load().zone_of(apex).map(Arc::clone)
     }
 
     /// How the last reload went; none if there was none.

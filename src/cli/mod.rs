@@ -2,6 +2,7 @@
 
 mod check;
 mod progress;
+mod refresh;
 mod reload;
 mod serve;
 mod status;
@@ -29,6 +30,7 @@ Examples:
   pooldns check my.toml                      is this configuration good? all faults at once
   pooldns serve --config my.toml             run the server
   pooldns reload --config my.toml            take changes in, all or nothing
+  pooldns refresh example.com                transfer a zone anew from its primaries
   pooldns status --config my.toml            pools, origins, and why they are down
   pooldns status --json | jq .pools          the same for scripts
 
@@ -52,6 +54,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Have a running server read its configuration again; a faulty one changes nothing.
     Reload(reload::ReloadArgs),
+    /// Have a running server transfer a zone anew from its primaries, whatever its serial.
+    Refresh(refresh::RefreshArgs),
     /// Show pools, origins and load balancers of a running server.
     Status(status::StatusArgs),
 }
@@ -112,6 +116,9 @@ enum CliError {
     /// A reload that the server refused.
     #[error("{0}")]
     Refused(String),
+    /// A transfer that did not come about.
+    #[error("{0}")]
+    NotTransferred(String),
     /// No answer from a running server.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -142,7 +149,13 @@ impl CliError {
     const fn exit_status(&self) -> u8 {
         match self {
             Self::Faulty(_) | Self::NoControl(_) | Self::Refused(_) => 2,
-            Self::Client(_) | Self::Start(_) | Self::Failed | Self::Demo { .. } | Self::System(_) | Self::Json(_) => 1,
+            Self::NotTransferred(_)
+            | Self::Client(_)
+            | Self::Start(_)
+            | Self::Failed
+            | Self::Demo { .. }
+            | Self::System(_)
+            | Self::Json(_) => 1,
         }
     }
 }
@@ -154,6 +167,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Reload(args) => reload::run(&args),
+        Command::Refresh(args) => refresh::run(&args),
         Command::Status(args) => status::run(&args),
     };
     match result {

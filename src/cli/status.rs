@@ -9,7 +9,7 @@ use comfy_table::{ContentArrangement, Table};
 use jiff::Timestamp;
 
 use crate::api::client;
-use crate::api::status::{LoadBalancerStatus, OriginStatus, PoolStatus, ReloadStatus, Status};
+use crate::api::status::{LoadBalancerStatus, OriginStatus, PoolStatus, ReloadStatus, SecondaryStatus, Status};
 use crate::cli::{CliError, ControlArgs, block_on};
 
 /// Arguments of `status`.
@@ -62,11 +62,27 @@ impl Display for Report<'_> {
         }
         writeln!(f)?;
         for zone in zones {
-            writeln!(f, "zone {}  serial {}  static names {}", zone.name, zone.serial, zone.owners)?;
+            let serial = zone.serial.map_or_else(|| "none".to_owned(), |serial| serial.to_string());
+            writeln!(f, "zone {}  serial {serial}  static names {}", zone.name, zone.owners)?;
+            if let Some(secondary) = &zone.secondary {
+                writeln!(f, "  {}", secondary_line(secondary, self.now))?;
+            }
         }
         writeln!(f, "\n{}", load_balancer_table(load_balancers))?;
         writeln!(f, "\n{}", origin_table(pools, self.now))
     }
+}
+
+/// How the transfer of a zone is doing.
+fn secondary_line(secondary: &SecondaryStatus, now: Timestamp) -> String {
+    let SecondaryStatus { primary, confirmed, next, expires, failure } = secondary;
+    let confirmed =
+        confirmed.map_or_else(|| "never confirmed".to_owned(), |at| format!("confirmed {} ago", ago(at, now)));
+    let primary = primary.map_or_else(String::new, |primary| format!(" by {primary}"));
+    let until =
+        |what: &str, at: &Option<Timestamp>| at.map_or_else(String::new, |at| format!(", {what} in {}", ago(now, at)));
+    let failure = failure.as_ref().map_or_else(String::new, |failure| format!("; LAST ATTEMPT FAILED: {failure}"));
+    format!("{confirmed}{primary}{}{}{failure}", until("asked again", next), until("expires", expires))
 }
 
 /// Load balancers and what they answer from.

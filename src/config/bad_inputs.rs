@@ -536,3 +536,28 @@ fn one_fault_of_a_zone_does_not_hide_the_others() {
         assert!(faults.iter().any(|fault| fault.starts_with(start)), "{start} in {faults:#?}");
     }
 }
+
+#[test]
+fn copies_of_live_names_need_a_serial_that_changes() {
+    let configuration =
+        |zone: &str| SOUND.replace("name = \"example.com\"\n", &format!("name = \"example.com\"\n{zone}\n"));
+    let found = |zone: &str| load_text("x.toml", &configuration(zone)).err().map(|report| faults(&report, 0));
+    for shared in ["allow_transfer = ['192.0.2.0/24']", "notify = ['192.0.2.53']"] {
+        let [fault] = &found(shared).unwrap()[..] else { panic!("one fault") };
+        assert!(fault.contains("zones[0]: copies of the zone example.com are allowed"), "{fault}");
+        for wanted in ["load balancer www.example.com", "serial = \"auto\"", "transfer_live = \"snapshot\""] {
+            assert!(fault.contains(wanted), "{wanted}: {fault}");
+        }
+        assert_eq!(found(&format!("{shared}\nserial = 'auto'")), None);
+        assert_eq!(found(&format!("{shared}\ntransfer_live = 'snapshot'")), None);
+    }
+    let disabled = configuration("notify = ['192.0.2.53']") + "enabled = false\n";
+    load_text("x.toml", &disabled).unwrap();
+    let copied = "primaries = ['192.0.2.1']\nnotify = ['192.0.2.53']";
+    let configured = configuration(copied);
+    let text: Vec<&str> = configured.lines().filter(|line| !line.starts_with("records")).collect();
+    let text = text.join("\n");
+    let report = load_text("x.toml", &text).map(|_| ()).unwrap_err();
+    let [fault] = &faults(&report, 0)[..] else { panic!("one fault") };
+    assert!(fault.contains("its primary's serial") && !fault.contains("auto"), "{fault}");
+}

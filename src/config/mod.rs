@@ -61,6 +61,7 @@ pub const MAIN_KEYS: &[Key] = &[
     optional("cookies"),
     optional("rrl"),
     optional("health"),
+    optional("store"),
     optional("log"),
     optional("keys"),
     optional("zones"),
@@ -78,6 +79,7 @@ const INCLUDED_KEYS: &[Key] = &[
     misplaced("cookies"),
     misplaced("rrl"),
     misplaced("health"),
+    misplaced("store"),
     misplaced("log"),
     optional("keys"),
     optional("zones"),
@@ -92,7 +94,7 @@ const fn misplaced(name: &'static str) -> Key {
 }
 
 /// The tables of settings.
-const SETTINGS_TABLES: &[&str] = &["server", "tcp", "cookies", "rrl", "health", "log"];
+const SETTINGS_TABLES: &[&str] = &["server", "tcp", "cookies", "rrl", "health", "store", "log"];
 
 /// The only version of the configuration's form that there is.
 const VERSION: i64 = 1;
@@ -188,6 +190,7 @@ fn read_settings(root: &Table, folder: &FilePath, settings: &mut Settings, polic
             "cookies" => guard::read_cookies(spot, &mut policy.cookies, faults),
             "rrl" => guard::read_rrl(spot, settings, &mut policy.rrl, faults),
             "health" => settings::read_health(spot, settings, policy, faults),
+            "store" => settings::read_store(spot, folder, settings, faults),
             _ => settings::read_log(spot, settings, faults),
         }
     }

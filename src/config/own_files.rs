@@ -3,7 +3,7 @@
 use std::path::Path as FilePath;
 
 use crate::config::guard::{COOKIES_KEYS, RRL_KEYS};
-use crate::config::settings::{HEALTH_KEYS, LOG_KEYS, SERVER_KEYS, TCP_KEYS};
+use crate::config::settings::{HEALTH_KEYS, LOG_KEYS, SERVER_KEYS, STORE_KEYS, TCP_KEYS};
 use crate::config::{Configuration, MAIN_KEYS, Policy, Settings, load, load_text};
 use crate::spec::declared::ARRAYS;
 use crate::spec::fields::{Key, Need};
@@ -28,6 +28,7 @@ fn keys_of(path: &str) -> Option<&'static [Key]> {
         ".cookies" => COOKIES_KEYS,
         ".rrl" => RRL_KEYS,
         ".health" => HEALTH_KEYS,
+        ".store" => STORE_KEYS,
         ".log" => LOG_KEYS,
         ".keys" => key::KEYS,
         ".zones" => zone::KEYS,
@@ -102,9 +103,8 @@ fn the_example_has_every_key() {
         seen.extend(table.entries().iter().map(|entry| format!("{path}.{}", entry.key)));
     });
     let mut paths = vec![String::new()];
-    paths.extend(
-        ["server", "tcp", "cookies", "rrl", "health", "log"].iter().chain(&ARRAYS).map(|key| format!(".{key}")),
-    );
+    let tables = ["server", "tcp", "cookies", "rrl", "health", "store", "log"];
+    paths.extend(tables.iter().chain(&ARRAYS).map(|key| format!(".{key}")));
     paths.extend([".pools.origins".to_owned(), ".pools.origins.header".to_owned()]);
     for path in paths {
         for key in keys_of(&path).unwrap() {

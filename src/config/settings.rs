@@ -34,6 +34,8 @@ pub struct Settings {
     pub rrl_table_size: usize,
     /// Probing.
     pub health: HealthSettings,
+    /// The folder for everything that outlives a restart: copies of transferred zones.
+    pub store: PathBuf,
     /// Logs.
     pub log: LogSettings,
 }
@@ -146,6 +148,7 @@ impl Default for Settings {
             // 4 MB, for half a million networks at a time.
             rrl_table_size: 1 << 19,
             health: HealthSettings { probes_in_flight_max: 2000, threads: 1 },
+            store: PathBuf::from("/var/lib/pooldns"),
             log: LogSettings { level: LogLevel::Info, format: LogFormat::Text },
         }
     }
@@ -168,7 +171,7 @@ impl Default for Policy {
 impl Settings {
     /// The keys whose values differ: they wait for a restart.
     pub fn changed_keys(&self, other: &Self) -> Vec<&'static str> {
-        let Self { listen, control, threads, watch, drain_timeout, tcp, rrl_table_size, health, log } = self;
+        let Self { listen, control, threads, watch, drain_timeout, tcp, rrl_table_size, health, store, log } = self;
         let TcpSettings { connections_max, connections_per_prefix_max, idle_timeout, read_timeout, write_timeout } =
             tcp;
         let HealthSettings { probes_in_flight_max, threads: prober_threads } = health;
@@ -187,6 +190,7 @@ impl Settings {
             ("rrl.table_size", *rrl_table_size == other.rrl_table_size),
             ("health.probes_in_flight_max", *probes_in_flight_max == other.health.probes_in_flight_max),
             ("health.threads", *prober_threads == other.health.threads),
+            ("store.path", *store == other.store),
             ("log.level", *level == other.log.level),
             ("log.format", *format == other.log.format),
         ];
@@ -219,6 +223,9 @@ pub const TCP_KEYS: &[Key] = &[
 /// The keys of `[health]`.
 pub const HEALTH_KEYS: &[Key] =
     &[defaulted("first_verdict_timeout"), defaulted("probes_in_flight_max"), defaulted("threads")];
+
+/// The keys of `[store]`.
+pub const STORE_KEYS: &[Key] = &[defaulted("path")];
 
 /// The keys of `[log]`.
 pub const LOG_KEYS: &[Key] = &[defaulted("level"), defaulted("format")];
@@ -285,6 +292,12 @@ pub(super) fn read_health(spot: Spot<'_, '_>, settings: &mut Settings, policy: &
     set!(fields, "threads", integer(1, PROBER_THREADS_MAX) => settings.health.threads);
 }
 
+/// Reads `[store]`; a relative path is relative to `folder`.
+pub(super) fn read_store(spot: Spot<'_, '_>, folder: &FilePath, settings: &mut Settings, faults: &mut Faults) {
+    let Some(mut fields) = Fields::open(spot, STORE_KEYS, faults) else { return };
+    set!(fields, "path", |spot, faults| read_folder(spot, folder, faults) => settings.store);
+}
+
 /// Reads `[log]`.
 pub(super) fn read_log(spot: Spot<'_, '_>, settings: &mut Settings, faults: &mut Faults) {
     let Some(mut fields) = Fields::open(spot, LOG_KEYS, faults) else { return };
@@ -329,6 +342,16 @@ fn read_socket_address(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Socket
     let text = spot.text(faults)?;
     let parsed = text.parse().ok();
     parsed.or_else(|| spot.refuse("an address with a port, such as \"127.0.0.1:53\" or \"[::1]:53\"", faults))
+}
+
+/// Reads the path of a folder, relative to `folder`.
+fn read_folder(spot: Spot<'_, '_>, folder: &FilePath, faults: &mut Faults) -> Option<PathBuf> {
+    match spot.text(faults)? {
+        text if text.is_empty() || text.contains('\0') => {
+            spot.refuse("the path of a folder, such as \"/var/lib/pooldns\"", faults)
+        }
+        text => Some(folder.join(text)),
+    }
 }
 
 /// Reads the control socket's path, relative to `folder`.

@@ -2,8 +2,9 @@
 //!
 //! In a zone that is larger than the caches, finding a name means waiting for memory twice: for the name's place in the
 //! table, and for its records. Each query of a batch alone would wait for both; asked for ahead, they all come at once.
+//! Where all zones are small, nothing is done.
 
-use crate::dns::io::{BATCH, prefetch, prefetch_at};
+use crate::dns::io::{BATCH, prefetch, prefetch_value};
 use crate::steering::lookup::{Sought, seek};
 use crate::steering::table::RecordTable;
 use crate::wire::name::LowerName;
@@ -11,6 +12,9 @@ use crate::wire::query::HEADER_OCTETS;
 
 /// Asks for what answering `queries` will need, of at most [`BATCH`] of them. `name` is room for a name.
 pub fn look_ahead<'q>(table: &RecordTable, queries: impl Iterator<Item = &'q [u8]>, name: &mut LowerName) {
+    if !table.has_large_zone() {
+        return;
+    }
     let mut sought: [Option<Sought<'_>>; BATCH] = [None; BATCH];
     for (place, query) in sought.iter_mut().zip(queries) {
         let question = query.get(HEADER_OCTETS..).unwrap_or_default();
@@ -19,14 +23,14 @@ pub fn look_ahead<'q>(table: &RecordTable, queries: impl Iterator<Item = &'q [u8
         if let Some(next) = seek(table, name)
             && let Some(home) = next.home()
         {
-            prefetch_at(home);
+            prefetch_value(home);
             *place = Some(next);
         }
     }
     for node in sought.iter().flatten().filter_map(Sought::likely) {
-        prefetch(node.owner().octets());
+        prefetch(node.owner().as_octets());
         if let Some(slot) = node.slot() {
-            prefetch_at(slot);
+            prefetch_value(slot);
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::config::guard::CookieSecret;
 use crate::dns::cookie::{self, Checked, Standing};
 use crate::dns::respond::{Answer, respond};
 use crate::dns::rrl::{Bucket, RateLimiter, ResponseClass};
+use crate::dns::transport::{PassedOn, PassedOnSender};
 use crate::dns::{ahead, chaos};
 use crate::model::limits::UDP_PAYLOAD_MIN;
 use crate::model::rrset::Rtype;
@@ -21,7 +22,7 @@ use crate::steering::table::RecordTable;
 use crate::telemetry::Counters;
 use crate::wire::message::{ExtendedError, Message, Opt, put_error};
 use crate::wire::name::LowerName;
-use crate::wire::query::{CLASS_CH, CLASS_IN, Edns, Query, Rcode, Unanswerable};
+use crate::wire::query::{CLASS_CH, CLASS_IN, Edns, OPCODE_NOTIFY, Query, Rcode, Unanswerable};
 
 /// Who asks, and over what.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,6 +59,15 @@ impl UnixTime {
 pub struct Reply {
     /// Octets of the answer at the start of the buffer; 0 means that nothing is sent.
     pub len: usize,
+    /// Whether somebody else has to answer, who may take long or sign: the buffer has what to say if nobody can.
+    pub passed_on: bool,
+}
+
+impl Reply {
+    /// An answer of `len` octets.
+    pub const fn of(len: usize) -> Self {
+        Self { len, passed_on: false }
+    }
 }
 
 /// What all engines of a process have and no reload changes.
@@ -80,12 +90,21 @@ pub struct Engine {
     policy: Arc<ArcSwap<Policy>>,
     /// What no reload changes.
     fittings: Arc<Fittings>,
+    /// Where queries go that are not answered here.
+    queue: Option<PassedOnSender>,
 }
 
 impl Engine {
     /// An engine that answers from `table` under `policy`.
     pub const fn new(table: Arc<ArcSwap<RecordTable>>, policy: Arc<ArcSwap<Policy>>, fittings: Arc<Fittings>) -> Self {
-        Self { table, policy, fittings }
+        Self { table, policy, fittings, queue: None }
+    }
+
+    /// An engine that has transfers, NOTIFY and whatever is signed answered at the end of `queue`. Without one, transfers
+    /// are refused, and signatures are not looked at.
+    #[must_use]
+    pub fn passing_on(self, queue: PassedOnSender) -> Self {
+        Self { queue: Some(queue), ..self }
     }
 
     /// The engine of one worker, which counts into `counters`.
@@ -94,6 +113,7 @@ impl Engine {
             table: Cache::new(Arc::clone(&self.table)),
             policy: Cache::new(Arc::clone(&self.policy)),
             fittings: Arc::clone(&self.fittings),
+            queue: self.queue.clone(),
             counters,
             qname: LowerName::default(),
             target: LowerName::default(),
@@ -109,6 +129,8 @@ pub struct Worker {
     policy: Cache<Arc<ArcSwap<Policy>>, Arc<Policy>>,
     /// What no reload changes.
     fittings: Arc<Fittings>,
+    /// Where queries go that are not answered here.
+    queue: Option<PassedOnSender>,
     /// Where this worker counts.
     counters: Arc<Counters>,
     /// The question's name, reused from query to query.
@@ -159,7 +181,7 @@ impl Worker {
     /// Answers `query`, which came at `now`, into `out`. `random` decides what is left to chance. Counts what it answers;
     /// the transport counts what came and went.
     pub fn answer(&mut self, query: &[u8], client: &Client, now: UnixTime, random: u64, out: &mut [u8]) -> Reply {
-        let Self { table, policy, fittings, counters, qname, target } = self;
+        let Self { table, policy, fittings, queue, counters, qname, target } = self;
         let policy = &**policy.load();
         let mut asking =
             Asking { client, now, policy, fittings, counters, is_known: client.transport == Transport::Tcp };
@@ -167,16 +189,19 @@ impl Worker {
             Ok(parsed) => parsed,
             Err(Unanswerable::Silent) => {
                 counters.silent.increment();
-                return Reply { len: 0 };
+                return Reply::of(0);
             }
             Err(Unanswerable::Error(header, rcode)) => {
                 if asking.limit(asking.bucket(), ResponseClass::Error, random) == Passage::Nothing {
-                    return Reply { len: 0 };
+                    return Reply::of(0);
                 }
                 count_rcode(counters, rcode);
-                return Reply { len: put_error(out, header, rcode) };
+                return Reply::of(put_error(out, header, rcode));
             }
         };
+        if queue.is_some() && is_passed_on(&parsed) {
+            return Reply { len: put_error(out, parsed.header, Rcode::ServFail), passed_on: true };
+        }
         let (opt, fault) = parsed.edns.map_or((None, None), |edns| {
             let (opt, fault) = asking.options(&edns, parsed.question);
             (Some(opt), fault)
@@ -186,7 +211,7 @@ impl Worker {
         let kept = opt.as_ref().map_or(0, Opt::octets);
         let Some(mut message) = Message::start(out, size, parsed.question, kept) else {
             counters.silent.increment();
-            return Reply { len: 0 };
+            return Reply::of(0);
         };
         let answer = if let Some(rcode) = refusal(&parsed, fault) {
             Answer::error(rcode)
@@ -203,7 +228,7 @@ impl Worker {
         match asking.limit(bucket, class, random) {
             Passage::Whole => {}
             Passage::Truncated => truncated |= class != ResponseClass::Error,
-            Passage::Nothing => return Reply { len: 0 },
+            Passage::Nothing => return Reply::of(0),
         }
         count_rcode(counters, rcode);
         if truncated {
@@ -211,7 +236,28 @@ impl Worker {
             message.clear(true);
         }
         let opt = opt.map(|opt| Opt { error, ..opt });
-        Reply { len: message.finish(parsed.header, rcode, authoritative, opt) }
+        Reply::of(message.finish(parsed.header, rcode, authoritative, opt))
+    }
+}
+
+impl Worker {
+    /// Passes a query on; whether that was possible.
+    pub(super) fn pass_on(&self, query: PassedOn) -> bool {
+        let sent = self.queue.as_ref().is_some_and(|queue| queue.try_send(query).is_ok());
+        let counter = if sent { &self.counters.passed_on } else { &self.counters.pass_on_failed };
+        counter.increment();
+        sent
+    }
+}
+
+/// Whether a query is answered elsewhere: what needs many messages, a clock, or a key.
+fn is_passed_on(query: &Query<'_>) -> bool {
+    let edns_is_ours = query.edns.is_none_or(|edns| edns.version == 0);
+    let is_transfer = query.qclass == CLASS_IN && matches!(query.qtype, Rtype::AXFR | Rtype::IXFR);
+    match query.header.opcode {
+        0 => query.is_signed || is_transfer && edns_is_ours,
+        OPCODE_NOTIFY => true,
+        _ => false,
     }
 }
 
@@ -338,7 +384,7 @@ fn refusal(query: &Query<'_>, fault: Option<Rcode>) -> Option<Rcode> {
     match (query.qclass, query.qtype) {
         // Obsolete (RFC 1035 §3.2.3).
         (_, Rtype::MAILA | Rtype::MAILB) => Some(Rcode::NotImp),
-        // Zone transfer is not offered.
+        // Of another class, or where nobody answers them.
         (_, Rtype::AXFR | Rtype::IXFR) => Some(Rcode::Refused),
         (_, Rtype::ANY) if query.qclass == CLASS_IN => None,
         // RFC 6895 §3.1: other types of this range exist in messages only.
@@ -370,6 +416,12 @@ pub(crate) mod extended_errors {
 
     /// Origins have not been probed yet.
     pub(crate) const NOT_READY: ExtendedError = ExtendedError { code: 14, text: "origins have not been probed yet" };
+    /// A zone that we are to be a secondary of.
+    pub(crate) const NOT_TRANSFERRED: ExtendedError =
+        ExtendedError { code: 14, text: "the zone has not been transferred yet" };
+    /// A zone that no primary confirms.
+    pub(crate) const EXPIRED: ExtendedError =
+        ExtendedError { code: 24, text: "the zone has expired: no primary confirms it" };
     /// The fallback pool answers.
     pub(crate) const FALLBACK: ExtendedError = ExtendedError { code: 0, text: "no usable pool: fallback pool" };
     /// The fallback pool answers whatever its health.

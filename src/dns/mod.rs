@@ -7,6 +7,8 @@
 //! | 1035 §5 | master files; `$GENERATE` is no part of them and refused | `spec::zone_file` |
 //! | 1034 §4.3.2 | the search for an answer: chains across our zones, referrals with glue, additional addresses | `steering::lookup`, [`respond`] |
 //! | 1035 §4.1 | messages; names in record data are never compressed | `wire` |
+//! | 1982 | serials that we count | `model::serial`, `steering::publish` |
+//! | 1995, 1996, 5936, 8945 | IXFR, NOTIFY, AXFR and TSIG: passed on to those who do it | `transfer` |
 //! | 2181 §4.1, §5, §5.4.1, §9, §10.1 | reply source address, `RRset`s, glue is for referrals only, TC, lone CNAMEs | [`udp`], `model::rrset`, [`respond`], `model::zone` |
 //! | 2308 | negative answers with SOA; TTL `min(SOA TTL, MINIMUM)` | `steering::table`, [`respond`] |
 //! | 3597 | unknown types | `spec::record` |
@@ -25,7 +27,7 @@
 //! | 8020 | NXDOMAIN means nothing below either | `steering::table` |
 //! | 8482 §4.1 | ANY over UDP gets one `RRset` | [`respond`] |
 //! | 8906 | every query gets an answer that says what is wrong with it; §8 is a test | `wire::query`, [`engine`] |
-//! | 8914 | Extended DNS Errors: Not Ready (14), Prohibited (18), Other (0) for fallback and last resort | [`engine`] |
+//! | 8914 | Extended DNS Errors: Not Ready (14), Prohibited (18), Invalid Data (24), Other (0) for fallback and last resort | [`engine`] |
 //! | 9460 | SVCB and HTTPS: additional addresses, hints that follow health (`auto`) | `model::svcb`, `spec::record`, [`respond`] |
 //! | 9471 §3 | glue inside the delegated zone comes whole or with TC | [`respond`] |
 //! | 9499 | the words | everywhere |
@@ -44,7 +46,7 @@
 //!   no addresses but in the referral itself (RFC 2181 §5.4.1), and no CNAME is followed for an address.
 //! - RFC 6672 §3.2: a DNAME that a chain meets again is given once, with another CNAME.
 //! - RFC 1035 §3.2.4: class ANY and classes other than IN and CH are refused, as other authoritative servers do.
-//! - RFC 5936, 1995, 1996, 2136: zone transfer is refused; NOTIFY and UPDATE are answered NOTIMP.
+//! - RFC 2136: UPDATE is answered NOTIMP.
 //! - RFC 4035: zones are not signed; CD and AD are cleared (§3.1.6), DO is repeated and asks for nothing.
 
 pub mod engine;

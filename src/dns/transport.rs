@@ -1,14 +1,26 @@
-//! What all transports need: somebody who answers, and time and random numbers for them.
+//! What all transports need: somebody who answers, time and random numbers for them, and a way to have queries answered
+//! elsewhere.
 
 use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tokio::sync::mpsc;
+
 use crate::dns::engine::{Client, Reply, UnixTime, Worker};
+use crate::dns::io::{Asked, send_from};
 
 /// Turns a query's bytes into an answer's. The engine does; tests have simpler ones.
 pub trait Responder: Send + 'static {
     /// Answers `query` into `out`. Total: any bytes in, an answer or silence out. `random` decides what is left to chance.
     fn respond(&mut self, query: &[u8], client: &Client, now: UnixTime, random: u64, out: &mut [u8]) -> Reply;
+
+    /// Passes on a query whose [`Reply`] says so; whether that was possible. Never waits.
+    fn pass_on(&mut self, _query: PassedOn) -> bool {
+        false
+    }
 
     /// Tells of the queries that come next, at most a batch: memory that they will need can be asked for ahead.
     fn look_ahead<'q>(&mut self, _queries: impl Iterator<Item = &'q [u8]>) {}
@@ -19,13 +31,60 @@ impl Responder for Worker {
         self.answer(query, client, now, random, out)
     }
 
+    fn pass_on(&mut self, query: PassedOn) -> bool {
+        Self::pass_on(self, query)
+    }
+
     fn look_ahead<'q>(&mut self, queries: impl Iterator<Item = &'q [u8]>) {
         Self::look_ahead(self, queries);
     }
 }
 
+/// Where queries go that are answered elsewhere. It is bounded, and who would have to wait answers SERVFAIL instead.
+pub type PassedOnSender = mpsc::Sender<PassedOn>;
+
+/// A query that somebody else answers, and how.
+#[derive(Debug)]
+pub struct PassedOn {
+    /// The query.
+    pub query: Vec<u8>,
+    /// Where it came from.
+    pub source: SocketAddr,
+    /// Where the answer goes.
+    pub back: Back,
+}
+
+/// Where an answer goes.
+#[derive(Debug)]
+pub enum Back {
+    /// Over the socket that the query came by: one message.
+    Udp(UdpBack),
+    /// Over the connection that the query came by: messages in this order, the last one when this is dropped. What is
+    /// asked after it waits. Who sends waits for a slow reader; when the connection ends, sending fails.
+    Tcp(mpsc::Sender<Vec<u8>>),
+}
+
+/// Where an answer over UDP goes.
+#[derive(Clone, Debug)]
+pub struct UdpBack {
+    /// The socket.
+    pub(super) socket: Arc<UdpSocket>,
+    /// The client.
+    pub(super) client: SocketAddr,
+    /// The address that the client asked, if the socket has several.
+    pub(super) asked: Option<Asked>,
+}
+
+impl UdpBack {
+    /// Sends the answer, from the address that was asked. It never waits; an answer that the kernel will not take is
+    /// lost, as datagrams may be.
+    pub fn send(&self, answer: &[u8]) -> io::Result<()> {
+        send_from(&self.socket, answer, self.client, self.asked)
+    }
+}
+
 /// What the clock shows. Before 1970 it shows nothing useful, and is taken as that.
-pub(super) fn unix_time() -> UnixTime {
+pub(crate) fn unix_time() -> UnixTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixTime(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
@@ -64,11 +123,11 @@ pub(super) mod testing {
     impl Responder for Echo {
         fn respond(&mut self, query: &[u8], _: &Client, _: UnixTime, _: u64, out: &mut [u8]) -> Reply {
             if query.first() == Some(&SILENT) {
-                return Reply { len: 0 };
+                return Reply::of(0);
             }
             let len = query.len().min(out.len());
             out[..len].copy_from_slice(&query[..len]);
-            Reply { len }
+            Reply::of(len)
         }
     }
 

@@ -17,7 +17,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use crate::dns::engine::{Client, Transport};
 use crate::dns::io::{Batch, answer_from_asked_address, ignore_path_mtu};
 use crate::dns::listen::BindError;
-use crate::dns::transport::{Random, Responder, unix_time};
+use crate::dns::transport::{Back, PassedOn, Random, Responder, UdpBack, unix_time};
 use crate::telemetry::Counters;
 
 /// Octets of a socket's buffers that we ask for; the kernel gives what `net.core.rmem_max` and `wmem_max` allow.
@@ -201,14 +201,20 @@ impl<R: Responder> Serving<R> {
     fn respond(&mut self, batch: &mut Batch, random: &mut Random) {
         self.responder.look_ahead(batch.queries());
         let now = unix_time();
-        batch.respond(|query, source, out| {
+        batch.respond(|query, source, asked, out| {
             // Nobody listens on port 0: the source is forged, and an answer could only feed a loop.
             if source.port() == 0 {
                 self.counters.silent.increment();
                 return 0;
             }
             let client = Client { address: source.ip(), transport: Transport::Udp };
-            self.responder.respond(query, &client, now, random.next(), out).len
+            let reply = self.responder.respond(query, &client, now, random.next(), out);
+            if !reply.passed_on {
+                return reply.len;
+            }
+            let back = Back::Udp(UdpBack { socket: Arc::clone(&self.socket), client: source, asked });
+            let passed_on = self.responder.pass_on(PassedOn { query: query.to_vec(), source, back });
+            if passed_on { 0 } else { reply.len }
         });
     }
 
@@ -232,6 +238,7 @@ mod tests {
 
     use crate::dns::engine::{Reply, UnixTime};
     use crate::dns::io::DATAGRAM_OCTETS_MAX;
+    use crate::dns::transport::PassedOnSender;
     use crate::dns::transport::testing::{Echo, SILENT};
     use crate::telemetry::Registry;
 
@@ -363,6 +370,42 @@ mod tests {
         join(workers);
         assert_eq!((counters[0].udp_received.value(), counters[0].udp_sent.value()), (5, 2));
         assert_eq!(counters[0].silent.value(), 1, "the transport itself dropped one");
+    }
+
+    #[test]
+    fn what_is_answered_elsewhere_comes_from_the_address_that_was_asked() {
+        /// Passes everything on.
+        struct Passing(PassedOnSender);
+        impl Responder for Passing {
+            fn respond(&mut self, _: &[u8], _: &Client, _: UnixTime, _: u64, out: &mut [u8]) -> Reply {
+                out[0] = b'!';
+                Reply { len: 1, passed_on: true }
+            }
+            fn pass_on(&mut self, query: PassedOn) -> bool {
+                self.0.try_send(query).is_ok()
+            }
+        }
+        let (sender, mut queue) = tokio::sync::mpsc::channel(1);
+        let sockets = sockets(Ipv4Addr::UNSPECIFIED, 1);
+        let port = sockets.address().port();
+        let workers = sockets.spawn(|| (Passing(sender.clone()), Arc::default())).unwrap();
+        for asked in [[127, 0, 0, 1], [127, 1, 2, 3]] {
+            // Connected: it hears nobody but whom it asked.
+            let client = client((asked, port));
+            client.send(b"who am I asking?").unwrap();
+            let PassedOn { query, source, back } = queue.blocking_recv().unwrap();
+            assert_eq!((query.as_slice(), source), (&b"who am I asking?"[..], client.local_addr().unwrap()));
+            let Back::Udp(back) = back else { panic!("it came over UDP") };
+            back.send(b"me").unwrap();
+            expect(&client, b"me");
+        }
+        // The queue has room for one.
+        let client = client(([127, 0, 0, 1], port));
+        client.send(b"1").unwrap();
+        client.send(b"2").unwrap();
+        expect(&client, b"!");
+        workers.stop();
+        join(workers);
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Inventory {
     pub hostings: IdMap<Hosting>,
     /// Zones by id. One that is transferred from elsewhere is not here before it has been, nor when it has expired.
     pub zones: IdMap<Zone>,
+    /// Zones that were transferred once, and that no primary has confirmed for too long. They are not in `zones`.
+    pub expired: Arc<HashSet<ZoneId>>,
     /// Monitors by id.
     pub monitors: IdMap<Monitor>,
     /// Pools by id.
@@ -135,16 +137,35 @@ impl Inventory {
             Change::PutZone(zone) => {
                 next.check_secondary(zone.id)?;
                 let covers = zone.has_covers();
+                next.set_expired(zone.id, false);
                 next.zones.put_shared(zone);
                 let mut all = next.load_balancers.iter().filter(|_| covers);
                 all.try_for_each(|load_balancer| next.check_uncovered(load_balancer))?;
             }
             Change::DropZone(id) => {
                 next.check_secondary(id)?;
+                next.set_expired(id, true);
                 next.zones.remove(id);
             }
         }
         Ok(next)
+    }
+
+    /// Whether a zone is transferred from elsewhere and has no records to answer from.
+    pub fn is_absent(&self, id: ZoneId) -> bool {
+        self.zones.find(id).is_none() && self.hostings.find(id).is_some()
+    }
+
+    /// Notes whether a zone has expired.
+    fn set_expired(&mut self, id: ZoneId, expired: bool) {
+        if self.expired.contains(&id) != expired {
+            let set = Arc::make_mut(&mut self.expired);
+            if expired {
+                set.insert(id)
+            } else {
+                set.remove(&id)
+            };
+        }
     }
 
     /// How the zone is hosted that a name belongs to: the one with the longest apex (RFC 1034 §4.3.2 step 2).
@@ -177,6 +198,8 @@ impl Inventory {
         self.keys = Arc::new(keys.into_iter().map(|key| (key.name.clone(), key)).collect());
         self.hostings = self.hostings.replaced(hostings.into_iter().map(Arc::new))?;
         self.zones = self.zones.replaced(zones.into_iter())?;
+        let is_secondary = |id: &&ZoneId| self.check_secondary(**id).is_ok();
+        self.expired = Arc::new(self.expired.iter().filter(is_secondary).copied().collect());
         self.monitors = self.monitors.replaced(monitors.into_iter().map(Arc::new))?;
         self.pools = self.pools.replaced(pools.into_iter().map(Arc::new))?;
         self.load_balancers = self.load_balancers.replaced(load_balancers.into_iter().map(Arc::new))?;

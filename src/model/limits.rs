@@ -62,6 +62,58 @@ pub const TSIG_KEYS_MAX: usize = 10_000;
 pub const TSIG_SECRET_OCTETS_MIN: usize = 16;
 /// Octets of a TSIG secret: what is longer than a block of the longest digest is only hashed.
 pub const TSIG_SECRET_OCTETS_MAX: usize = 128;
+/// Records of one transfer: ten times the largest zone that we promise.
+pub const TRANSFER_RECORDS_MAX: usize = 10_000_000;
+/// Octets of names and data of one transfer; more would not fit the memory that such a server has.
+pub const TRANSFER_OCTETS_MAX: usize = 1 << 30;
+/// Messages of one transfer: a primary may put each record in a message of its own (RFC 5936 §2.2).
+pub const TRANSFER_MESSAGES_MAX: usize = 10_000_000;
+/// How long a primary may take to accept a connection.
+pub const TRANSFER_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a primary may take for the next message of a transfer; it may have to read a large zone before the first.
+pub const TRANSFER_MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a transfer may take. The largest zone comes within minutes over any line worth having.
+pub const TRANSFER_TIMEOUT: Duration = Duration::from_hours(1);
+/// Octets a second below which a transfer trickles, once it has had the time for one message.
+pub const TRANSFER_RATE_MIN: u64 = 1024;
+/// How long a primary may take to answer over UDP: the first attempt, and the second.
+pub const SOA_TIMEOUTS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+/// Zones whose primaries are asked at one time; one that does not answer must not hold up the others.
+pub const REFRESHES_MAX: usize = 256;
+/// Transfers at one time: each takes memory for a zone.
+pub const TRANSFERS_IN_MAX: usize = 8;
+/// Copies of zones that are read or written at one time, for the same reason.
+pub const COPIES_MAX: usize = 2;
+/// Octets of a zone's copy on disk: what a transfer of the largest zone takes there.
+pub const COPY_OCTETS_MAX: u64 = 4 << 30;
+/// From one refresh that a NOTIFY asked for to the next: a flood of them is one query a second.
+pub const NOTIFIED_REFRESH_INTERVAL: Duration = Duration::from_secs(1);
+/// Smallest REFRESH that a zone's SOA record can ask for: one query a second.
+pub const REFRESH_MIN: Duration = Duration::from_secs(1);
+/// Largest REFRESH; what is lost for four weeks was not meant to be.
+pub const REFRESH_MAX: Duration = Duration::from_hours(24 * 28);
+/// Smallest RETRY, for the same reason as REFRESH.
+pub const RETRY_MIN: Duration = Duration::from_secs(1);
+/// Largest RETRY; a primary that is back is found within two weeks.
+pub const RETRY_MAX: Duration = Duration::from_hours(24 * 14);
+/// Smallest EXPIRE: below it, a zone would be gone before its primary could be asked twice.
+pub const EXPIRE_MIN: Duration = Duration::from_secs(2);
+/// Longest wait between attempts to get a zone that we have never had.
+pub const FIRST_TRANSFER_RETRY_MAX: Duration = Duration::from_mins(5);
+/// Queries that wait for whoever answers transfers, NOTIFY and what is signed; each is at most a message.
+pub const PASSED_ON_QUEUED_MAX: usize = 256;
+/// Queries of that kind that are being answered at one time; all but transfers are done in a moment.
+pub const PASSED_ON_AT_ONCE_MAX: usize = 256;
+/// Transfers of zones at one time: each reads a whole zone and holds some messages of 16 KiB.
+pub const TRANSFERS_MAX: usize = 32;
+/// Transfers at one time to one address: a secondary that has just started asks for several zones.
+pub const TRANSFERS_PER_PEER_MAX: usize = 8;
+/// Differences between versions of a zone that are kept for IXFR; at one in 5 s, a quarter of an hour.
+pub const JOURNAL_DIFFERENCES_MAX: usize = 180;
+/// Octets of all of them together, of one zone.
+pub const JOURNAL_OCTETS_MAX: usize = 8 << 20;
+/// NOTIFY messages that wait for an answer at one time; the others wait for them.
+pub const NOTIFIES_AT_ONCE_MAX: usize = 64;
 /// Monitors of one server.
 pub const MONITORS_MAX: usize = 200_000;
 /// Pools of one server.

@@ -14,4 +14,5 @@ pub mod shard;
 pub mod shard_map;
 pub mod svcb;
 pub mod verdict;
+pub mod serial;
 pub mod zone;

@@ -26,6 +26,7 @@ impl Rtype {
     pub const DS: Self = Self(43);
     pub const SVCB: Self = Self(64);
     pub const HTTPS: Self = Self(65);
+    pub const TSIG: Self = Self(250);
     pub const IXFR: Self = Self(251);
     pub const AXFR: Self = Self(252);
     pub const MAILB: Self = Self(253);
@@ -93,6 +94,9 @@ pub const QUESTION_POINTER: [u8; 2] = [0xc0, 0x0c];
 /// Octets of a rendered record in front of its data: pointer, type, class, TTL, length.
 pub const RECORD_HEAD_OCTETS: usize = 12;
 
+/// Octets of an `RRset`'s head.
+const RRSET_HEAD_OCTETS: usize = 6;
+
 /// Why records do not make an [`Owner`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RrsetError {
@@ -128,7 +132,7 @@ impl Owner {
     }
 
     /// Name and records, as they lie in memory.
-    pub fn octets(&self) -> &[u8] {
+    pub fn as_octets(&self) -> &[u8] {
         &self.0
     }
 
@@ -152,6 +156,44 @@ impl Owner {
     /// Its `RRset` of a type.
     pub fn rrset(&self, rtype: Rtype) -> Option<Rrset<'_>> {
         self.rrsets().find(|rrset| rrset.rtype == rtype)
+    }
+
+    /// Its records as they could be declared.
+    pub fn records(&self) -> impl Iterator<Item = Record> + use<'_> {
+        let owner = self.name();
+        self.rrsets().flat_map(move |rrset| {
+            let owner = owner.clone();
+            let ttl = rrset.ttl();
+            let record =
+                move |rdata: &[u8]| Record { owner: owner.clone(), rtype: rrset.rtype, ttl, rdata: rdata.to_vec() };
+            rrset.rdatas().map(record)
+        })
+    }
+
+    /// Whether both are one value, without looking into them.
+    pub fn shares(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Octets of name and records.
+    pub fn octets(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The same records, but with another serial in the SOA record (RFC 1035 §3.3.13).
+    #[must_use]
+    pub fn with_serial(&self, serial: u32) -> Self {
+        let mut octets = self.0.to_vec();
+        let mut end = 1 + self.name_wire().len();
+        for rrset in self.rrsets() {
+            end += RRSET_HEAD_OCTETS + rrset.rendered.len();
+            // The serial is the first of five numbers, with which the record ends; there is one.
+            let numbers = octets.get_mut(end.saturating_sub(20)..end).filter(|_| rrset.rtype == Rtype::SOA);
+            if let Some(place) = numbers.and_then(|numbers| numbers.first_chunk_mut()) {
+                *place = serial.to_be_bytes();
+            }
+        }
+        Self(octets.into())
     }
 
     /// Whether it has no records.
@@ -287,6 +329,27 @@ mod tests {
         let data: Vec<[u8; 1000]> = (0..70_u8).map(|i| [i; 1000]).collect();
         let mut records: Vec<RecordRef<'_>> = data.iter().map(|data| record(Rtype::TXT, 60, data)).collect();
         assert_eq!(Owner::try_new(&name, &mut records), Err(RrsetError::TooLarge));
+    }
+
+    #[test]
+    fn a_serial_is_replaced_and_nothing_else() {
+        let name = Name::parse("a.example", None).unwrap();
+        let soa = |serial: u32| {
+            let numbers = [serial, 1, 2, 3, 4].map(u32::to_be_bytes).concat();
+            [b"\x02ns\0\x01h\0", numbers.as_slice()].concat()
+        };
+        let owner = |serial| {
+            let soa = soa(serial);
+            let mut records = vec![
+                record(Rtype::NS, 60, b"\0"),
+                record(Rtype::SOA, 60, &soa),
+                record(Rtype::TXT, 60, &[7; 30]),
+                record(Rtype::A, 1, &[1; 4]),
+            ];
+            Owner::try_new(&name, &mut records).unwrap()
+        };
+        assert_eq!(owner(1).with_serial(0x0102_0304), owner(0x0102_0304));
+        assert_eq!(Owner::empty(&name).with_serial(1), Owner::empty(&name));
     }
 
     #[test]

@@ -113,6 +113,21 @@ impl Zone {
         builder.finish()
     }
 
+    /// The zone with all records of some owners replaced; where none are left the owner is gone. Everything else is
+    /// shared. Or all that is wrong with it, by the index of the new records.
+    pub fn edited(&self, edits: impl IntoIterator<Item = (Name, Vec<Record>)>) -> Result<Self, Vec<ZoneFault>> {
+        let mut builder = ZoneBuilder::new(self.id, self.apex.clone());
+        let mut names = Vec::new();
+        for (name, records) in edits {
+            for record in records {
+                builder.add(&record.owner, record.rtype, record.ttl, &record.rdata);
+            }
+            names.push(name);
+        }
+        names.sort_unstable();
+        builder.finish_edit(self, &names)
+    }
+
     /// Its top name.
     pub const fn apex(&self) -> &Name {
         &self.apex

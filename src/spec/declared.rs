@@ -7,10 +7,11 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::model::hosting::Hosting;
+use crate::model::hosting::{Hosting, TransferLive};
 use crate::model::id::{MonitorId, PoolId};
 use crate::model::inventory::Declared;
 use crate::model::limits::{LOAD_BALANCERS_MAX, MONITORS_MAX, POOLS_MAX, TSIG_KEYS_MAX, ZONES_MAX};
+use crate::model::load_balancer::LoadBalancer;
 use crate::model::name::Name;
 use crate::model::zone::Zone;
 use crate::spec::fault::{Fault, Faults, Place};
@@ -134,6 +135,9 @@ pub fn parse(
     let load_balancers = each(&load_balancer_items, |item| {
         item.read(load_balancers, |spot| load_balancer::parse(spot, by_apex, &pool_names, faults))
     });
+    if extent == Extent::Complete && hostings.len() == zone_items.len() {
+        check_copies(&zone_items, &hostings, &load_balancers, faults);
+    }
     (faults.len() == before).then_some(Declared { keys, hostings, zones, monitors, pools, load_balancers })
 }
 
@@ -217,6 +221,36 @@ fn first_places<'t, K: Hash + Eq>(
         }
     }
     firsts
+}
+
+/// A zone that is copied while its live names follow health needs a serial that does as well: otherwise secondaries
+/// would keep whatever they happened to get, under a serial that says they are up to date.
+fn check_copies(items: &[Item<'_>], hostings: &[Hosting], load_balancers: &[LoadBalancer], faults: &mut Faults) {
+    let by_apex: HashMap<&Name, usize> =
+        hostings.iter().zip(0..).map(|(hosting, index)| (&hosting.apex, index)).collect();
+    let mut found: HashSet<usize> = HashSet::new();
+    for load_balancer in load_balancers.iter().filter(|load_balancer| load_balancer.enabled) {
+        let name = &load_balancer.name;
+        let index =
+            std::iter::successors(Some(name.clone()), Name::parent).find_map(|apex| by_apex.get(&apex).copied());
+        let Some((index, hosting)) = index.and_then(|index| Some((index, hostings.get(index)?))) else { continue };
+        let is_frozen = hosting.transfer_live == TransferLive::Snapshot;
+        if !hosting.is_shared() || hosting.has_auto_serial() || is_frozen || !found.insert(index) {
+            continue;
+        }
+        let apex = &hosting.apex;
+        let serial = match hosting.primaries() {
+            None => "its serial does not change; set serial = \"auto\" so that copies follow, or",
+            Some(_) => "its primary's serial does not change;",
+        };
+        let why = format!(
+            "copies of the zone {apex} are allowed, but when load balancer {name} changes its answer, {serial} set \
+             transfer_live = \"snapshot\" if copies may keep the answer of the moment they were made"
+        );
+        if let Some(item) = items.get(index) {
+            item.read("zones", |spot| faults.push(spot.fault(why)));
+        }
+    }
 }
 
 /// Builds the root of a document that declares `declared`.

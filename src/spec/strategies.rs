@@ -279,7 +279,11 @@ pub(super) fn declared() -> impl Strategy<Value = Declared> {
             (Just(keys), Just(zones), Just(monitors), Just(pools), load_balancers(apexes, ids))
         })
         .prop_map(|(keys, zones, monitors, pools, load_balancers)| {
-            let (hostings, zones): (Vec<_>, Vec<_>) = zones.into_iter().unzip();
+            let (mut hostings, zones): (Vec<Hosting>, Vec<_>) = zones.into_iter().unzip();
+            // Copies follow live names only under a serial of ours.
+            for hosting in hostings.iter_mut().filter(|hosting| hosting.is_shared() && !hosting.has_auto_serial()) {
+                hosting.transfer_live = TransferLive::Snapshot;
+            }
             let zones = zones.into_iter().flatten().collect();
             Declared { keys, hostings, zones, monitors, pools, load_balancers }
         })

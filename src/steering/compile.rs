@@ -1,6 +1,7 @@
 //! Compiles a live answer: everything that the queries for a live name need, prepared when health or inventory
 //! changes. The same input gives the same answer.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 
@@ -80,6 +81,20 @@ impl FamilyAnswer {
         let Some((table, rendered)) = self.prepared.split_at_checked(self.table_octets as usize) else { return &[] };
         let Some(start) = alias::pick(table, random) else { return &[] };
         rendered.get(start as usize..(start + self.octets) as usize).unwrap_or_default()
+    }
+
+    /// All addresses that answers are drawn from, in order of their octets, each with its TTL.
+    pub fn addresses(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        let rendered = self.prepared.get(self.table_octets as usize..).unwrap_or_default();
+        let count = usize::from(self.count).max(1);
+        let records = rendered.chunks_exact((self.octets as usize / count).max(1));
+        let all: BTreeSet<(&[u8], u32)> = records
+            .filter_map(|record| {
+                let ttl = record.get(6..10)?.first_chunk().map(|octets| u32::from_be_bytes(*octets))?;
+                Some((record.get(RECORD_HEAD_OCTETS..)?, ttl))
+            })
+            .collect();
+        all.into_iter().map(|(address, ttl)| (ttl, address))
     }
 }
 
@@ -279,6 +294,16 @@ mod tests {
         assert!(drawn(&one, 100).all(|hosts| hosts.len() == 1));
         let more = compiled(&fake(&[1.0, 1.0], Verdict::Up), Answers::Count(NonZeroU16::new(5).unwrap()));
         assert!(drawn(&more, 100).all(|hosts| hosts.len() == 2));
+    }
+
+    #[test]
+    fn all_addresses_that_can_be_drawn() {
+        for (count, answers) in [(3, Answers::All), (3, Answers::Count(NonZeroU16::MIN)), (200, Answers::All)] {
+            let answer = compiled(&fake(&vec![1.0; count], Verdict::Up), answers);
+            let hosts: Vec<(u32, usize)> = answer.addresses().map(|(ttl, octets)| (ttl, octets[3].into())).collect();
+            assert_eq!(hosts, (0..count).map(|host| (30, host)).collect::<Vec<_>>(), "{answers:?}");
+        }
+        assert_eq!(FamilyAnswer::none(Source::NoFamily, None).addresses().count(), 0);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::model::rrset::Rtype;
 use crate::model::shard::Place;
 use crate::model::zone::Cover;
-use crate::steering::table::{Covered, Node, RecordTable, ZoneTable};
+use crate::steering::table::{Absence, Covered, Node, RecordTable, ZoneTable};
 use crate::wire::name::LowerName;
 
 /// What a name leads to.
@@ -42,6 +42,8 @@ pub enum Found<'t> {
         /// Labels of that owner.
         labels: usize,
     },
+    /// The name is in a zone of ours that has no records to answer from.
+    Absent(Absence),
     /// The name is in none of our zones.
     NotOurs,
 }
@@ -53,7 +55,7 @@ impl<'t> Found<'t> {
             Self::Node { zone, .. } | Self::NxDomain { zone } | Self::Cut { zone, .. } | Self::Dname { zone, .. } => {
                 Some(zone)
             }
-            Self::NotOurs => None,
+            Self::NotOurs | Self::Absent(_) => None,
         }
     }
 }
@@ -61,8 +63,10 @@ impl<'t> Found<'t> {
 /// Where a name will be looked for: step 2, the zone with the longest apex.
 #[derive(Clone, Copy, Debug)]
 pub struct Sought<'t> {
-    /// That zone.
-    zone: &'t ZoneTable,
+    /// That zone, or why it has no records.
+    zone: Result<&'t ZoneTable, Absence>,
+    /// Labels of its apex.
+    apex_labels: usize,
     /// The zone around it, if that is ours too.
     around: Option<&'t ZoneTable>,
     /// The hash of the name.
@@ -72,12 +76,12 @@ pub struct Sought<'t> {
 impl<'t> Sought<'t> {
     /// Where in memory the search begins; it is not read. None if the zone is small, and mostly in the caches anyway.
     pub fn home(&self) -> Option<&'t Place<Node>> {
-        if self.zone.is_large() { self.zone.home(self.hash) } else { None }
+        self.zone.ok().filter(|zone| zone.is_large())?.home(self.hash)
     }
 
     /// Nearly always the node of the name, if it has one.
     pub fn likely(&self) -> Option<&'t Node> {
-        self.zone.likely(self.hash)
+        self.zone.ok()?.likely(self.hash)
     }
 }
 
@@ -90,28 +94,34 @@ pub fn seek<'t>(table: &'t RecordTable, name: &LowerName) -> Option<Sought<'t>> 
         if suffix > 0 {
             hash.extend(name, suffix);
         }
-        if table.has_apex_of(suffix)
-            && let Some(zone) = table.zone(hash.finish(), name.suffix(suffix))
-        {
-            around = found.replace(zone);
+        if table.has_apex_of(suffix) {
+            let (hash, apex) = (hash.finish(), name.suffix(suffix));
+            let zone = table.zone(hash, apex).map(Ok);
+            if let Some(zone) = zone.or_else(|| table.absence(hash, apex).map(Err)) {
+                around = found.replace((zone, suffix)).and_then(|(zone, _)| zone.ok()).or(around);
+            }
         }
     }
-    Some(Sought { zone: found?, around, hash: hash.finish() })
+    let (zone, apex_labels) = found?;
+    Some(Sought { zone, apex_labels, around, hash: hash.finish() })
 }
 
 /// Finds what answers for `name` and `qtype`.
 pub fn lookup<'t>(table: &'t RecordTable, name: &LowerName, qtype: Rtype) -> Found<'t> {
-    let Some(Sought { zone, around, hash }) = seek(table, name) else { return Found::NotOurs };
+    let Some(Sought { zone, apex_labels, around, hash }) = seek(table, name) else { return Found::NotOurs };
     // RFC 4035 §3.1.4.1: DS belongs to the parent's side of a cut. A parent of ours that does not delegate the name would
     // deny it, though the child exists.
     if qtype == Rtype::DS
-        && zone.apex_labels() == name.label_count()
+        && apex_labels == name.label_count()
         && let Some(parent) = around
         && let found @ Found::Cut { .. } = search(table, parent, name, hash)
     {
         return found;
     }
-    search(table, zone, name, hash)
+    match zone {
+        Ok(zone) => search(table, zone, name, hash),
+        Err(absence) => Found::Absent(absence),
+    }
 }
 
 /// Finds what answers for a name, given its hash, in one zone.
@@ -225,6 +235,7 @@ mod tests {
             }
             Found::Node { node, .. } => node.owner().name().to_string(),
             Found::NxDomain { zone } => format!("NXDOMAIN {}", zone.zone().apex()),
+            Found::Absent(absence) => format!("{absence:?}"),
             Found::NotOurs => "not ours".into(),
         }
     }
@@ -272,6 +283,35 @@ mod tests {
         assert_eq!(found(&table, "org"), "NXDOMAIN .");
         assert_eq!(found(&table, "com"), "com");
         assert_eq!(found(&table, "."), ".");
+    }
+
+    #[test]
+    fn a_zone_without_records_answers_for_itself() {
+        let name = |text| Name::parse(text, None).unwrap();
+        let mut table = RecordTable::new(3);
+        table.put_zone(zone("example.com", &["*", "sub NS"]));
+        table.put_zone(zone("x.other.example.com", &[]));
+        table.set_absence(&name("sub.example.com"), Some(Absence::NotTransferred));
+        table.set_absence(&name("other.example.com"), Some(Absence::Expired));
+        for (question, qtype, answer) in [
+            ("sub.example.com", Rtype::A, "NotTransferred"),
+            ("www.sub.example.com", Rtype::A, "NotTransferred"),
+            // The parent's side of a cut is there.
+            ("sub.example.com", Rtype::DS, "cut sub.example.com exact"),
+            ("www.sub.example.com", Rtype::DS, "NotTransferred"),
+            ("a.other.example.com", Rtype::A, "Expired"),
+            // A zone below has its own records.
+            ("x.other.example.com", Rtype::A, "x.other.example.com"),
+            ("a.example.com", Rtype::A, "*.example.com"),
+        ] {
+            assert_eq!(found_for(&table, question, qtype), answer, "{question}");
+        }
+        table.set_absence(&name("other.example.com"), None);
+        table.set_absence(&name("other.example.com"), None);
+        assert_eq!(found(&table, "a.other.example.com"), "*.example.com");
+        table.set_absence(&name("sub.example.com"), None);
+        table.remove_zone(&name("example.com"));
+        assert_eq!(found(&table, "sub.example.com"), "not ours");
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! those that use it, and a name that comes or goes touches its own node. Verdicts are read from the targets' cells
 //! when a class is compiled, so an answer is never older than the last thing that made it be compiled.
 
+mod serials;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use self::serials::{SerialKeeper, follows};
+pub use self::serials::{Serials, ZoneSerial};
 use crate::config::Policy;
 use crate::health::schedule::{Assigned, ProbedPool};
 use crate::health::target::Flip;
@@ -27,7 +31,7 @@ use crate::model::verdict::Verdict;
 use crate::steering::compile::{LiveAnswer, Patience, Steering, compile};
 use crate::steering::select::PoolHealth;
 use crate::steering::state::Condition;
-use crate::steering::table::{RecordTable, Slot};
+use crate::steering::table::{Absence, RecordTable, Slot};
 
 /// Transitions taken in at once: more of them share a compilation.
 const BATCH_MAX: usize = 4096;
@@ -100,6 +104,8 @@ pub struct Publisher {
     by_target: Vec<Vec<PoolId>>,
     /// When to compile a class though nothing happens.
     timers: BTreeSet<(Instant, usize)>,
+    /// Serials of zones.
+    serials: SerialKeeper,
 }
 
 impl Publisher {
@@ -116,7 +122,19 @@ impl Publisher {
             by_pool: HashMap::new(),
             by_target: Vec::new(),
             timers: BTreeSet::new(),
+            serials: SerialKeeper::new(Instant::now(), 0),
         }
+    }
+
+    /// Counts serials from a moment by both clocks: `seconds` after 1970, it is `now`.
+    #[must_use]
+    pub fn counting_from(self, now: Instant, seconds: u64) -> Self {
+        Self { serials: SerialKeeper::new(now, seconds), ..self }
+    }
+
+    /// The serials of zones that are live.
+    pub fn serials(&self) -> watch::Receiver<Serials> {
+        self.serials.subscribe()
     }
 
     /// What is live.
@@ -138,6 +156,7 @@ impl Publisher {
         // A class has a timer exactly as long as it is not ready.
         let now = Live { generation: self.assigned.inventory.generation, waiting: self.timers.len() };
         self.live.send_if_modified(|live| std::mem::replace(live, now) != now);
+        self.serials.tell();
     }
 
     /// Compiles what depends on targets whose verdicts changed.
@@ -150,15 +169,41 @@ impl Publisher {
     }
 
     /// When [`Publisher::expire`] has something to do.
-    pub fn next_timer(&self) -> Option<Instant> {
-        self.timers.first().map(|(due, _)| *due)
+    pub fn next_timer(&self, now: Instant) -> Option<Instant> {
+        self.timers.first().map(|(due, _)| *due).into_iter().chain(self.serials.due(now)).min()
     }
 
     /// Compiles what is due by time.
     pub fn expire(&mut self, now: Instant) {
         let due = self.timers.iter().take_while(|(due, _)| *due <= now).map(|(_, class)| *class).collect();
         self.compile_classes(due, now);
+        self.raise_serials(now);
         self.tell();
+    }
+
+    /// Raises the serials of zones whose live answers changed, if that is due. Most classes are in few zones: the search
+    /// ends when all zones that it can find are found.
+    fn raise_serials(&mut self, now: Instant) {
+        let inventory = Arc::clone(&self.assigned.inventory);
+        let mut zones = BTreeSet::new();
+        for class in self.serials.take_changed(now) {
+            let members = self.classes.get(class).and_then(Option::as_ref).map(|class| class.members.iter());
+            for member in members.into_iter().flatten() {
+                if zones.len() == self.serials.following() {
+                    break;
+                }
+                let name = inventory.load_balancers.find(*member).map(|member| &member.name);
+                let zone = name.and_then(|name| inventory.hosting_of(name)).map(|hosting| hosting.id);
+                zones.extend(zone.filter(|zone| follows(&inventory, *zone)));
+            }
+        }
+        if !zones.is_empty() {
+            let mut table = RecordTable::clone(&self.table.load());
+            for zone in zones {
+                self.serials.renew(&mut table, &inventory, zone, now);
+            }
+            self.table.store(Arc::new(table));
+        }
     }
 
     /// Takes in pools that changed; gives the classes that use them.
@@ -206,8 +251,18 @@ impl Publisher {
         let inventory = Arc::clone(&self.assigned.inventory);
         let old = &before.inventory;
         let changed = inventory.load_balancers.differences(&old.load_balancers);
-        let zones = inventory.zones.differences(&old.zones);
+        let mut zones = inventory.zones.differences(&old.zones);
         let hostings = inventory.hostings.differences(&old.hostings);
+        if !hostings.is_empty() {
+            self.serials.count_following(&inventory);
+        }
+        let is_counted =
+            |inventory: &Inventory, id| inventory.hostings.find(id).is_some_and(|one| one.has_auto_serial());
+        let is_other = |id: &ZoneId| {
+            is_counted(&inventory, *id) != is_counted(old, *id) || absence(&inventory, *id) != absence(old, *id)
+        };
+        let expired = inventory.expired.symmetric_difference(&old.expired).copied();
+        zones.extend(hostings.iter().copied().chain(expired).filter(is_other));
         if changed.is_empty() && zones.is_empty() && hostings.is_empty() {
             return;
         }
@@ -216,6 +271,7 @@ impl Publisher {
         for hosting in rebuilt.iter().chain(&hostings).filter_map(|id| inventory.hostings.find(*id)) {
             table.set_allow_query(&hosting.apex, &hosting.allow_query);
         }
+        let known = stale.clone();
 
         // All names that go before any that comes: one load balancer may take over another's name. Classes are left
         // after all others have been joined, so that one that is still needed is never lost.
@@ -251,9 +307,22 @@ impl Publisher {
                 self.leave_class(previous.id, &steering);
             }
         }
+        // A zone whose names come, go or answer from other pools has changed as much as one whose records do.
+        let names = edits.iter().flat_map(|(previous, next)| previous.iter().chain(next)).map(|edited| &edited.name);
+        let edited =
+            names.filter_map(|name| Some(inventory.hosting_of(name)?.id)).filter(|id| is_counted(&inventory, *id));
+        let renewed: BTreeSet<ZoneId> = edited.chain(zones.iter().copied()).chain(rebuilt.iter().copied()).collect();
+        for zone in renewed {
+            self.serials.renew(&mut table, &inventory, zone, now);
+        }
+        let fresh: Vec<usize> = stale.difference(&known).copied().collect();
         // Compile before the swap: no name appears without its answer. A class without names is not compiled any more:
         // its pools may be gone or serve others by now, and until the swap its names are asked for.
         self.compile_classes(std::mem::take(stale), now);
+        // The names of new classes have raised their zones' serials just now.
+        for class in fresh {
+            self.serials.forget(class);
+        }
         self.table.store(Arc::new(table));
     }
 
@@ -308,6 +377,7 @@ impl Publisher {
         if let Some(class) = place.take() {
             self.timers.remove(&(class.deadline, number));
         }
+        self.serials.forget(number);
         self.by_steering.remove(steering);
         for pool in pools_of(steering) {
             if let Some(classes) = self.by_pool.get_mut(&pool) {
@@ -341,6 +411,9 @@ impl Publisher {
                 class.history.settled = true;
             }
             let condition = Condition::of(&answer);
+            if answer != LiveAnswer::NotReady && answer != **class.slot.load() {
+                self.serials.note(number);
+            }
             class.slot.store(answer);
             let previous = std::mem::replace(&mut class.history.condition, condition);
             let first = previous == Condition::NotReady && !condition.is_troubled();
@@ -394,23 +467,39 @@ fn report(class: &Class, previous: Condition, inventory: &Inventory) {
 /// Puts zones that changed, and those around a zone that came or went, into `table`, without live names. Says which.
 fn rebuild_zones(table: &mut RecordTable, after: &Assigned, before: &Assigned, changed: &[ZoneId]) -> HashSet<ZoneId> {
     let (old, new) = (&before.inventory, &after.inventory);
-    let mut rebuilt = HashSet::new();
+    let (mut rebuilt, mut followed) = (HashSet::new(), HashSet::new());
     for id in changed {
         let (gone, there) = (old.zones.find(*id), new.zones.find(*id));
-        let Some(apex) = there.or(gone).map(|zone| zone.apex().clone()) else { continue };
-        if there.is_none() {
+        let (was_ours, is_ours) = (old.hostings.find(*id), new.hostings.find(*id));
+        let Some(apex) = is_ours.or(was_ours).map(|hosting| hosting.apex.clone()) else { continue };
+        if gone.is_some() && there.is_none() {
             table.remove_zone(&apex);
         }
-        rebuilt.extend(there.map(|zone| zone.id));
+        let place = if gone.is_some() { &mut followed } else { &mut rebuilt };
+        place.extend(there.map(|zone| zone.id));
+        table.set_absence(&apex, absence(new, *id));
         // Names may have moved between this zone and the one around it.
-        if gone.is_none() || there.is_none() {
+        if was_ours.is_none() || is_ours.is_none() {
             rebuilt.extend(apex.parent().and_then(|parent| new.zone_of(&parent)).map(|zone| zone.id));
         }
     }
     for zone in rebuilt.iter().filter_map(|id| new.zones.find(*id)) {
         table.put_zone(Arc::clone(zone));
     }
+    for zone in followed.difference(&rebuilt).filter_map(|id| new.zones.find(*id)) {
+        table.follow_zone(Arc::clone(zone));
+    }
+    rebuilt.extend(followed);
     rebuilt
+}
+
+/// Why a zone of ours has no records; none if it has, or is none of ours.
+fn absence(inventory: &Inventory, id: ZoneId) -> Option<Absence> {
+    match inventory.is_absent(id) {
+        true if inventory.expired.contains(&id) => Some(Absence::Expired),
+        true => Some(Absence::NotTransferred),
+        false => None,
+    }
 }
 
 /// Makes a name live or static in its zone.
@@ -452,7 +541,7 @@ pub async fn run(
     const NEVER: Duration = Duration::from_hours(24 * 365);
     let mut batch = Vec::new();
     loop {
-        let due = publisher.next_timer();
+        let due = publisher.next_timer(Instant::now());
         let timer = due.unwrap_or_else(|| Instant::now() + NEVER);
         tokio::select! {
             biased;

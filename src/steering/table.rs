@@ -3,6 +3,7 @@
 //! A table never changes. A change makes a new one, which shares all zones and all names but those that it touches.
 //! What changes with health is inside the slots: those are swapped in place, without a new table.
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -58,8 +59,21 @@ pub struct RecordTable {
     hashing: NameHashing,
     /// Zones by apex.
     zones: ShardMap<Arc<ZoneTable>>,
+    /// Zones that are ours and have no records to answer from, by apex.
+    absent: ShardMap<(Name, Absence)>,
     /// How many zones have an apex of so many labels: a lookup tries no other suffixes.
     apex_labels: [u32; LABELS_MAX + 1],
+    /// Whether some zone has been larger than caches: then it pays to look ahead.
+    has_large_zone: bool,
+}
+
+/// Why a zone of which we are a secondary has no records.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Absence {
+    /// It has not been transferred yet.
+    NotTransferred,
+    /// No primary has confirmed it for too long (RFC 1035 §3.3.13, EXPIRE).
+    Expired,
 }
 
 /// One zone: its names, and what negative answers need.
@@ -77,6 +91,8 @@ pub struct ZoneTable {
     apex_cover: Option<Covered>,
     /// Every name that exists, empty non-terminals included (RFC 8020, RFC 4592 §2.2.2).
     nodes: ShardMap<Node>,
+    /// Its serial: that of its records, or the one that we have counted.
+    serial: u32,
     /// The SOA record as negative answers carry it: its TTL is `min(SOA TTL, MINIMUM)` (RFC 2308 §5).
     negative_soa: Box<[u8]>,
     /// Networks whose clients may ask; none stands for everybody, so that most zones compare nothing.
@@ -146,7 +162,18 @@ impl Node {
 impl RecordTable {
     /// A table without zones. `seed` makes its hashes unpredictable.
     pub fn new(seed: u64) -> Self {
-        Self { hashing: NameHashing::new(seed), zones: ShardMap::default(), apex_labels: [0; LABELS_MAX + 1] }
+        Self {
+            hashing: NameHashing::new(seed),
+            zones: ShardMap::default(),
+            absent: ShardMap::default(),
+            apex_labels: [0; LABELS_MAX + 1],
+            has_large_zone: false,
+        }
+    }
+
+    /// Whether some zone is larger than caches.
+    pub const fn has_large_zone(&self) -> bool {
+        self.has_large_zone
     }
 
     /// How names are hashed.
@@ -160,10 +187,44 @@ impl RecordTable {
         let hashing = self.hashing;
         let table = Arc::new(ZoneTable::new(zone, hashing));
         let same = |other: &Arc<ZoneTable>| *other.zone.apex() == apex;
+        self.has_large_zone |= table.is_large();
         let replaced = self.zones.insert(hashing.wire(apex.wire()), table, same);
         if let (None, Some(count)) = (replaced, self.apex_labels.get_mut(apex.label_count())) {
             *count += 1;
         }
+    }
+
+    /// Puts a zone in the place of the version before it, which costs what differs. Live names stay as they are. What
+    /// covers other names reaches far: where there is such a thing, the zone is built anew, without live names.
+    pub fn follow_zone(&mut self, zone: Arc<Zone>) {
+        let hash = self.hashing.wire(zone.apex().wire());
+        match self.zones.find_mut(hash, |other| other.zone.apex() == zone.apex()) {
+            Some(before) if !before.zone.has_covers() && !zone.has_covers() => {
+                let before = Arc::make_mut(before);
+                before.follow(&zone);
+                self.has_large_zone |= before.is_large();
+            }
+            _ => self.put_zone(zone),
+        }
+    }
+
+    /// Says why a zone of ours has no records; with none, it is no longer a zone of ours, or has records now.
+    pub fn set_absence(&mut self, apex: &Name, absence: Option<Absence>) {
+        let hashing = self.hashing;
+        let hash = hashing.wire(apex.wire());
+        let same = |(other, _): &(Name, Absence)| other == apex;
+        let (before, after) = match absence {
+            None => (self.absent.remove(hash, same).is_some(), false),
+            Some(why) => (self.absent.insert(hash, (apex.clone(), why), same).is_some(), true),
+        };
+        if let Some(count) = self.apex_labels.get_mut(apex.label_count()) {
+            *count = *count + u32::from(after) - u32::from(before);
+        }
+    }
+
+    /// Why the zone at a suffix, given its hash, has no records; none if it has, or is none of ours.
+    pub fn absence(&self, hash: u64, apex: &[u8]) -> Option<Absence> {
+        self.absent.find(hash, |(other, _)| other.wire() == apex).map(|(_, absence)| *absence)
     }
 
     /// Takes a zone out.
@@ -190,8 +251,23 @@ impl RecordTable {
     pub fn set_slot(&mut self, apex: &Name, name: &Name, slot: Option<Arc<Slot>>) {
         let hash = self.hashing.wire(apex.wire());
         if let Some(zone) = self.zones.find_mut(hash, |other| other.zone.apex() == apex) {
-            Arc::make_mut(zone).set_slot(name, slot);
+            let zone = Arc::make_mut(zone);
+            zone.set_slot(name, slot);
+            self.has_large_zone |= zone.is_large();
         }
+    }
+
+    /// Gives the zone with `apex` another serial than its records have.
+    pub fn set_serial(&mut self, apex: &Name, serial: u32) {
+        let hash = self.hashing.wire(apex.wire());
+        if let Some(zone) = self.zones.find_mut(hash, |other| other.zone.apex() == apex) {
+            Arc::make_mut(zone).set_serial(serial);
+        }
+    }
+
+    /// The zone with an apex.
+    pub fn zone_at(&self, apex: &Name) -> Option<&Arc<ZoneTable>> {
+        self.zones.find(self.hashing.wire(apex.wire()), |zone| zone.apex == *apex)
     }
 
     /// The zone at a suffix, given its hash.
@@ -208,18 +284,14 @@ impl RecordTable {
 impl ZoneTable {
     /// A zone with its static records.
     fn new(zone: Arc<Zone>, hashing: NameHashing) -> Self {
-        let mut negative_soa = Vec::new();
-        let soa = zone.owners().first().and_then(|apex| apex.rrset(Rtype::SOA));
-        if let Some(rdata) = soa.and_then(|soa| soa.rdatas().next()) {
-            let rendered = render_record(&mut negative_soa, Rtype::SOA, zone.soa().negative_ttl, rdata);
-            debug_assert!(rendered.is_some(), "it was rendered before");
-        }
         let nodes = ShardMap::with_capacity(zone.owners().len());
         let apex = zone.apex().clone();
         let apex_labels = apex.label_count();
         let apex_cover = zone.owners().first().and_then(|owner| Covered::of(owner, &apex));
-        let negative_soa = negative_soa.into();
-        let mut table = Self { zone, apex, apex_labels, hashing, apex_cover, nodes, negative_soa, allow_query: None };
+        let negative_soa = Box::default();
+        let allow_query = None;
+        let mut table =
+            Self { zone, apex, apex_labels, hashing, apex_cover, nodes, serial: 0, negative_soa, allow_query };
         // In canonical order a name comes before those below it, which take its cover over.
         for owner in table.zone.owners().to_vec() {
             let name = owner.name();
@@ -229,7 +301,35 @@ impl ZoneTable {
                 node.cover = node.cover.or(own);
             }
         }
+        table.set_serial(table.zone.soa().serial);
         table
+    }
+
+    /// Becomes the next version of the zone.
+    fn follow(&mut self, zone: &Arc<Zone>) {
+        let before = std::mem::replace(&mut self.zone, Arc::clone(zone));
+        let (mut old, mut new) = (before.owners().iter().peekable(), zone.owners().iter().peekable());
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(one), Some(other)) if one.name_wire() == other.name_wire() => Ordering::Equal,
+                (Some(one), Some(other)) => one.name().cmp(&other.name()),
+            };
+            let gone = if order.is_le() { old.next() } else { None };
+            let there = if order.is_ge() { new.next() } else { None };
+            if gone.zip(there).is_some_and(|(gone, there)| gone == there) {
+                continue;
+            }
+            let Some(name) = there.or(gone).map(Owner::name) else { continue };
+            let owner = there.cloned().unwrap_or_else(|| Owner::empty(&name));
+            if let Some(node) = self.node_mut(&name) {
+                node.owner = owner;
+            }
+            self.prune(&name);
+        }
+        self.set_serial(zone.soa().serial);
     }
 
     /// The zone as declared.
@@ -241,6 +341,38 @@ impl ZoneTable {
     pub fn allows(&self, client: IpAddr) -> bool {
         let networks = self.allow_query.as_deref();
         networks.is_none_or(|networks| networks.iter().any(|network| network.contains(&client)))
+    }
+
+    /// The zone as declared, shared.
+    pub const fn shared_zone(&self) -> &Arc<Zone> {
+        &self.zone
+    }
+
+    /// Its serial: that of its records, or the one that we have counted.
+    pub const fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// The node of a name.
+    pub fn node_at(&self, name: &Name) -> Option<&Node> {
+        self.node(self.hashing.wire(name.wire()), name.wire())
+    }
+
+    /// Has answers show another serial.
+    fn set_serial(&mut self, serial: u32) {
+        let Some(apex) = self.zone.owners().first() else { return };
+        let apex = if serial == self.zone.soa().serial { apex.clone() } else { apex.with_serial(serial) };
+        let mut negative_soa = Vec::new();
+        if let Some(rdata) = apex.rrset(Rtype::SOA).and_then(|soa| soa.rdatas().next()) {
+            let rendered = render_record(&mut negative_soa, Rtype::SOA, self.zone.soa().negative_ttl, rdata);
+            debug_assert!(rendered.is_some(), "it was rendered before");
+        }
+        self.negative_soa = negative_soa.into();
+        self.serial = serial;
+        let name = self.apex.clone();
+        if let Some(node) = self.node_mut(&name) {
+            node.owner = apex;
+        }
     }
 
     /// What the apex's own records cover.
@@ -407,6 +539,38 @@ mod tests {
             (&[], "127.0.0.1", (true, false)),
         ] {
             assert_eq!(allows(networks, client), expected, "{networks:?} {client}");
+        }
+    }
+
+    #[test]
+    fn a_zone_that_follows_is_as_one_that_is_built_anew() {
+        let record =
+            |owner: &str, rtype, rdata: &[u8]| Record { owner: name(owner), rtype, ttl: 60, rdata: rdata.to_vec() };
+        let zone = |serial: u8, owners: &[&str]| {
+            let mut soa = [0; 22];
+            soa[5] = serial;
+            let mut records = vec![record("@", Rtype::SOA, &soa), record("@", Rtype::NS, b"\0")];
+            records.extend(owners.iter().map(|owner| record(owner, Rtype::A, &[0, 0, 0, serial])));
+            Arc::new(Zone::try_new(ZoneId::declared("example.com"), name("@"), records).unwrap())
+        };
+        let versions: [&[&str]; 5] = [&["a", "b.ent"], &["a", "c.ent", "x"], &[], &["z.y.x"], &["a.z.y.x", "live"]];
+        let mut following = RecordTable::new(1);
+        let slot = Arc::new(Slot::new(LiveAnswer::NotReady, 30));
+        for (serial, owners) in (1..).zip(versions) {
+            following.follow_zone(zone(serial, owners));
+            following.set_slot(&name("@"), &name("live"), Some(Arc::clone(&slot)));
+            let mut anew = RecordTable::new(1);
+            anew.put_zone(zone(serial, owners));
+            anew.set_slot(&name("@"), &name("live"), Some(Arc::clone(&slot)));
+            let shown = |table: &RecordTable| {
+                let apex = table.hashing().wire(name("@").wire());
+                let zone = table.zone(apex, name("@").wire()).unwrap();
+                let node = |node: &Node| (node.owner.clone(), node.children, node.slot.is_some());
+                let mut nodes: Vec<_> = zone.nodes.iter().map(node).collect();
+                nodes.sort_by_key(|(owner, _, _)| owner.name());
+                (nodes, zone.serial(), zone.negative_soa().to_vec())
+            };
+            assert_eq!(shown(&following), shown(&anew), "version {serial}");
         }
     }
 

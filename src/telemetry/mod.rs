@@ -47,6 +47,22 @@ counters! {
     tcp_refused,
     /// TCP connections closed because the client was idle or too slow.
     tcp_timed_out,
+    /// Queries passed on from the data plane: transfers, NOTIFY, and what is signed.
+    passed_on,
+    /// Queries that could not be passed on because too many waited.
+    pass_on_failed,
+    /// Transfers of zones to others, whole or of changes.
+    transfers,
+    /// Transfers refused: not allowed, or too many at one time.
+    transfers_refused,
+    /// Transfers that the client did not read to their end.
+    transfers_failed,
+    /// Requests whose signature did not hold.
+    tsig_rejected,
+    /// NOTIFY messages answered by those they were for.
+    notifies_answered,
+    /// NOTIFY messages that nobody answered.
+    notifies_failed,
     /// Messages that got no answer: too short, or responses themselves.
     silent,
     /// Answers with rcode NOERROR.

@@ -5,6 +5,8 @@ use crate::wire::name::LowerName;
 
 /// Octets of a message's header (RFC 1035 §4.1.1).
 pub const HEADER_OCTETS: usize = 12;
+/// Opcode NOTIFY (RFC 1996 §3.1).
+pub const OPCODE_NOTIFY: u8 = 4;
 /// Class IN (RFC 1035 §3.2.4).
 pub const CLASS_IN: u16 = 1;
 /// Class CH, in which servers tell about themselves (RFC 4892).
@@ -61,6 +63,8 @@ pub struct Query<'q> {
     pub qclass: u16,
     /// What the OPT record says, if there is one.
     pub edns: Option<Edns<'q>>,
+    /// Whether a TSIG record says that it is signed (RFC 8945).
+    pub is_signed: bool,
 }
 
 /// What a query's OPT record says (RFC 6891 §6.1.2).
@@ -115,9 +119,9 @@ impl<'q> Query<'q> {
         let name_octets = qname.read(body).map_err(|_| malformed)?;
         let (question, rest) = body.split_at_checked(name_octets + 4).ok_or(malformed)?;
         let [t0, t1, c0, c1] = question.last_chunk::<4>().ok_or(malformed)?;
-        let edns = parse_records(rest, counts).map_err(|Malformed| malformed)?;
+        let Records { edns, is_signed } = parse_records(rest, counts).map_err(|Malformed| malformed)?;
         let qtype = Rtype(u16::from_be_bytes([*t0, *t1]));
-        Ok(Self { header, question, qtype, qclass: u16::from_be_bytes([*c0, *c1]), edns })
+        Ok(Self { header, question, qtype, qclass: u16::from_be_bytes([*c0, *c1]), edns, is_signed })
     }
 
     /// RFC 9619 §4: a query has exactly one question, or none if it asks for a cookie (RFC 7873 §5.4).
@@ -126,29 +130,43 @@ impl<'q> Query<'q> {
         if questions != [0, 0] || header.opcode != 0 {
             return None;
         }
-        let edns = parse_records(body, counts).ok()?;
+        let Records { edns, is_signed } = parse_records(body, counts).ok()?;
         edns.filter(|edns| edns.options.cookie.is_some())?;
-        Some(Self { header, question: &[], qtype: Rtype(0), qclass: 0, edns })
+        Some(Self { header, question: &[], qtype: Rtype(0), qclass: 0, edns, is_signed })
     }
 }
 
-/// A record or option that does not fit, a second OPT, an OPT at a wrong place, or octets left over.
+/// A record or option that does not fit, a second OPT, an OPT or TSIG at a wrong place, or octets left over.
 struct Malformed;
 
-/// Walks the records after the question; gives the OPT record if there is one.
-fn parse_records(
-    mut rest: &[u8],
-    [answers, authorities, additionals]: [u16; 3],
-) -> Result<Option<Edns<'_>>, Malformed> {
-    let mut edns = None;
+/// What the records after the question say.
+struct Records<'m> {
+    /// What the OPT record says, if there is one.
+    edns: Option<Edns<'m>>,
+    /// Whether there is a TSIG record.
+    is_signed: bool,
+}
+
+/// Walks the records after the question.
+fn parse_records(mut rest: &[u8], [answers, authorities, additionals]: [u16; 3]) -> Result<Records<'_>, Malformed> {
+    let (mut edns, mut is_signed) = (None, false);
     let before_additional = u32::from(answers) + u32::from(authorities);
-    for index in 0..before_additional + u32::from(additionals) {
+    let count = before_additional + u32::from(additionals);
+    for index in 0..count {
         let (is_root, after_name) = skip_name(rest).ok_or(Malformed)?;
         let ([t0, t1, c0, c1, ttl @ .., l0, l1], tail) = after_name.split_first_chunk::<10>().ok_or(Malformed)?;
         let length = usize::from(u16::from_be_bytes([*l0, *l1]));
         let (rdata, next) = tail.split_at_checked(length).ok_or(Malformed)?;
         rest = next;
-        if u16::from_be_bytes([*t0, *t1]) != Rtype::OPT.0 {
+        let rtype = Rtype(u16::from_be_bytes([*t0, *t1]));
+        if rtype == Rtype::TSIG {
+            // RFC 8945 §5.1: one TSIG, the last of the additional section; anything else is FORMERR.
+            if index + 1 != count || index < before_additional {
+                return Err(Malformed);
+            }
+            is_signed = true;
+        }
+        if rtype != Rtype::OPT {
             continue;
         }
         // RFC 6891 §6.1.1: one OPT, in the additional section, owned by the root; anything else is FORMERR.
@@ -160,7 +178,7 @@ fn parse_records(
         let options = if version == 0 { parse_options(rdata)? } else { Options::default() };
         edns = Some(Edns { udp_payload, version, dnssec_ok: flags & 0x80 != 0, options });
     }
-    if rest.is_empty() { Ok(edns) } else { Err(Malformed) }
+    if rest.is_empty() { Ok(Records { edns, is_signed }) } else { Err(Malformed) }
 }
 
 /// Skips a name that may end in a compression pointer; says whether it is the root.
@@ -208,6 +226,8 @@ mod tests {
     }
 
     const OPT: &[u8] = b"\0\0\x29\x10\0\0\0\x80\0\0\0";
+
+    const TSIG: &[u8] = b"\0\0\xfa\0\xff\0\0\0\0\0\0";
 
     fn parse(message: &[u8]) -> Result<Query<'_>, Unanswerable> {
         Query::parse(message, &mut LowerName::default())
@@ -260,6 +280,14 @@ mod tests {
     }
 
     #[test]
+    fn a_signed_query() {
+        assert!(!parse(&query([1, 0, 0, 1], OPT)).unwrap().is_signed);
+        let message = query([1, 0, 0, 2], &[OPT, TSIG].concat());
+        let signed = parse(&message).unwrap();
+        assert!(signed.is_signed && signed.edns.is_some());
+    }
+
+    #[test]
     fn silence_for_what_is_no_query() {
         assert_eq!(parse(b""), Err(Unanswerable::Silent));
         assert_eq!(parse(&[0; 11]), Err(Unanswerable::Silent));
@@ -281,6 +309,8 @@ mod tests {
             ("OPT not at the root", query([1, 0, 0, 1], b"\x01a\0\0\x29\x10\0\0\0\0\0\0\0")),
             ("an option longer than OPT", query([1, 0, 0, 1], b"\0\0\x29\x10\0\0\0\0\0\0\x04\0\x03\0\x01")),
             ("OPT longer than the message", query([1, 0, 0, 1], b"\0\0\x29\x10\0\0\0\0\0\0\x09")),
+            ("TSIG before another record (RFC 8945 §5.1)", query([1, 0, 0, 2], &[TSIG, OPT].concat())),
+            ("TSIG as an answer", query([1, 1, 0, 0], TSIG)),
             ("a compressed question", [&query([1, 0, 0, 0], b"")[..12], b"\xc0\x0c\0\x01\0\x01"].concat()),
             ("a question cut short", query([1, 0, 0, 0], b"")[..16].to_vec()),
         ] {

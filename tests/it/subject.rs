@@ -109,7 +109,7 @@ impl Face {
 
     /// Compiles whatever is due by now.
     pub fn expire(&mut self) {
-        while self.publisher.next_timer().is_some_and(|due| due <= Instant::now()) {
+        while self.publisher.next_timer(Instant::now()).is_some_and(|due| due <= Instant::now()) {
             self.publisher.expire(Instant::now());
         }
     }

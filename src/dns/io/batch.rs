@@ -123,12 +123,13 @@ impl Batch {
         received.map(|message| message.query.get(..message.query_len).unwrap_or_default())
     }
 
-    /// Calls `respond(query, source, out)` for each query. It returns the length of the answer in `out`, 0 for none.
-    pub fn respond(&mut self, mut respond: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> usize) {
+    /// Calls `respond(query, source, asked, out)` for each query. It returns the length of the answer in `out`, 0 for
+    /// none.
+    pub fn respond(&mut self, mut respond: impl FnMut(&[u8], SocketAddr, Option<Asked>, &mut [u8]) -> usize) {
         for message in self.messages.iter_mut().take(self.received) {
             let Some(source) = message.source else { continue };
             let query = message.query.get(..message.query_len).unwrap_or_default();
-            message.reply_len = respond(query, source, &mut message.reply).min(DATAGRAM_OCTETS_MAX);
+            message.reply_len = respond(query, source, message.asked, &mut message.reply).min(DATAGRAM_OCTETS_MAX);
         }
     }
 
@@ -221,6 +222,30 @@ impl Message {
     }
 }
 
+/// Sends one datagram, from the address that was asked if it is known. Never waits.
+pub fn send_from(socket: &UdpSocket, octets: &[u8], client: SocketAddr, asked: Option<Asked>) -> io::Result<()> {
+    let client = socket2::SockAddr::from(client);
+    let mut buffer = libc::iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() };
+    let mut control = Control::new();
+    // SAFETY: `msghdr` is integers and pointers, for which zeros are valid values; nothing follows the null pointers.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_name = client.as_ptr().cast_mut().cast();
+    header.msg_namelen = client.len();
+    header.msg_iov = &raw mut buffer;
+    header.msg_iovlen = 1;
+    if let Some(asked) = asked {
+        control.leave_from(&mut header, asked);
+    }
+    let sent = retry_interrupted(|| {
+        let flags = libc::MSG_DONTWAIT;
+        // SAFETY: `header` points to a name, at most one control buffer, and one buffer with their lengths, all of which
+        // outlive the call; the kernel only reads them. The descriptor is open for as long as `socket` is borrowed.
+        let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, flags) };
+        libc::c_int::try_from(sent).unwrap_or(libc::c_int::MAX)
+    })?;
+    if sent == octets.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+}
+
 /// Repeats `call` while signals interrupt it, and gives its count or its error.
 fn retry_interrupted(mut call: impl FnMut() -> libc::c_int) -> io::Result<usize> {
     loop {
@@ -249,7 +274,7 @@ mod tests {
         }
         let mut batch = Batch::new();
         assert_eq!(batch.receive(&server).unwrap(), Received { datagrams: 5, dropped: 0, shut_down: false });
-        batch.respond(|query, source, out| {
+        batch.respond(|query, source, _, out| {
             assert_eq!(source, client.local_addr().unwrap());
             out[..query.len()].copy_from_slice(query);
             if query == [3] { 0 } else { query.len() }

@@ -13,7 +13,7 @@ const _: () = assert!(
 
 /// The address that a query was sent to.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Asked {
+pub enum Asked {
     /// Over IPv4.
     V4(Ipv4Addr),
     /// Over IPv6, and the interface index if the address means nothing without.

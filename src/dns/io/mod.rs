@@ -12,6 +12,7 @@ mod control;
 mod option;
 mod prefetch;
 
-pub use batch::{BATCH, Batch, DATAGRAM_OCTETS_MAX, Received, Sent};
+pub use batch::{BATCH, Batch, DATAGRAM_OCTETS_MAX, Received, Sent, send_from};
+pub use control::Asked;
 pub use option::{answer_from_asked_address, ignore_path_mtu};
-pub use prefetch::{prefetch, prefetch_at};
+pub use prefetch::{prefetch, prefetch_value};

@@ -103,7 +103,7 @@ impl<'w, 'b> Chain<'w, 'b> {
     /// Answers for one name of the chain. RFC 6604 §2.1: the last link decides the response code.
     pub(super) fn link(&mut self, found: Found<'_>, name: &LowerName) -> Result<Link, Full> {
         match found {
-            Found::NotOurs => Ok(Link::End(Rcode::Refused)),
+            Found::NotOurs | Found::Absent(_) => Ok(Link::End(Rcode::Refused)),
             Found::NxDomain { zone } => {
                 self.negative(zone, name, u32::MAX)?;
                 Ok(Link::End(Rcode::NxDomain))

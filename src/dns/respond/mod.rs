@@ -9,7 +9,7 @@ mod referral;
 use crate::dns::engine::{Client, extended_errors};
 use crate::dns::respond::chain::{Chain, Link};
 use crate::steering::lookup::{Found, lookup};
-use crate::steering::table::RecordTable;
+use crate::steering::table::{Absence, RecordTable};
 use crate::telemetry::Counters;
 use crate::wire::message::{ExtendedError, Full, Message};
 use crate::wire::name::LowerName;
@@ -52,6 +52,13 @@ pub fn respond(
 ) -> Answer {
     let Query { qtype, .. } = *query;
     let mut found = lookup(table, qname, qtype);
+    if let Found::Absent(absence) = found {
+        let error = match absence {
+            Absence::NotTransferred => extended_errors::NOT_TRANSFERRED,
+            Absence::Expired => extended_errors::EXPIRED,
+        };
+        return Answer { error: Some(error), ..Answer::error(Rcode::ServFail) };
+    }
     let Some(zone) = found.zone() else { return Answer::error(Rcode::Refused) };
     if !zone.allows(client.address) {
         counters.prohibited.increment();
@@ -74,7 +81,7 @@ pub fn respond(
                 name = target;
                 found = chain.find(name, qtype);
                 // RFC 1034 §4.3.2 step 3a: the resolver goes on where we are no authority.
-                if matches!(found, Found::NotOurs) {
+                if matches!(found, Found::NotOurs | Found::Absent(_)) {
                     break Rcode::NoError;
                 }
             }

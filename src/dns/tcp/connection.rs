@@ -3,6 +3,9 @@
 //! It reads while it writes, answers all that has come in one go, and writes those answers together (RFC 7766 §6.2.1.1
 //! wants pipelining, §8 wants a length and its message in one segment). Buffers grow on demand and go when they are
 //! empty, so an idle connection holds two or three kilobytes.
+//!
+//! A query that somebody else answers has the connection to itself: what follows it waits, is not read, and is answered
+//! after its last message. Its messages come through a short queue, so a slow reader holds up whoever makes them.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -15,12 +18,13 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Desk, Shared};
 use crate::dns::engine::Client;
-use crate::dns::transport::{Responder, unix_time};
+use crate::dns::transport::{Back, PassedOn, Responder, unix_time};
 use crate::wire::query::HEADER_OCTETS;
 
 /// Octets of the length before a message.
@@ -33,6 +37,8 @@ const QUERIES_OCTETS_MAX: usize = PREFIX_OCTETS + MESSAGE_OCTETS_MAX;
 const ANSWERS_OCTETS_MAX: usize = 64 << 10;
 /// Octets of an empty buffer that are kept: one ordinary message, so that a query at a time allocates nothing.
 const KEPT_OCTETS: usize = 512;
+/// Messages that may wait in the queue of whoever answers elsewhere; a transfer's have 16 KiB.
+const ELSEWHERE_MAX: usize = 4;
 /// How long a client has to take the last answers and close, once we have closed our side: some round trips.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -79,6 +85,8 @@ pub(super) struct Connection<R> {
     queries: Vec<u8>,
     /// What waits to be written.
     answers: Vec<u8>,
+    /// Where the messages of an answer come from that is made elsewhere.
+    elsewhere: Option<mpsc::Receiver<Vec<u8>>>,
     /// Octets ever written.
     written: u64,
     /// When the client is idle for too long: nothing waits here.
@@ -100,6 +108,7 @@ impl<R: Responder> Connection<R> {
             input: Input::Open,
             queries: Vec::new(),
             answers: Vec::new(),
+            elsewhere: None,
             written: 0,
             idle_by: None,
             message_by: None,
@@ -129,7 +138,7 @@ impl<R: Responder> Connection<R> {
         loop {
             self.respond();
             // While complete queries wait, so do answers.
-            if self.input != Input::Open && self.answers.is_empty() {
+            if self.input != Input::Open && self.answers.is_empty() && self.elsewhere.is_none() {
                 return End::Done;
             }
             let now = Instant::now();
@@ -154,7 +163,8 @@ impl<R: Responder> Connection<R> {
 
     /// Answers what has come completely, unless too many answers wait.
     fn respond(&mut self) {
-        if split_message(&self.queries).is_none() || self.answers.len() >= ANSWERS_OCTETS_MAX {
+        let is_busy = self.elsewhere.is_some() || self.answers.len() >= ANSWERS_OCTETS_MAX;
+        if is_busy || split_message(&self.queries).is_none() {
             return;
         }
         let shared = Arc::clone(&self.shared);
@@ -170,7 +180,8 @@ impl<R: Responder> Connection<R> {
     fn respond_at(&mut self, desk: &mut Desk<R>, out: &mut [u8]) -> usize {
         let mut rest = self.queries.as_slice();
         let now = unix_time();
-        while self.answers.len() < ANSWERS_OCTETS_MAX
+        while self.elsewhere.is_none()
+            && self.answers.len() < ANSWERS_OCTETS_MAX
             && let Some((query, following)) = split_message(rest)
         {
             desk.counters.tcp_received.increment();
@@ -183,19 +194,49 @@ impl<R: Responder> Connection<R> {
             rest = following;
             let room = out.get_mut(..MESSAGE_OCTETS_MAX).unwrap_or_default();
             let reply = desk.responder.respond(query, &self.client, now, desk.random.next(), room);
+            if reply.passed_on {
+                let (back, elsewhere) = mpsc::channel(ELSEWHERE_MAX);
+                let source = self.stream.peer_addr().unwrap_or_else(|_| (self.client.address, 0).into());
+                let passed_on = PassedOn { query: query.to_vec(), source, back: Back::Tcp(back) };
+                if desk.responder.pass_on(passed_on) {
+                    self.elsewhere = Some(elsewhere);
+                    continue;
+                }
+            }
             let answer = room.get(..reply.len).unwrap_or_default();
-            if let Ok(len @ 1..) = u16::try_from(answer.len()) {
-                self.answers.extend_from_slice(&len.to_be_bytes());
-                self.answers.extend_from_slice(answer);
+            if put_message(&mut self.answers, answer) {
                 desk.counters.tcp_sent.increment();
             }
         }
         rest.len()
     }
 
+    /// Takes what is made elsewhere, as far as there is room for it. The last message has come when the sender is gone.
+    fn poll_elsewhere(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut progress = Poll::Pending;
+        while self.answers.len() < ANSWERS_OCTETS_MAX
+            && let Some(elsewhere) = &mut self.elsewhere
+            && let Poll::Ready(message) = elsewhere.poll_recv(context)
+        {
+            progress = Poll::Ready(());
+            let Some(message) = message else {
+                self.elsewhere = None;
+                break;
+            };
+            if put_message(&mut self.answers, &message) {
+                self.shared.counters.tcp_sent.increment_shared();
+            }
+        }
+        progress
+    }
+
     /// Whether there is room for more queries, and use for them.
     fn wants_queries(&self) -> bool {
-        self.input == Input::Open && self.queries.len() < QUERIES_OCTETS_MAX && self.answers.len() < ANSWERS_OCTETS_MAX
+        let is_free = self.elsewhere.is_none();
+        is_free
+            && self.input == Input::Open
+            && self.queries.len() < QUERIES_OCTETS_MAX
+            && self.answers.len() < ANSWERS_OCTETS_MAX
     }
 
     /// The next time limit, and what it means to reach it.
@@ -212,7 +253,7 @@ impl<R: Responder> Connection<R> {
         } else {
             self.message_by.get_or_insert(now + limits.read_timeout);
         }
-        if self.queries.is_empty() && self.answers.is_empty() {
+        if self.queries.is_empty() && self.answers.is_empty() && self.elsewhere.is_none() {
             self.idle_by.get_or_insert(now + limits.idle_timeout);
         } else {
             self.idle_by = None;
@@ -225,7 +266,7 @@ impl<R: Responder> Connection<R> {
 
     /// Writes and reads what is possible now; waits if that is nothing.
     fn poll_progress(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut progress = Poll::Pending;
+        let mut progress = self.poll_elsewhere(context).map(Ok);
         if !self.answers.is_empty()
             && let Poll::Ready(count) = Pin::new(&mut self.stream).poll_write(context, &self.answers)?
         {
@@ -280,6 +321,14 @@ impl<R: Responder> Connection<R> {
 fn split_message(octets: &[u8]) -> Option<(&[u8], &[u8])> {
     let (prefix, rest) = octets.split_first_chunk::<PREFIX_OCTETS>()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(*prefix)))
+}
+
+/// Appends a message behind its length; whether there is one.
+fn put_message(answers: &mut Vec<u8>, message: &[u8]) -> bool {
+    let Ok(len @ 1..) = u16::try_from(message.len()) else { return false };
+    answers.extend_from_slice(&len.to_be_bytes());
+    answers.extend_from_slice(message);
+    true
 }
 
 /// Gives back the memory of an empty buffer that was large.

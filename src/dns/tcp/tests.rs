@@ -13,6 +13,7 @@ use super::*;
 use crate::dns::engine::{Reply, UnixTime};
 use crate::dns::listen::bind_tcp;
 use crate::dns::transport::testing::{Echo, SILENT};
+use crate::dns::transport::{Back, PassedOn, PassedOnSender};
 
 /// Longer than anything here should take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -213,7 +214,7 @@ struct Verbose;
 impl Responder for Verbose {
     fn respond(&mut self, query: &[u8], _: &Client, _: UnixTime, _: u64, out: &mut [u8]) -> Reply {
         out[..query.len()].copy_from_slice(query);
-        Reply { len: out.len() }
+        Reply::of(out.len())
     }
 }
 
@@ -362,4 +363,93 @@ async fn whoever_does_not_wait_for_the_end_closes_everything_at_once() {
     fixture.serving.abort();
     expect_end(&mut stream).await;
     fixture.until_open(0).await;
+}
+
+/// First octet of a message that is answered elsewhere.
+const ELSEWHERE: u8 = 0xee;
+
+/// Echoes, but passes on what begins with `ELSEWHERE`.
+struct Passing(PassedOnSender);
+
+impl Responder for Passing {
+    fn respond(&mut self, query: &[u8], client: &Client, now: UnixTime, random: u64, out: &mut [u8]) -> Reply {
+        Reply { passed_on: query.first() == Some(&ELSEWHERE), ..Echo.respond(query, client, now, random, out) }
+    }
+
+    fn pass_on(&mut self, query: PassedOn) -> bool {
+        self.0.try_send(query).is_ok()
+    }
+}
+
+/// A query that is answered elsewhere.
+fn for_elsewhere(number: usize) -> Vec<u8> {
+    let mut query = numbered(number, 12);
+    query[0] = ELSEWHERE;
+    query
+}
+
+/// What was passed on, and the way back.
+async fn passed_on(queue: &mut tokio::sync::mpsc::Receiver<PassedOn>) -> (Vec<u8>, tokio::sync::mpsc::Sender<Vec<u8>>) {
+    let PassedOn { query, back, .. } = timeout(PATIENCE, queue.recv()).await.expect("it is passed on in time").unwrap();
+    let Back::Tcp(back) = back else { panic!("it came over TCP") };
+    (query, back)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_follows_a_query_that_is_answered_elsewhere_waits_for_it() {
+    let (sender, mut queue) = tokio::sync::mpsc::channel(1);
+    // The idle time-out does not run while somebody works on an answer.
+    let fixture = Fixture::new(TcpLimits { idle_timeout: SHORT, ..patient() }, move || Passing(sender.clone()));
+    let mut stream = fixture.connect().await;
+    let octets = [numbered(1, 12), for_elsewhere(2), numbered(3, 12), for_elsewhere(4)].map(|query| framed(&query));
+    stream.write_all(&octets.concat()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    assert_eq!(receive(&mut stream).await, numbered(1, 12));
+    let (query, back) = passed_on(&mut queue).await;
+    assert_eq!(query, for_elsewhere(2));
+    sleep(2 * SHORT).await;
+    for message in 0..20_u8 {
+        back.send(vec![message; 16_384]).await.unwrap();
+        assert_eq!(receive(&mut stream).await, vec![message; 16_384]);
+    }
+    drop(back);
+    assert_eq!(receive(&mut stream).await, numbered(3, 12));
+    // Nothing at all is an answer too.
+    drop(passed_on(&mut queue).await);
+    expect_end(&mut stream).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_reader_holds_up_who_answers_and_is_cut_off() {
+    let (sender, mut queue) = tokio::sync::mpsc::channel(1);
+    let fixture = Fixture::new(TcpLimits { write_timeout: SHORT, ..patient() }, move || Passing(sender.clone()));
+    let mut stream = fixture.connect().await;
+    stream.write_all(&framed(&for_elsewhere(1))).await.unwrap();
+    let (_, back) = passed_on(&mut queue).await;
+    let mut sent = 0_usize;
+    let flood = async {
+        while back.send(vec![1; 60_000]).await.is_ok() {
+            sent += 60_000;
+        }
+    };
+    timeout(PATIENCE, flood).await.expect("sending fails in time");
+    assert!(sent < 64 << 20, "no more than the kernel's buffers and ours: {sent}");
+    assert_eq!(fixture.counters.tcp_timed_out.value(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_passed_on_is_answered_here() {
+    let (sender, mut queue) = tokio::sync::mpsc::channel(1);
+    let fixture = Fixture::new(patient(), move || Passing(sender.clone()));
+    let (mut first, mut second) = (fixture.connect().await, fixture.connect().await);
+    first.write_all(&framed(&for_elsewhere(1))).await.unwrap();
+    fixture.until(|fixture| fixture.desks.load(Ordering::Relaxed) > 0).await;
+    while queue.is_empty() {
+        sleep(Duration::from_millis(1)).await;
+    }
+    second.write_all(&framed(&for_elsewhere(2))).await.unwrap();
+    assert_eq!(receive(&mut second).await, for_elsewhere(2), "the queue is full");
+    let (query, back) = passed_on(&mut queue).await;
+    back.send(query).await.unwrap();
+    assert_eq!(receive(&mut first).await, for_elsewhere(1));
 }

@@ -116,14 +116,49 @@ impl ZoneBuilder {
     /// would read.
     pub fn finish(&mut self) -> Result<Zone, Vec<ZoneFault>> {
         let mut faults = std::mem::take(&mut self.faults);
-        if self.soa.is_none() {
+        let owners = self.group(&mut faults);
+        self.seal(owners, self.soa, self.has_ns, faults)
+    }
+
+    /// `zone` with the records that were added in the place of those of the owners `names`, in canonical order.
+    pub(super) fn finish_edit(&mut self, zone: &Zone, names: &[Name]) -> Result<Zone, Vec<ZoneFault>> {
+        let mut faults = std::mem::take(&mut self.faults);
+        let mut edited = self.group(&mut faults).into_iter().peekable();
+        let mut owners = Vec::with_capacity(zone.owners().len() + names.len());
+        let mut rest = zone.owners();
+        for name in names {
+            let is_before = |owner: &Owner| compare_canonically(owner.name_wire(), name.wire()).is_lt();
+            let (before, after) = rest.split_at(rest.partition_point(is_before));
+            owners.extend_from_slice(before);
+            rest = match after.split_first() {
+                Some((replaced, after)) if replaced.name_wire() == name.wire() => after,
+                _ => after,
+            };
+            owners.extend(edited.next_if(|owner| owner.name_wire() == name.wire()));
+        }
+        owners.extend_from_slice(rest);
+        let top = owners.first().filter(|owner| owner.name_wire() == self.apex.wire());
+        let soa = top.and_then(|top| top.rrset(Rtype::SOA));
+        let soa = soa.and_then(|soa| Soa::of_data(soa.rdatas().next()?, soa.ttl()));
+        let has_ns = top.is_some_and(|top| top.rrset(Rtype::NS).is_some());
+        self.seal(owners, soa, has_ns, faults)
+    }
+
+    /// A zone of owners in canonical order, unless something is wrong with it.
+    fn seal(
+        &self,
+        owners: Vec<Owner>,
+        soa: Option<Soa>,
+        has_ns: bool,
+        mut faults: Vec<ZoneFault>,
+    ) -> Result<Zone, Vec<ZoneFault>> {
+        if soa.is_none() {
             faults.push(ZoneFault { record: None, why: ZoneError::SoaMissing });
         }
-        if !self.has_ns {
+        if !has_ns {
             faults.push(ZoneFault { record: None, why: ZoneError::NsMissing });
         }
-        let owners = self.group(&mut faults);
-        match self.soa {
+        match soa {
             Some(soa) if faults.is_empty() => {
                 let covers = (0_u32..).zip(&owners).filter(|(_, owner)| Cover::of(owner, &self.apex).is_some());
                 let covers = covers.map(|(index, _)| index).collect();

@@ -1,5 +1,7 @@
 //! Publish under a paused clock: what a name answers from as verdicts, edits and time come in.
 
+mod serials;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Mutex;
@@ -137,7 +139,7 @@ impl World {
     async fn pass(&mut self, time: Duration) {
         let end = Instant::now() + time;
         loop {
-            let due = self.publisher.next_timer().unwrap_or(end).min(end);
+            let due = self.publisher.next_timer(Instant::now()).unwrap_or(end).min(end);
             tokio::select! {
                 Some(flip) = self.flips.recv() => self.publisher.flip([&flip], Instant::now()),
                 () = sleep_until(due) => {

@@ -1,0 +1,130 @@
+//! Serials under a paused clock: when they grow, and when they do not.
+
+use super::*;
+use crate::model::hosting::{Hosting, SerialSource, TransferLive, ZoneOrigin};
+
+/// Seconds since 1970 at the start of each test.
+const START: u32 = 1_800_000_000;
+
+/// A zone's hosting.
+fn hosting(serial: SerialSource, transfer_live: TransferLive) -> Hosting {
+    let apex = name("example.com");
+    let origin = ZoneOrigin::Declared(serial);
+    Hosting { origin, transfer_live, ..Hosting::declared(ZoneId::declared("example.com"), apex) }
+}
+
+/// A zone with a serial, whose records depend on `text`.
+fn zone_of(serial: u32, text: u8) -> Arc<Zone> {
+    let record = |rtype, rdata: Vec<u8>| Record { owner: name("example.com"), rtype, ttl: 60, rdata };
+    let soa = [b"\0\0", [serial, 1, 2, 3, 4].map(u32::to_be_bytes).concat().as_slice()].concat();
+    let records = vec![record(Rtype::SOA, soa), record(Rtype::NS, vec![0]), record(Rtype::TXT, vec![1, text])];
+    Arc::new(Zone::try_new(ZoneId::declared("example.com"), name("example.com"), records).unwrap())
+}
+
+impl World {
+    /// A world that counts serials from [`START`].
+    fn counting() -> Self {
+        let Self { inventory, schedule, flips, publisher, table, up } = Self::new();
+        let publisher = publisher.counting_from(Instant::now(), u64::from(START));
+        Self { inventory, schedule, flips, publisher, table, up }
+    }
+
+    /// Declares one zone, and names in it.
+    fn host(&mut self, hosting: Hosting, zone: Arc<Zone>, pools: Vec<Pool>, load_balancers: Vec<LoadBalancer>) {
+        let (hostings, zones, monitors) = (vec![hosting], vec![zone], vec![monitor()]);
+        let declared = Declared { hostings, zones, monitors, pools, load_balancers, ..Declared::default() };
+        self.inventory = Arc::new(self.inventory.apply(Change::Declare(declared)).unwrap());
+        let assigned = self.schedule.reconcile(Arc::clone(&self.inventory));
+        self.publisher.apply(assigned, Instant::now());
+    }
+
+    /// The serial that is told, and that answers show.
+    fn serial(&self) -> u32 {
+        let told = self.publisher.serials().borrow().find(ZoneId::declared("example.com")).unwrap().serial;
+        let table = self.table.load();
+        let zone = table.zone_at(&name("example.com")).unwrap();
+        let apex = zone.node_at(&name("example.com")).unwrap().owner().rrset(Rtype::SOA).unwrap();
+        for soa in [apex.rendered, zone.negative_soa()] {
+            let numbers = soa.last_chunk::<20>().unwrap();
+            assert_eq!(u32::from_be_bytes(*numbers.first_chunk().unwrap()), told);
+        }
+        assert_eq!(zone.serial(), told);
+        told
+    }
+}
+
+/// A name with a pool of two origins.
+fn www() -> (Vec<Pool>, Vec<LoadBalancer>) {
+    (vec![pool("p", &[1, 2])], vec![load_balancer("www", "www.example.com", &["p"])])
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn a_counted_serial_is_the_time_and_grows_with_records_and_names() {
+    let mut world = World::counting();
+    let auto = || hosting(SerialSource::Auto, TransferLive::Follow);
+    world.host(auto(), zone_of(7, 1), vec![], vec![]);
+    assert_eq!(world.serial(), START);
+    world.host(auto(), zone_of(7, 1), vec![], vec![]);
+    assert_eq!(world.serial(), START, "nothing has changed");
+    world.host(auto(), zone_of(7, 2), vec![], vec![]);
+    assert_eq!(world.serial(), START + 1, "in the same second");
+    world.pass(SECOND * 10).await;
+    world.host(auto(), zone_of(7, 3), vec![], vec![]);
+    assert_eq!(world.serial(), START + 10);
+    let (pools, names) = www();
+    world.host(auto(), zone_of(7, 3), pools.clone(), names);
+    assert_eq!(world.serial(), START + 11, "a name has come");
+    world.host(auto(), zone_of(7, 3), pools, vec![]);
+    assert_eq!(world.serial(), START + 12, "and gone");
+    world.host(hosting(SerialSource::Records, TransferLive::Follow), zone_of(7, 3), vec![], vec![]);
+    assert_eq!(world.serial(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn live_answers_raise_a_counted_serial_at_most_every_five_seconds() {
+    let mut world = World::counting();
+    world.set(1, true);
+    world.set(2, true);
+    let (pools, names) = www();
+    world.host(hosting(SerialSource::Auto, TransferLive::Follow), zone_of(7, 1), pools, names);
+    assert_eq!((world.serial(), world.answer("www.example.com").as_str()), (START, "not ready"));
+    world.pass(SECOND * 100).await;
+    assert_eq!(world.answer("www.example.com"), "ok [1, 2]");
+    let settled = world.serial();
+    assert!(settled > START && settled <= START + 6, "the first answers, and then nothing: {}", settled - START);
+    let mut serials = vec![settled];
+    // The origins flap for a minute: each probe, every 5 s, sees another state of at least one of them.
+    for turn in 0..60 {
+        world.set(1, turn % 10 < 5);
+        world.set(2, turn % 14 < 7);
+        world.pass(SECOND).await;
+        serials.push(world.serial());
+    }
+    serials.dedup();
+    assert!((3..=14).contains(&serials.len()), "{serials:?}");
+    world.pass(SECOND * 20).await;
+    let calm = world.serial();
+    world.pass(SECOND * 60).await;
+    assert_eq!(world.serial(), calm, "what does not change raises nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn live_answers_raise_no_other_serial() {
+    for (serial, live) in
+        [(SerialSource::Auto, TransferLive::Snapshot), (SerialSource::Records, TransferLive::Snapshot)]
+    {
+        let mut world = World::counting();
+        world.set(1, true);
+        world.set(2, true);
+        let (pools, names) = www();
+        world.host(hosting(serial, live), zone_of(7, 1), pools, names);
+        let before = world.serial();
+        world.pass(SECOND * 20).await;
+        world.set(1, false);
+        world.pass(SECOND * 20).await;
+        assert_eq!(world.answer("www.example.com"), "ok [2]");
+        assert_eq!(world.serial(), before, "{serial:?} {live:?}");
+    }
+}

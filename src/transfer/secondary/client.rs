@@ -1,0 +1,285 @@
+//! Asks a primary: for its SOA record, and for the zone. Whatever it says, and however slowly, it costs no more than it may.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, SystemTime};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::model::hosting::{Peer, TsigKey};
+use crate::model::limits::{
+    SOA_TIMEOUTS, TRANSFER_CONNECT_TIMEOUT, TRANSFER_MESSAGE_TIMEOUT, TRANSFER_RATE_MIN, TRANSFER_TIMEOUT,
+};
+use crate::model::name::Name;
+use crate::model::rrset::Rtype;
+use crate::transfer::secondary::message::Question;
+use crate::transfer::secondary::refusal::{Refusal, rcode_word};
+use crate::transfer::secondary::serial::serial_of;
+use crate::transfer::secondary::stream::{Received, Stream};
+use crate::transfer::tsig::{Key, Unverified, Verifier};
+
+/// Octets of a UDP answer without EDNS (RFC 1035 §4.2.1), and room to see that there are more.
+const UDP_OCTETS: usize = 4096;
+
+/// A primary of a zone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Primary {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The key that both sign with.
+    pub key: Option<TsigKey>,
+}
+
+impl Primary {
+    /// A server as the inventory names it.
+    pub fn new(peer: &Peer, find_key: impl Fn(&Name) -> Option<TsigKey>) -> Option<Self> {
+        let key = match &peer.key {
+            // Without the key there is no talking to it.
+            Some(name) => Some(find_key(name)?),
+            None => None,
+        };
+        Some(Self { address: peer.address, key })
+    }
+}
+
+/// How long a primary may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For a connection.
+    pub connect: Duration,
+    /// For one message.
+    pub message: Duration,
+    /// For a transfer.
+    pub transfer: Duration,
+    /// For an answer over UDP, attempt by attempt.
+    pub soa: [Duration; 2],
+    /// Octets a second, once there was time for one message.
+    pub rate_min: u64,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: TRANSFER_CONNECT_TIMEOUT,
+            message: TRANSFER_MESSAGE_TIMEOUT,
+            transfer: TRANSFER_TIMEOUT,
+            soa: SOA_TIMEOUTS,
+            rate_min: TRANSFER_RATE_MIN,
+        }
+    }
+}
+
+/// What is known of our own version when a zone is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wanted<'r> {
+    /// What differs from the version with this SOA data.
+    Differences(&'r [u8]),
+    /// All of it, if it is not older than the version with this serial.
+    Whole(Option<u32>),
+}
+
+/// A query and what verifies its answers.
+struct Exchange {
+    /// What is asked.
+    question: Question,
+    /// The query, signed if the primary has a key.
+    message: Vec<u8>,
+    /// Verifies answers, if the primary has a key.
+    verifier: Option<Verifier>,
+}
+
+impl Exchange {
+    /// A query to a primary.
+    fn new(primary: &Primary, apex: &Name, qtype: Rtype, held: Option<&[u8]>) -> Result<Self, Refusal> {
+        let question = Question { id: random_id(), apex: apex.clone(), qtype };
+        let mut message = question.message(held);
+        let verifier = match &primary.key {
+            None => None,
+            Some(key) => {
+                let known = Key::new(key).ok_or_else(|| Refusal::Signature("our key cannot be used".to_owned()))?;
+                Some(known.sign_query(&mut message, now()))
+            }
+        };
+        Ok(Self { question, message, verifier })
+    }
+
+    /// Takes the signature off an answer, after having verified it.
+    fn verify(&mut self, message: Vec<u8>) -> Result<Vec<u8>, Refusal> {
+        let Some(verifier) = &mut self.verifier else { return Ok(message) };
+        verifier.take(&message, now()).map_err(|unverified| {
+            let rcode = message.get(3).map_or(0, |octet| octet & 0x0f);
+            match unverified {
+                // A server that refuses us often does so without a signature: tell what it says.
+                Unverified::Unsigned if rcode != 0 => {
+                    Refusal::Signature(format!("{unverified}, and says {}", rcode_word(rcode)))
+                }
+                _ => Refusal::Signature(unverified.to_string()),
+            }
+        })
+    }
+
+    /// Whether everything taken so far is signed.
+    fn is_settled(&self) -> bool {
+        self.verifier.as_ref().is_none_or(Verifier::is_settled)
+    }
+}
+
+/// Asks a primary for the data of the zone's SOA record: over UDP, and over TCP if that does not do.
+pub async fn ask_soa(primary: &Primary, apex: &Name, patience: Patience) -> Result<Vec<u8>, Refusal> {
+    let mut exchange = Exchange::new(primary, apex, Rtype::SOA, None)?;
+    match ask_udp(&mut exchange, primary.address, patience).await {
+        Ok(Some(rdata)) => Ok(rdata),
+        // Cut short, or a network that takes no UDP.
+        Ok(None) | Err(Refusal::Slow(_) | Refusal::Network(_)) => {
+            let mut exchange = Exchange::new(primary, apex, Rtype::SOA, None)?;
+            let mut connection = Connection::open(primary.address, patience).await?;
+            connection.send(&exchange.message).await?;
+            let message = exchange.verify(connection.receive().await?)?;
+            read_soa(&exchange, &message)?.ok_or(Refusal::Cut)
+        }
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// Asks over UDP; none if the answer is cut short.
+async fn ask_udp(exchange: &mut Exchange, address: SocketAddr, patience: Patience) -> Result<Option<Vec<u8>>, Refusal> {
+    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).await.map_err(network)?;
+    // Connected, so that nobody else can answer.
+    socket.connect(address).await.map_err(network)?;
+    let mut octets = vec![0; UDP_OCTETS];
+    for wait in patience.soa {
+        socket.send(&exchange.message).await.map_err(network)?;
+        let deadline = Instant::now() + wait;
+        while let Ok(received) = timeout_at(deadline, socket.recv(&mut octets)).await {
+            let length = received.map_err(network)?;
+            let message = octets.get(..length).unwrap_or_default().to_vec();
+            // What is not meant for us is no answer: the true one may still come.
+            if message.first_chunk() != Some(&exchange.question.id.to_be_bytes()) {
+                continue;
+            }
+            let message = exchange.verify(message)?;
+            return read_soa(exchange, &message);
+        }
+    }
+    Err(Refusal::Slow("answer over UDP"))
+}
+
+/// Reads the SOA record in an answer; none if it is cut short.
+fn read_soa(exchange: &Exchange, message: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+    let mut answer = exchange.question.open(message, true)?;
+    if answer.truncated {
+        return Ok(None);
+    }
+    // A server that has lost the zone may still know it from elsewhere.
+    if !answer.authoritative {
+        return Err(Refusal::NotAuthoritative);
+    }
+    while let Some(record) = answer.next_record()? {
+        if record.rtype == Rtype::SOA && record.owner == exchange.question.apex && serial_of(&record.rdata).is_some() {
+            return Ok(Some(record.rdata));
+        }
+    }
+    Err(Refusal::Malformed("it has no SOA record of the zone"))
+}
+
+/// Transfers a zone from a primary (RFC 5936, RFC 1995), over TCP.
+pub async fn transfer(
+    primary: &Primary,
+    apex: &Name,
+    wanted: Wanted<'_>,
+    patience: Patience,
+) -> Result<Received, Refusal> {
+    let (qtype, soa, held) = match wanted {
+        Wanted::Differences(soa) => (Rtype::IXFR, Some(soa), serial_of(soa)),
+        Wanted::Whole(held) => (Rtype::AXFR, None, held),
+    };
+    let mut exchange = Exchange::new(primary, apex, qtype, soa)?;
+    let whole = async {
+        let mut connection = Connection::open(primary.address, patience).await?;
+        connection.send(&exchange.message).await?;
+        let mut stream = Stream::new(exchange.question.clone(), held);
+        while !stream.is_complete() {
+            let message = exchange.verify(connection.receive().await?)?;
+            stream.take(&message)?;
+        }
+        // RFC 8945 §5.3.1: the last message is signed.
+        if !exchange.is_settled() {
+            return Err(Refusal::Signature("its last message is not signed".to_owned()));
+        }
+        stream.finish()
+    };
+    timeout(patience.transfer, whole).await.unwrap_or(Err(Refusal::Slow("transfer the zone")))
+}
+
+/// A TCP connection to a primary.
+struct Connection {
+    /// The connection.
+    stream: TcpStream,
+    /// How long the primary may take.
+    patience: Patience,
+    /// When the connection was there.
+    since: Instant,
+    /// Octets that have come.
+    octets: u64,
+}
+
+impl Connection {
+    /// Connects.
+    async fn open(address: SocketAddr, patience: Patience) -> Result<Self, Refusal> {
+        let stream = timeout(patience.connect, TcpStream::connect(address)).await;
+        let stream = stream.map_err(|_| Refusal::Slow("accept a connection"))?.map_err(network)?;
+        Ok(Self { stream, patience, since: Instant::now(), octets: 0 })
+    }
+
+    /// Sends a message.
+    async fn send(&mut self, message: &[u8]) -> Result<(), Refusal> {
+        let length = u16::try_from(message.len()).map_err(|_| Refusal::TooMuch)?;
+        let framed = [&length.to_be_bytes(), message].concat();
+        let sent = timeout(self.patience.message, self.stream.write_all(&framed)).await;
+        sent.map_err(|_| Refusal::Slow("take a query"))?.map_err(network)
+    }
+
+    /// Receives a message.
+    async fn receive(&mut self) -> Result<Vec<u8>, Refusal> {
+        let received = async {
+            let length = self.stream.read_u16().await?;
+            let mut message = vec![0; usize::from(length)];
+            self.stream.read_exact(&mut message).await?;
+            Ok(message)
+        };
+        let received = timeout(self.patience.message, received).await;
+        let message = received.map_err(|_| Refusal::Slow("send a message"))?.map_err(|error: io::Error| {
+            if error.kind() == io::ErrorKind::UnexpectedEof { Refusal::Cut } else { network(error) }
+        })?;
+        self.octets += 2 + message.len() as u64;
+        let late = self.since.elapsed().saturating_sub(self.patience.message);
+        if self.octets < self.patience.rate_min.saturating_mul(late.as_secs()) {
+            return Err(Refusal::Slow("transfer the zone: it trickles"));
+        }
+        Ok(message)
+    }
+}
+
+/// What the network says, for a person.
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+fn network(error: io::Error) -> Refusal {
+    Refusal::Network(error.to_string())
+}
+
+/// An id that nobody can guess (RFC 5452 §4.3): the standard library seeds its hashes from the system.
+fn random_id() -> u16 {
+    let [a, b, ..] = RandomState::new().hash_one(0_u8).to_be_bytes();
+    u16::from_be_bytes([a, b])
+}
+
+/// Seconds since 1970, as signatures have them.
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests;

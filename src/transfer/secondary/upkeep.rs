@@ -1,0 +1,390 @@
+//! Keeps one zone of which we are a secondary: its last copy first, then what its primaries have, for as long as it is
+//! declared.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::model::id::ZoneId;
+use crate::model::inventory::{Change, Contradiction};
+use crate::model::limits::NOTIFIED_REFRESH_INTERVAL;
+use crate::model::name::Name;
+use crate::model::serial::is_newer;
+use crate::model::zone::Zone;
+use crate::store::InventoryStore;
+use crate::transfer::secondary::client::{Patience, Primary, Wanted, ask_soa, transfer};
+use crate::transfer::secondary::copy::{Copies, CopyError};
+use crate::transfer::secondary::difference::apply;
+use crate::transfer::secondary::refusal::{Refusal, Refused};
+use crate::transfer::secondary::serial::{SoaTimes, serial_of, soa_data};
+use crate::transfer::secondary::stream::Received;
+use crate::transfer::secondary::timers::{Moment, Timers};
+use crate::transfer::secondary::wish::{Wish, Wishes};
+
+/// What all zones share.
+#[derive(Debug)]
+pub(super) struct Shared<S> {
+    /// Where zones go.
+    pub(super) store: Arc<S>,
+    /// The folder for everything that outlives a restart.
+    pub(super) store_path: PathBuf,
+    /// Where copies are kept, once a zone needs that.
+    pub(super) copies: OnceLock<Copies>,
+    /// Bounds how many zones are refreshed at one time.
+    pub(super) refreshes: Semaphore,
+    /// Bounds how many are transferred at one time.
+    pub(super) transfers: Semaphore,
+    /// How long primaries may take.
+    pub(super) patience: Patience,
+    /// What time it is.
+    pub(super) clock: Clock,
+}
+
+impl<S> Shared<S> {
+    /// Where copies are kept. The folder is made when the first zone needs it.
+    pub(super) fn copies(&self) -> Result<&Copies, CopyError> {
+        if let Some(copies) = self.copies.get() {
+            return Ok(copies);
+        }
+        let copies = Copies::open(&self.store_path)?;
+        Ok(self.copies.get_or_init(|| copies))
+    }
+}
+
+/// Tells the time since 1970, steadily from the start on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    /// The system's time at the start.
+    wall: Moment,
+    /// The start.
+    start: Instant,
+}
+
+impl Clock {
+    /// A clock that starts now.
+    pub(super) fn new() -> Self {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self { wall, start: Instant::now() }
+    }
+
+    /// The time now.
+    pub(super) fn now(&self) -> Moment {
+        self.wall + self.start.elapsed()
+    }
+
+    /// A moment on the clock that sleeps go by.
+    fn instant(&self, at: Moment) -> Instant {
+        self.start + at.saturating_sub(self.wall)
+    }
+}
+
+/// How a zone is doing.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Condition {
+    /// The primary that gave or confirmed what is held; none since the start.
+    pub primary: Option<std::net::SocketAddr>,
+    /// When that was, as time since 1970.
+    pub confirmed: Option<Moment>,
+    /// When a primary is asked again.
+    pub next: Moment,
+    /// When the zone is given up unless a primary confirms it.
+    pub expires: Option<Moment>,
+    /// Why the last attempt was in vain; none if it was not.
+    pub failure: Option<String>,
+    /// Number of the last wish that an attempt has followed.
+    pub(super) followed: u64,
+}
+
+/// One zone and its task.
+pub(super) struct Upkeep<S> {
+    /// What all zones share.
+    pub(super) shared: Arc<Shared<S>>,
+    /// The zone.
+    pub(super) id: ZoneId,
+    /// Its apex.
+    pub(super) apex: Name,
+    /// Its primaries, in order.
+    pub(super) primaries: watch::Receiver<Vec<Primary>>,
+    /// What others want of it.
+    pub(super) wishes: Arc<Wishes>,
+    /// How it is doing.
+    pub(super) condition: watch::Sender<Condition>,
+    /// Ends it.
+    pub(super) stop: CancellationToken,
+}
+
+/// What an attempt came to.
+struct Gained {
+    /// The primary.
+    primary: std::net::SocketAddr,
+    /// What it has: the zone that is held, or a newer one.
+    zone: Arc<Zone>,
+}
+
+impl<S: InventoryStore> Upkeep<S> {
+    /// Runs until it is stopped; says when the copy on disk is served, or that there is none.
+    pub(super) async fn run(mut self, restored: oneshot::Sender<()>) {
+        let mut timers = Timers::new(self.spread(), self.shared.clock.now());
+        self.restore(&mut timers).await;
+        // Nobody may be waiting.
+        restored.send(()).ok();
+        let mut last_attempt: Option<Moment> = None;
+        loop {
+            self.tell(&timers);
+            let now = self.shared.clock.now();
+            if timers.due() <= now {
+                last_attempt = Some(now);
+                let wish = self.wishes.take();
+                let primaries = self.primaries.borrow_and_update().clone();
+                if !self.refresh(&mut timers, &primaries, wish).await {
+                    return;
+                }
+                continue;
+            }
+            let wake = timers.expires().into_iter().fold(timers.due(), Moment::min);
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return,
+                changed = self.primaries.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    timers.hurry(now);
+                }
+                () = self.wishes.wait() => {
+                    // One at once, then not too many: whoever can send us NOTIFYs must not make us ask without pause.
+                    let earliest = last_attempt.map_or(now, |last| last + NOTIFIED_REFRESH_INTERVAL);
+                    timers.hurry(earliest.max(now));
+                }
+                () = sleep_until(self.shared.clock.instant(wake)) => self.expire(&mut timers).await,
+            }
+        }
+    }
+
+    /// A number of its own.
+    fn spread(&self) -> u32 {
+        u32::try_from(self.id.hash64() >> 32).unwrap_or(0)
+    }
+
+    /// Serves the copy on disk, unless it has expired.
+    async fn restore(&self, timers: &mut Timers) {
+        let Some(copies) = self.shared.copies.get() else { return };
+        let zone = &self.apex;
+        let (copy, confirmed) = match copies.read(self.id, &self.apex).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return,
+            Err(fault) => return warn!(%zone, %fault, "no copy of the zone: it is transferred anew"),
+        };
+        let Some(times) = times_of(&copy) else { return };
+        let now = self.shared.clock.now();
+        timers.restore(times, confirmed, now);
+        if timers.expire(now) {
+            error!(%zone, "the copy of the zone has EXPIRED: it answers SERVFAIL until a primary can be reached");
+            return self.drop_zone().await;
+        }
+        let serial = copy.soa().serial;
+        if self.put(Arc::new(copy)).await {
+            info!(%zone, serial, "serving the zone's copy from disk");
+        }
+    }
+
+    /// Asks the primaries. Says whether to go on.
+    async fn refresh(&mut self, timers: &mut Timers, primaries: &[Primary], wish: Wish) -> bool {
+        let held = self.shared.store.load().zones.find(self.id).map(Arc::clone);
+        let this = &*self;
+        let mut attempt = std::pin::pin!(this.attempt(primaries, held.clone(), &wish));
+        let outcome = loop {
+            let far = this.shared.clock.now() + Duration::from_hours(24 * 365);
+            let expires = this.shared.clock.instant(timers.expires().unwrap_or(far));
+            tokio::select! {
+                biased;
+                () = this.stop.cancelled() => return false,
+                outcome = &mut attempt => break outcome,
+                () = sleep_until(expires) => this.expire(timers).await,
+            }
+        };
+        let now = self.shared.clock.now();
+        match outcome {
+            Ok(gained) => self.take(timers, gained, held.as_ref(), now).await,
+            Err(refused) => {
+                timers.fail(now);
+                self.complain(&refused);
+            }
+        }
+        self.condition.send_modify(|condition| condition.followed = wish.number);
+        true
+    }
+
+    /// Takes in what a primary has.
+    async fn take(&self, timers: &mut Timers, gained: Gained, held: Option<&Arc<Zone>>, now: Moment) {
+        let Gained { primary, zone: gained } = gained;
+        let zone = &self.apex;
+        let serial = gained.soa().serial;
+        let is_new = held.is_none_or(|held| !Arc::ptr_eq(held, &gained));
+        // What is confirmed may have expired while it was asked for.
+        if (is_new || timers.confirmed().is_none()) && !self.put(Arc::clone(&gained)).await {
+            return timers.fail(now);
+        }
+        if let Some(times) = times_of(&gained) {
+            timers.succeed(times, now);
+        }
+        let recovered = self.condition.borrow().failure.is_some();
+        self.condition.send_modify(|condition| {
+            condition.primary = Some(primary);
+            condition.failure = None;
+        });
+        if is_new {
+            info!(%zone, serial, %primary, names = gained.owners().len(), "zone transferred");
+        } else if recovered {
+            info!(%zone, serial, %primary, "a primary answers again; the zone is up to date");
+        } else {
+            debug!(%zone, serial, %primary, "the zone is up to date");
+        }
+        let kept = match self.shared.copies.get() {
+            Some(copies) if is_new => copies.write(gained, now).await,
+            Some(copies) => match copies.confirm(self.id, now).await {
+                // Somebody has taken it away, or it could not be written when it came.
+                Err(CopyError::File { .. }) => copies.write(gained, now).await,
+                confirmed => confirmed,
+            },
+            None => Ok(()),
+        };
+        if let Err(fault) = kept {
+            warn!(%zone, %fault, "the zone is served, but no copy is kept for the next start");
+        }
+    }
+
+    /// Says that no primary gave what can be taken: loudly when it is news.
+    fn complain(&self, refused: &[Refused]) {
+        let zone = &self.apex;
+        let why = match refused {
+            [] => "none of its primaries can be asked: their keys are not known".to_owned(),
+            refused => refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        };
+        if self.condition.borrow().failure.as_ref() == Some(&why) {
+            debug!(%zone, why, "no primary confirms the zone");
+        } else {
+            warn!(%zone, why, "no primary confirms the zone; what is held is served until it expires");
+        }
+        self.condition.send_modify(|condition| condition.failure = Some(why));
+    }
+
+    /// Asks one primary after the other, the one that told us of a change first (RFC 1996 §3.11).
+    async fn attempt(
+        &self,
+        primaries: &[Primary],
+        held: Option<Arc<Zone>>,
+        wish: &Wish,
+    ) -> Result<Gained, Vec<Refused>> {
+        // It is never closed.
+        let _permit = self.shared.refreshes.acquire().await;
+        let (first, others): (Vec<&Primary>, Vec<&Primary>) =
+            primaries.iter().partition(|primary| wish.notifier.is_some_and(|notifier| notifier == primary.address));
+        let mut refused = Vec::new();
+        for primary in first.into_iter().chain(others) {
+            match self.ask(primary, held.as_ref(), wish.whole).await {
+                Ok(zone) => return Ok(Gained { primary: primary.address, zone }),
+                Err(why) => refused.push(Refused { primary: primary.address, why }),
+            }
+        }
+        Err(refused)
+    }
+
+    /// Asks one primary.
+    async fn ask(&self, primary: &Primary, held: Option<&Arc<Zone>>, whole: bool) -> Result<Arc<Zone>, Refusal> {
+        let Shared { patience, .. } = *self.shared;
+        let Some((zone, soa)) = held.filter(|_| !whole).and_then(|zone| Some((zone, soa_data(zone)?))) else {
+            return self.transfer(primary, Wanted::Whole(None), None).await;
+        };
+        let ours = zone.soa().serial;
+        let theirs = serial_of(&ask_soa(primary, &self.apex, patience).await?).unwrap_or(ours);
+        if theirs == ours {
+            return Ok(Arc::clone(zone));
+        }
+        if is_newer(ours, theirs) {
+            return Err(Refusal::Older { theirs, ours });
+        }
+        match self.transfer(primary, Wanted::Differences(soa), Some(zone)).await {
+            Err(why) if why.suggests_whole() => {
+                let zone_name = &self.apex;
+                debug!(zone = %zone_name, primary = %primary.address, %why, "no incremental transfer; asking for all of it");
+                self.transfer(primary, Wanted::Whole(Some(ours)), Some(zone)).await
+            }
+            transferred => transferred,
+        }
+    }
+
+    /// Transfers the zone from one primary.
+    async fn transfer(
+        &self,
+        primary: &Primary,
+        wanted: Wanted<'_>,
+        held: Option<&Arc<Zone>>,
+    ) -> Result<Arc<Zone>, Refusal> {
+        // It is never closed.
+        let _permit = self.shared.transfers.acquire().await;
+        let received = transfer(primary, &self.apex, wanted, self.shared.patience).await?;
+        let (id, apex, held) = (self.id, self.apex.clone(), held.map(Arc::clone));
+        // A large zone takes seconds.
+        let built = tokio::task::spawn_blocking(move || match (received, held) {
+            (Received::UpToDate, Some(held)) => Ok(held),
+            (Received::Differences(differences), Some(held)) => apply(&held, differences).map(Arc::new),
+            (Received::Whole(records), _) => Zone::try_new(id, apex, records).map(Arc::new).map_err(Refusal::Zone),
+            (_, None) => Err(Refusal::Order("a difference, and nothing is held")),
+        });
+        built.await.unwrap_or_else(|panic| Err(Refusal::Network(format!("building the zone failed: {panic}"))))
+    }
+
+    /// Gives the zone up if its time is over.
+    async fn expire(&self, timers: &mut Timers) {
+        if !timers.expire(self.shared.clock.now()) {
+            return;
+        }
+        let zone = &self.apex;
+        error!(%zone, "the zone has EXPIRED: it answers SERVFAIL until a primary can be reached");
+        self.drop_zone().await;
+        self.tell(timers);
+    }
+
+    /// Puts a zone into the inventory; says whether it belongs there.
+    async fn put(&self, zone: Arc<Zone>) -> bool {
+        self.commit(Change::PutZone(zone)).await
+    }
+
+    /// Takes the zone out of the inventory.
+    async fn drop_zone(&self) {
+        self.commit(Change::DropZone(self.id)).await;
+    }
+
+    /// Makes a change; says whether it was made.
+    async fn commit(&self, change: Change) -> bool {
+        match self.shared.store.commit(change).await {
+            Ok(_) => true,
+            // It has just been taken out of the configuration; this task is about to end.
+            Err(Contradiction::NotSecondary(_)) => false,
+            Err(contradiction) => {
+                warn!(zone = %self.apex, %contradiction, "the zone is not taken in");
+                false
+            }
+        }
+    }
+
+    /// Tells how the zone is doing.
+    fn tell(&self, timers: &Timers) {
+        self.condition.send_modify(|condition| {
+            condition.confirmed = timers.confirmed();
+            condition.next = timers.due();
+            condition.expires = timers.expires();
+        });
+    }
+}
+
+/// The times of a zone's SOA record.
+fn times_of(zone: &Zone) -> Option<SoaTimes> {
+    SoaTimes::of(soa_data(zone)?)
+}

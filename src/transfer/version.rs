@@ -1,0 +1,349 @@
+//! A version of a zone: what every copy under one serial has, and how two versions differ.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, HashSet};
+use std::iter::Peekable;
+use std::sync::Arc;
+
+use crate::model::name::Name;
+use crate::model::rrset::{Owner, RecordRef, Rrset, Rtype, render_record};
+use crate::model::zone::Zone;
+use crate::steering::compile::{Addresses, LiveAnswer};
+use crate::steering::table::{RecordTable, ZoneTable};
+use crate::transfer::hints;
+
+/// What every copy of a zone under one serial has. It never changes.
+#[derive(Clone, Debug)]
+pub(super) struct Version {
+    /// Its serial.
+    pub(super) serial: u32,
+    /// The zone as declared or transferred.
+    zone: Arc<Zone>,
+    /// Its SOA record with this serial, rendered.
+    soa: Box<[u8]>,
+    /// In canonical order, the owners that a copy has in the place of the zone's own: live names and hints, with the
+    /// addresses that they had when the version was taken.
+    replaced: Vec<Owner>,
+    /// Names whose records have hints that follow health.
+    hinted: Arc<[Name]>,
+    /// Octets of all its records, roughly.
+    octets: usize,
+}
+
+/// Why there is no version.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum NoVersion {
+    /// A live name has no answer yet: a copy without its addresses would deny them to everybody.
+    NotReady,
+    /// A live name and its records together fit no message.
+    TooLarge,
+}
+
+impl Version {
+    /// Takes the version of a zone that is live in `table`. `live` are the zone's live names; owners equal to those of the
+    /// version before are shared with it.
+    pub(super) fn take(
+        table: &RecordTable,
+        zone_table: &ZoneTable,
+        live: &[Name],
+        before: Option<&Self>,
+    ) -> Result<Self, NoVersion> {
+        let zone = Arc::clone(zone_table.shared_zone());
+        let hinted = match before.filter(|before| before.is_of(&zone)) {
+            Some(before) => Arc::clone(&before.hinted),
+            None => zone.owners().iter().filter(|owner| hints::has_auto(owner)).map(Owner::name).collect(),
+        };
+        let names: BTreeSet<&Name> = live.iter().chain(&*hinted).collect();
+        let mut replaced = Vec::with_capacity(names.len());
+        for name in names {
+            let Some(node) = zone_table.node_at(name) else { continue };
+            let answer = node.slot().map(|slot| Arc::clone(&slot.load()));
+            let addresses = match answer.as_deref() {
+                Some(LiveAnswer::NotReady) => return Err(NoVersion::NotReady),
+                Some(LiveAnswer::Ready(addresses)) => Some(addresses),
+                None if hints::has_auto(node.owner()) => None,
+                None => continue,
+            };
+            let owner = copied_owner(table, name, node.owner(), addresses)?;
+            let kept = before.and_then(|before| before.find_replaced(name)).filter(|kept| **kept == owner);
+            replaced.push(kept.cloned().unwrap_or(owner));
+        }
+        let serial = zone_table.serial();
+        let octets = zone.owners().iter().chain(&replaced).map(Owner::octets).sum();
+        Ok(Self { serial, soa: rendered_soa(&zone, serial), zone, replaced, hinted, octets })
+    }
+
+    /// The owner in the place of the zone's own at a name.
+    fn find_replaced(&self, name: &Name) -> Option<&Owner> {
+        let index = self.replaced.binary_search_by(|owner| owner.name().cmp(name)).ok()?;
+        self.replaced.get(index)
+    }
+
+    /// Whether it is a version of this very zone.
+    pub(super) fn is_of(&self, zone: &Arc<Zone>) -> bool {
+        Arc::ptr_eq(&self.zone, zone)
+    }
+
+    /// Octets of all its records, roughly: enough to tell what is shorter.
+    pub(super) const fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// Its SOA record, rendered.
+    pub(super) fn soa(&self) -> &[u8] {
+        &self.soa
+    }
+
+    /// Its owners in canonical order. Their SOA record has another serial: see [`Version::soa`].
+    pub(super) fn owners(&self) -> impl Iterator<Item = &Owner> {
+        Owners { own: self.zone.owners().iter().peekable(), replaced: self.replaced.iter().peekable() }
+    }
+}
+
+/// Two ordered lists of owners as one, the second of which wins.
+struct Owners<A: Iterator, B: Iterator> {
+    /// The zone's own.
+    own: Peekable<A>,
+    /// Those in their place.
+    replaced: Peekable<B>,
+}
+
+impl<'v, A: Iterator<Item = &'v Owner>, B: Iterator<Item = &'v Owner>> Iterator for Owners<A, B> {
+    type Item = &'v Owner;
+
+    fn next(&mut self) -> Option<&'v Owner> {
+        match (self.own.peek(), self.replaced.peek()) {
+            (Some(own), Some(replaced)) => match compare(own, replaced) {
+                Ordering::Less => self.own.next(),
+                Ordering::Greater => self.replaced.next(),
+                Ordering::Equal => {
+                    self.own.next();
+                    self.replaced.next()
+                }
+            },
+            (Some(_), None) => self.own.next(),
+            (None, _) => self.replaced.next(),
+        }
+    }
+}
+
+/// Canonical order of two owners (RFC 4034 §6.1). Those with one name are the usual case, and need no allocation.
+fn compare(a: &Owner, b: &Owner) -> Ordering {
+    if a.name_wire() == b.name_wire() { Ordering::Equal } else { a.name().cmp(&b.name()) }
+}
+
+/// A zone's SOA record with another serial, rendered.
+fn rendered_soa(zone: &Zone, serial: u32) -> Box<[u8]> {
+    let apex = zone.owners().first().map(|apex| apex.with_serial(serial));
+    let soa = apex.as_ref().and_then(|apex| apex.rrset(Rtype::SOA));
+    soa.map_or_else(Box::default, |soa| soa.rendered.into())
+}
+
+/// A name as a copy has it: its static records with addresses for their hints, and, if it is live, all addresses that
+/// its answers are drawn from in the place of what pools outrank.
+fn copied_owner(table: &RecordTable, name: &Name, fixed: &Owner, live: Option<&Addresses>) -> Result<Owner, NoVersion> {
+    let mut records = Vec::new();
+    for rrset in fixed.rrsets() {
+        if live.is_none() || !matches!(rrset.rtype, Rtype::A | Rtype::AAAA | Rtype::CNAME) {
+            let (ttl, datas) = hints::resolved(table, name, rrset)?;
+            records.extend(datas.into_iter().map(|rdata| (rrset.rtype, ttl, rdata)));
+        }
+    }
+    if let Some(addresses) = live {
+        for (answer, rtype) in [(&addresses.v4, Rtype::A), (&addresses.v6, Rtype::AAAA)] {
+            records.extend(answer.addresses().map(|(ttl, rdata)| (rtype, ttl, rdata.to_vec())));
+        }
+    }
+    let refs =
+        records.iter().map(|(rtype, ttl, rdata): &(_, _, Vec<u8>)| RecordRef { rtype: *rtype, rdata, ttl: *ttl });
+    let mut records: Vec<RecordRef<'_>> = refs.collect();
+    Owner::try_new(name, &mut records).map_err(|_| NoVersion::TooLarge)
+}
+
+/// How a version differs from the one before.
+#[derive(Clone, Debug)]
+pub(super) struct Difference {
+    /// SOA record of the version before, rendered.
+    pub(super) old_soa: Box<[u8]>,
+    /// Serial of the version before.
+    pub(super) old_serial: u32,
+    /// SOA record of the version, rendered.
+    pub(super) new_soa: Box<[u8]>,
+    /// Records that go, and those that come, in canonical order.
+    pub(super) removed: Vec<Changed>,
+    /// Records that come.
+    pub(super) added: Vec<Changed>,
+    /// Octets of it all, roughly.
+    pub(super) octets: usize,
+}
+
+/// A record that comes or goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Changed {
+    /// Its owner's name in wire form; shared with the owner.
+    pub(super) owner: Owner,
+    /// The record, rendered.
+    pub(super) record: Box<[u8]>,
+}
+
+impl Difference {
+    /// How `new` differs from `old`; none if that takes more than `octets_max`. Equal owners cost a comparison.
+    pub(super) fn between(old: &Version, new: &Version, octets_max: usize) -> Option<Self> {
+        let mut difference = Self {
+            old_soa: old.soa.clone(),
+            old_serial: old.serial,
+            new_soa: new.soa.clone(),
+            removed: Vec::new(),
+            added: Vec::new(),
+            octets: old.soa.len() + new.soa.len(),
+        };
+        let (mut before, mut after) = (old.owners().peekable(), new.owners().peekable());
+        while difference.octets <= octets_max {
+            let order = match (before.peek(), after.peek()) {
+                (None, None) => return Some(difference),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(old), Some(new)) => compare(old, new),
+            };
+            let gone = before.next_if(|_| order != Ordering::Greater);
+            let there = after.next_if(|_| order != Ordering::Less);
+            if gone != there {
+                difference.owner(gone, there);
+            }
+        }
+        None
+    }
+
+    /// Adds the difference between two owners of one name.
+    fn owner(&mut self, old: Option<&Owner>, new: Option<&Owner>) {
+        let records = |owner: Option<&Owner>| -> Vec<Changed> {
+            let owner = owner.into_iter();
+            let rrsets = owner.flat_map(|owner| owner.rrsets().map(move |rrset| (owner, rrset)));
+            let fixed = rrsets.filter(|(_, rrset)| rrset.rtype != Rtype::SOA);
+            fixed.flat_map(|(owner, rrset)| changed(owner, rrset)).collect()
+        };
+        let (old, new) = (records(old), records(new));
+        let (before, after): (HashSet<&[u8]>, HashSet<&[u8]>) =
+            (old.iter().map(|record| &*record.record).collect(), new.iter().map(|record| &*record.record).collect());
+        let removed: Vec<Changed> = old.iter().filter(|record| !after.contains(&*record.record)).cloned().collect();
+        let added: Vec<Changed> = new.iter().filter(|record| !before.contains(&*record.record)).cloned().collect();
+        let octets = |changed: &Changed| changed.owner.name_wire().len() + changed.record.len();
+        self.octets += removed.iter().chain(&added).map(octets).sum::<usize>();
+        self.removed.extend(removed);
+        self.added.extend(added);
+    }
+}
+
+/// The records of an `RRset`, one by one.
+fn changed(owner: &Owner, rrset: Rrset<'_>) -> Vec<Changed> {
+    let render = |rdata: &[u8]| {
+        let mut record = Vec::with_capacity(rdata.len() + 12);
+        let rendered = render_record(&mut record, rrset.rtype, rrset.ttl(), rdata);
+        debug_assert!(rendered.is_some(), "it was rendered before");
+        Changed { owner: owner.clone(), record: record.into() }
+    };
+    rrset.rdatas().map(render).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::id::ZoneId;
+    use crate::model::rrset::Record;
+    use crate::steering::table::Slot;
+
+    /// A record: a small owner name, a type, a TTL and data.
+    type Line = (u8, u16, u32, u8);
+
+    fn apex() -> Name {
+        Name::parse("example.com", None).unwrap()
+    }
+
+    fn name(number: u8) -> Name {
+        let text = ["@", "a", "b", "x.a", "*.b", "c"][usize::from(number % 6)];
+        Name::parse(text, Some(&apex())).unwrap()
+    }
+
+    /// A table with a zone of these records.
+    fn table(serial: u32, lines: &[Line]) -> RecordTable {
+        let numbers = [serial, 1, 2, 3, 4].map(u32::to_be_bytes).concat();
+        let record = |owner, rtype, ttl, rdata: Vec<u8>| Record { owner, rtype, ttl, rdata };
+        let mut records = vec![
+            record(apex(), Rtype::SOA, 60, [b"\0\0", numbers.as_slice()].concat()),
+            record(apex(), Rtype::NS, 60, vec![0]),
+        ];
+        let line = |(owner, rtype, ttl, rdata): &Line| record(name(*owner), Rtype(*rtype), *ttl, vec![*rdata; 4]);
+        records.extend(lines.iter().map(line));
+        let mut table = RecordTable::new(1);
+        table.put_zone(Arc::new(Zone::try_new(ZoneId::declared("example.com"), apex(), records).unwrap()));
+        table
+    }
+
+    fn take(table: &RecordTable, live: &[Name]) -> Result<Version, NoVersion> {
+        Version::take(table, table.zone_at(&apex()).unwrap(), live, None)
+    }
+
+    /// All records of a version but its SOA, each with its owner.
+    fn content(version: &Version) -> BTreeSet<(Vec<u8>, Vec<u8>)> {
+        let records = version.owners().flat_map(|owner| {
+            let rrsets = owner.rrsets().filter(|rrset| rrset.rtype != Rtype::SOA);
+            rrsets.flat_map(|rrset| changed(owner, rrset)).collect::<Vec<_>>()
+        });
+        records.map(|record| pair(&record)).collect()
+    }
+
+    fn pair(changed: &Changed) -> (Vec<u8>, Vec<u8>) {
+        (changed.owner.name_wire().to_vec(), changed.record.to_vec())
+    }
+
+    fn lines() -> impl Strategy<Value = Vec<Line>> {
+        prop::collection::vec((0..6_u8, prop::sample::select(vec![1_u16, 16, 99]), 1..3_u32, 0..3_u8), 0..12)
+    }
+
+    proptest! {
+        #[test]
+        fn the_difference_applied_to_the_old_version_gives_the_new_one(old in lines(), new in lines()) {
+            let (old, new) = (take(&table(7, &old), &[]).unwrap(), take(&table(8, &new), &[]).unwrap());
+            let difference = Difference::between(&old, &new, usize::MAX).unwrap();
+            let mut content_now = content(&old);
+            for removed in &difference.removed {
+                prop_assert!(content_now.remove(&pair(removed)), "only what is there goes");
+            }
+            for added in &difference.added {
+                prop_assert!(content_now.insert(pair(added)), "only what is not there comes");
+            }
+            prop_assert_eq!(content_now, content(&new));
+            prop_assert_eq!(difference.old_serial, 7);
+            let octets = difference.octets;
+            prop_assert!(Difference::between(&old, &new, octets).is_some());
+            prop_assert!(Difference::between(&old, &new, octets - 1).is_none());
+        }
+    }
+
+    #[test]
+    fn owners_are_in_canonical_order_with_live_names_among_them() {
+        let mut table = table(7, &[(1, 1, 60, 0), (3, 1, 60, 0), (5, 1, 60, 0)]);
+        let live = [Name::parse("aa", Some(&apex())).unwrap()];
+        assert_eq!(take(&table, &live).unwrap().owners().count(), 4, "a name that is not live yet is not there");
+        table.set_slot(&apex(), &live[0], Some(Arc::new(Slot::new(LiveAnswer::NotReady, 30))));
+        assert_eq!(take(&table, &live).unwrap_err(), NoVersion::NotReady);
+        let own = take(&table, &[]).unwrap();
+        let replaced = vec![Owner::empty(&live[0]), Owner::empty(&name(5))];
+        let version = Version { replaced, ..own };
+        let names: Vec<String> = version.owners().map(|owner| owner.name().to_string()).collect();
+        assert_eq!(names, ["example.com", "a.example.com", "x.a.example.com", "aa.example.com", "c.example.com"]);
+        assert!(version.owners().last().unwrap().is_empty(), "the one in its place");
+    }
+
+    #[test]
+    fn a_version_has_the_serial_of_the_moment() {
+        let mut table = table(7, &[]);
+        table.set_serial(&apex(), 0x0102_0304);
+        let version = take(&table, &[]).unwrap();
+        assert_eq!(version.serial, 0x0102_0304);
+        let tail = [0x0102_0304_u32, 1, 2, 3, 4].map(u32::to_be_bytes).concat();
+        assert!(version.soa().ends_with(&tail));
+    }
+}

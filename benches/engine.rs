@@ -55,7 +55,9 @@ fn run(criterion: &mut Criterion, group: &str, stack: &Stack, case: &Case) {
                 index = if index + 1 < queries.len() { index + 1 } else { 0 };
                 // As a loaded server does: a batch comes from the kernel at once.
                 if iteration.is_multiple_of(BATCH as u64) {
-                    worker.look_ahead((index..queries.len()).take(BATCH).map(|index| queries.at(index)));
+                    worker.look_ahead(
+                        (index..queries.len()).take(BATCH).map(|index| (queries.at(index), CLIENT.address)),
+                    );
                 }
                 black_box(worker.answer(queries.at(index), &CLIENT, NOW, random.next(), &mut out));
             }

@@ -173,9 +173,14 @@ enum Passage {
 }
 
 impl Worker {
-    /// Tells of the queries that come next, at most a batch. It changes no answer, only when memory is there.
-    pub fn look_ahead<'q>(&mut self, queries: impl Iterator<Item = &'q [u8]>) {
-        ahead::look_ahead(self.table.load(), queries, &mut self.target);
+    /// Tells of the UDP queries that come next, at most a batch, and who asks. It changes no answer, only when memory is
+    /// there.
+    pub fn look_ahead<'q>(&mut self, queries: impl Iterator<Item = (&'q [u8], IpAddr)> + Clone) {
+        let rrl = &self.policy.load().rrl;
+        if rrl.enabled {
+            queries.clone().for_each(|(_, client)| self.fittings.limiter.look_ahead(client, rrl));
+        }
+        ahead::look_ahead(self.table.load(), queries.map(|(query, _)| query), &mut self.target);
     }
 
     /// Answers `query`, which came at `now`, into `out`. `random` decides what is left to chance. Counts what it answers;

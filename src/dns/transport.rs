@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -22,8 +22,9 @@ pub trait Responder: Send + 'static {
         false
     }
 
-    /// Tells of the queries that come next, at most a batch: memory that they will need can be asked for ahead.
-    fn look_ahead<'q>(&mut self, _queries: impl Iterator<Item = &'q [u8]>) {}
+    /// Tells of the queries that come next, at most a batch, and who asks: memory that they will need can be asked for
+    /// ahead.
+    fn look_ahead<'q>(&mut self, _queries: impl Iterator<Item = (&'q [u8], IpAddr)> + Clone) {}
 }
 
 impl Responder for Worker {
@@ -35,7 +36,7 @@ impl Responder for Worker {
         Self::pass_on(self, query)
     }
 
-    fn look_ahead<'q>(&mut self, queries: impl Iterator<Item = &'q [u8]>) {
+    fn look_ahead<'q>(&mut self, queries: impl Iterator<Item = (&'q [u8], IpAddr)> + Clone) {
         Self::look_ahead(self, queries);
     }
 }

@@ -8,7 +8,7 @@ const OCTETS_MAX: usize = 2 * LINE_OCTETS;
 /// Asks for the cache lines in which the first of `octets` lie, and does not wait for them.
 pub fn prefetch(octets: &[u8]) {
     let octets = octets.get(..OCTETS_MAX).unwrap_or(octets);
-    octets.chunks(LINE_OCTETS).for_each(|line| prefetch_line(line));
+    octets.chunks(LINE_OCTETS).for_each(prefetch_line);
     // They begin anywhere in a line, so they may end in one more than there are chunks.
     if let Some(last) = octets.last() {
         prefetch_line(last);

@@ -11,11 +11,11 @@ use arc_swap::{ArcSwap, Cache};
 
 use crate::config::Policy;
 use crate::config::guard::CookieSecret;
-use crate::dns::chaos;
 use crate::dns::cookie::{self, Checked, Standing};
 use crate::dns::respond::{Answer, respond};
 use crate::dns::rrl::{Bucket, RateLimiter, ResponseClass};
 use crate::dns::transport::{PassedOn, PassedOnSender};
+use crate::dns::{ahead, chaos};
 use crate::model::limits::UDP_PAYLOAD_MIN;
 use crate::model::rrset::Rtype;
 use crate::steering::table::RecordTable;
@@ -173,6 +173,16 @@ enum Passage {
 }
 
 impl Worker {
+    /// Tells of the UDP queries that come next, at most a batch, and who asks. It changes no answer, only when memory is
+    /// there.
+    pub fn look_ahead<'q>(&mut self, queries: impl Iterator<Item = (&'q [u8], IpAddr)> + Clone) {
+        let rrl = &self.policy.load().rrl;
+        if rrl.enabled {
+            queries.clone().for_each(|(_, client)| self.fittings.limiter.look_ahead(client, rrl));
+        }
+        ahead::look_ahead(self.table.load(), queries.map(|(query, _)| query), &mut self.target);
+    }
+
     /// Answers `query`, which came at `now`, into `out`. `random` decides what is left to chance. Counts what it answers;
     /// the transport counts what came and went.
     pub fn answer(&mut self, query: &[u8], client: &Client, now: UnixTime, random: u64, out: &mut [u8]) -> Reply {

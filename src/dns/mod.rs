@@ -53,6 +53,7 @@
 //! - RFC 4035: zones are not signed; CD and AD are cleared (§3.1.6), DO is repeated and asks for nothing.
 
 pub mod engine;
+pub mod ahead;
 pub mod respond;
 pub mod chaos;
 pub mod cookie;

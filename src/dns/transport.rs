@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,6 +21,10 @@ pub trait Responder: Send + 'static {
     fn pass_on(&mut self, _query: PassedOn) -> bool {
         false
     }
+
+    /// Tells of the queries that come next, at most a batch, and who asks: memory that they will need can be asked for
+    /// ahead.
+    fn look_ahead<'q>(&mut self, _queries: impl Iterator<Item = (&'q [u8], IpAddr)> + Clone) {}
 }
 
 impl Responder for Worker {
@@ -30,6 +34,10 @@ impl Responder for Worker {
 
     fn pass_on(&mut self, query: PassedOn) -> bool {
         Self::pass_on(self, query)
+    }
+
+    fn look_ahead<'q>(&mut self, queries: impl Iterator<Item = (&'q [u8], IpAddr)> + Clone) {
+        Self::look_ahead(self, queries);
     }
 }
 

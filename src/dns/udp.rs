@@ -199,6 +199,7 @@ impl<R: Responder> Serving<R> {
 
     /// Answers a batch.
     fn respond(&mut self, batch: &mut Batch, random: &mut Random) {
+        self.responder.look_ahead(batch.queries());
         let now = unix_time();
         batch.respond(|query, source, asked, out| {
             // Nobody listens on port 0: the source is forged, and an answer could only feed a loop.

@@ -335,8 +335,7 @@ impl<T: Identified> IdMap<T> {
     /// Puts a shared object in the place of the one with its id; says whether there was one.
     pub fn put_shared(&mut self, object: Arc<T>) -> bool {
         let id = object.id();
-        let rehash = |other: &Arc<T>| T::hash64(other.id());
-        self.0.insert(T::hash64(id), object, |other| other.id() == id, rehash).is_some()
+        self.0.insert(T::hash64(id), object, |other| other.id() == id).is_some()
     }
 }
 

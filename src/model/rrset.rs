@@ -134,6 +134,11 @@ impl Owner {
         Ok(Self(octets.as_slice().into()))
     }
 
+    /// Name and records, as they lie in memory.
+    pub fn as_octets(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The owner name's wire form.
     pub fn name_wire(&self) -> &[u8] {
         let length = self.0.first().map_or(0, |length| usize::from(*length));

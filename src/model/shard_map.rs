@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashTable;
+use crate::model::shard::{Place, Shard};
 
 /// More shards than this would make a clone slow.
 const SHARDS_MAX: usize = 4096;
@@ -14,8 +14,8 @@ const SHARDS_MAX: usize = 4096;
 /// A map of values that know their own key.
 #[derive(Clone, Debug)]
 pub struct ShardMap<T> {
-    /// Shards by bits 40 and up of the hash: hashbrown takes the lowest and the top seven.
-    shards: Box<[Arc<HashTable<T>>]>,
+    /// Shards by bits 40 and up of the hash: within a shard, the lowest 32 count.
+    shards: Box<[Arc<Shard<T>>]>,
     /// How many values there are.
     len: usize,
 }
@@ -24,41 +24,28 @@ impl<T: Clone> ShardMap<T> {
     /// An empty map with as many shards as `expected` values want.
     pub fn with_capacity(expected: usize) -> Self {
         let shards = expected.isqrt().next_power_of_two().min(SHARDS_MAX);
-        Self { shards: (0..shards).map(|_| Arc::new(HashTable::new())).collect(), len: 0 }
+        Self { shards: (0..shards).map(|_| Arc::default()).collect(), len: 0 }
     }
 
-    /// Puts `value` in the place of the one with the same key, which is returned. `rehash` gives any value's hash.
-    pub fn insert(
-        &mut self,
-        hash: u64,
-        value: T,
-        same_key: impl Fn(&T) -> bool,
-        rehash: impl Fn(&T) -> u64,
-    ) -> Option<T> {
+    /// Puts `value` in the place of the one with the same key, which is returned.
+    pub fn insert(&mut self, hash: u64, value: T, same_key: impl Fn(&T) -> bool) -> Option<T> {
         // Past four times the square of the shards a shard is large to copy: take more of them.
         if self.len > 4 * self.shards.len() * self.shards.len() && self.shards.len() < SHARDS_MAX {
-            self.reshard(&rehash);
+            self.reshard();
         }
         let index = self.shard_index(hash);
-        let shard = Arc::make_mut(self.shards.get_mut(index)?);
-        match shard.entry(hash, same_key, rehash) {
-            hashbrown::hash_table::Entry::Occupied(mut place) => Some(std::mem::replace(place.get_mut(), value)),
-            hashbrown::hash_table::Entry::Vacant(place) => {
-                place.insert(value);
-                self.len += 1;
-                None
-            }
-        }
+        let before = Arc::make_mut(self.shards.get_mut(index)?).insert(hash, value, same_key);
+        self.len += usize::from(before.is_none());
+        before
     }
 
     /// Takes a value out.
     pub fn remove(&mut self, hash: u64, same_key: impl Fn(&T) -> bool) -> Option<T> {
         self.find(hash, &same_key)?;
         let index = self.shard_index(hash);
-        let shard = Arc::make_mut(self.shards.get_mut(index)?);
-        let (value, _) = shard.find_entry(hash, same_key).ok()?.remove();
-        self.len -= 1;
-        Some(value)
+        let removed = Arc::make_mut(self.shards.get_mut(index)?).remove(hash, same_key);
+        self.len -= usize::from(removed.is_some());
+        removed
     }
 
     /// A value to be changed in place, its key not.
@@ -68,13 +55,12 @@ impl<T: Clone> ShardMap<T> {
     }
 
     /// Moves everything into four times the shards.
-    fn reshard(&mut self, rehash: impl Fn(&T) -> u64) {
+    fn reshard(&mut self) {
         let mut larger = Self::with_capacity(self.len.saturating_mul(4));
-        for value in self.iter() {
-            let hash = rehash(value);
+        for (hash, value) in self.shards.iter().flat_map(|shard| shard.iter()) {
             let index = larger.shard_index(hash);
             if let Some(shard) = larger.shards.get_mut(index) {
-                Arc::make_mut(shard).insert_unique(hash, value.clone(), &rehash);
+                Arc::make_mut(shard).insert(hash, value.clone(), |_| false);
             }
         }
         self.shards = larger.shards;
@@ -85,6 +71,16 @@ impl<T> ShardMap<T> {
     /// The value with this hash for which `same_key` holds.
     pub fn find(&self, hash: u64, same_key: impl Fn(&T) -> bool) -> Option<&T> {
         self.shards.get(self.shard_index(hash))?.find(hash, same_key)
+    }
+
+    /// Where the search for a hash will begin: memory to ask for ahead.
+    pub fn home(&self, hash: u64) -> Option<&Place<T>> {
+        self.shards.get(self.shard_index(hash))?.home(hash)
+    }
+
+    /// The first value with this hash: nearly always the one that is looked for.
+    pub fn likely(&self, hash: u64) -> Option<&T> {
+        self.shards.get(self.shard_index(hash))?.likely(hash)
     }
 
     /// How many values there are.
@@ -99,7 +95,7 @@ impl<T> ShardMap<T> {
 
     /// All values, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.shards.iter().flat_map(|shard| shard.iter())
+        self.shards.iter().flat_map(|shard| shard.iter()).map(|(_, value)| value)
     }
 
     /// Values of `self` in shards that `other` does not share: all that can differ, and perhaps some that do not.
@@ -108,7 +104,7 @@ impl<T> ShardMap<T> {
         self.shards.iter().enumerate().flat_map(move |(index, shard)| {
             let theirs = other.shards.get(index).filter(|_| comparable);
             let shared = theirs.is_some_and(|theirs| Arc::ptr_eq(shard, theirs));
-            (!shared).then(|| shard.iter()).into_iter().flatten()
+            (!shared).then(|| shard.iter()).into_iter().flatten().map(|(_, value)| value)
         })
     }
 
@@ -132,13 +128,14 @@ mod tests {
 
     use super::*;
 
-    /// Spreads small keys over all 64 bits.
+    /// Spreads keys over all 64 bits; a few share a hash.
     fn hash(key: u32) -> u64 {
+        let key = if key < 200 && key.is_multiple_of(7) { 0 } else { key };
         u64::from(key).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(20).wrapping_mul(0xff51_afd7_ed55_8ccd)
     }
 
     fn put(map: &mut ShardMap<(u32, u32)>, key: u32, value: u32) -> Option<(u32, u32)> {
-        map.insert(hash(key), (key, value), |other| other.0 == key, |other| hash(other.0))
+        map.insert(hash(key), (key, value), |other| other.0 == key)
     }
 
     #[test]
@@ -154,6 +151,21 @@ mod tests {
         let unshared = map.iter_unshared(&old).count();
         assert!(unshared < 300, "one shard of 128, not {unshared} values");
         assert!(map.iter_unshared(&old).any(|value| *value == (7, 1)));
+    }
+
+    #[test]
+    fn values_with_one_hash_are_told_apart() {
+        let mut map = ShardMap::default();
+        for key in 0..100_u32 {
+            map.insert(u64::MAX, key, |other| *other == key);
+        }
+        assert_eq!((map.len(), map.insert(u64::MAX, 7, |other| *other == 7)), (100, Some(7)));
+        for key in (0..100).step_by(2) {
+            assert_eq!(map.remove(u64::MAX, |other| *other == key), Some(key));
+        }
+        for key in 0..100 {
+            assert_eq!(map.find(u64::MAX, |other| *other == key).is_some(), key % 2 == 1, "{key}");
+        }
     }
 
     proptest! {

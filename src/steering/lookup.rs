@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use crate::model::rrset::Rtype;
+use crate::model::shard::Place;
 use crate::model::zone::Cover;
 use crate::steering::table::{Absent, Covered, Node, RecordTable, ZoneTable};
 use crate::wire::name::LowerName;
@@ -69,55 +70,72 @@ impl<'t> Found<'t> {
     }
 }
 
-/// Finds what answers for `name` and `qtype`.
-pub fn lookup<'t>(table: &'t RecordTable, name: &LowerName, qtype: Rtype) -> Found<'t> {
-    let labels = name.label_count();
+/// Where a name will be looked for: step 2, the zone with the longest apex.
+#[derive(Clone, Copy, Debug)]
+pub struct Sought<'t> {
+    /// That zone, or why it has no records.
+    zone: Result<&'t ZoneTable, &'t Absent>,
+    /// Labels of its apex.
+    apex_labels: usize,
+    /// The zone around it, if that is ours too.
+    around: Option<&'t ZoneTable>,
+    /// The hash of the name.
+    hash: u64,
+}
+
+impl<'t> Sought<'t> {
+    /// Where in memory the search begins; it is not read. None if the zone is small, and mostly in the caches anyway.
+    pub fn home(&self) -> Option<&'t Place<Node>> {
+        self.zone.ok().filter(|zone| zone.is_large())?.home(self.hash)
+    }
+
+    /// Nearly always the node of the name, if it has one.
+    pub fn likely(&self) -> Option<&'t Node> {
+        self.zone.ok()?.likely(self.hash)
+    }
+}
+
+/// Finds where `name` will be looked for; none if it is in none of our zones.
+pub fn seek<'t>(table: &'t RecordTable, name: &LowerName) -> Option<Sought<'t>> {
     let mut hash = table.hashing().root();
-    let (mut found, mut around, mut absent) = (None, None, None);
-    // Step 2: the zone with the longest apex. On the way, the hash of the whole name comes about.
-    for suffix in 0..=labels {
+    let (mut found, mut around) = (None, None);
+    // On the way, the hash of the whole name comes about.
+    for suffix in 0..=name.label_count() {
         if suffix > 0 {
             hash.extend(name, suffix);
         }
         if table.has_apex_of(suffix) {
             let (hash, apex) = (hash.finish(), name.suffix(suffix));
-            if let Some(zone) = table.zone(hash, apex) {
-                (around, absent) = (found.replace((zone, suffix)), None);
-            } else if let Some(zone) = table.absent(hash, apex) {
-                (around, absent) = (found, Some((zone, suffix)));
+            let zone = table.zone(hash, apex).map(Ok);
+            if let Some(zone) = zone.or_else(|| table.absent(hash, apex).map(Err)) {
+                around = found.replace((zone, suffix)).and_then(|(zone, _)| zone.ok()).or(around);
             }
         }
     }
-    let (own, apex_labels) = match (absent, found) {
-        (Some((_, labels)), _) => (None, labels),
-        (None, Some((zone, labels))) => (Some(zone), labels),
-        (None, None) => return Found::NotOurs,
-    };
-    let hash = hash.finish();
+    let (zone, apex_labels) = found?;
+    Some(Sought { zone, apex_labels, around, hash: hash.finish() })
+}
+
+/// Finds what answers for `name` and `qtype`.
+pub fn lookup<'t>(table: &'t RecordTable, name: &LowerName, qtype: Rtype) -> Found<'t> {
+    let Some(Sought { zone, apex_labels, around, hash }) = seek(table, name) else { return Found::NotOurs };
     // RFC 4035 §3.1.4.1: DS belongs to the parent's side of a cut. A parent of ours that does not delegate the name would
     // deny it, though the child exists.
     if qtype == Rtype::DS
-        && apex_labels == labels
-        && let Some((parent, parent_labels)) = around
-        && let found @ Found::Cut { .. } = search(table, parent, parent_labels, name, hash)
+        && apex_labels == name.label_count()
+        && let Some(parent) = around
+        && let found @ Found::Cut { .. } = search(table, parent, name, hash)
     {
         return found;
     }
-    match (own, absent) {
-        (Some(zone), _) => search(table, zone, apex_labels, name, hash),
-        (None, Some((zone, _))) => Found::Absent(zone),
-        (None, None) => Found::NotOurs,
+    match zone {
+        Ok(zone) => search(table, zone, name, hash),
+        Err(absent) => Found::Absent(absent),
     }
 }
 
 /// Finds what answers for a name, given its hash, in one zone.
-fn search<'t>(
-    table: &'t RecordTable,
-    zone: &'t ZoneTable,
-    apex_labels: usize,
-    name: &LowerName,
-    hash: u64,
-) -> Found<'t> {
+fn search<'t>(table: &'t RecordTable, zone: &'t ZoneTable, name: &LowerName, hash: u64) -> Found<'t> {
     // Step 3a: the whole name. A DNAME leaves its own owner alone (RFC 6672 §2.3).
     if let Some(node) = zone.node(hash, name.wire()) {
         return match node.cover() {
@@ -128,7 +146,7 @@ fn search<'t>(
         };
     }
     // Step 3b: a cut or DNAME at the closest encloser or above. Step 3c: the asterisk label below the closest encloser.
-    let (encloser, covered) = closest_encloser(table, zone, name, apex_labels);
+    let (encloser, covered) = closest_encloser(table, zone, name);
     if let Some(covered) = covered {
         return cover(table, zone, name, covered, None);
     }
@@ -162,13 +180,8 @@ fn cover<'t>(
 /// Labels of the longest existing ancestor of a name that does not exist (RFC 4592 §3.3.1), and what covers the names
 /// below it. If a name exists, all names between it and the apex do, therefore a binary search will do: 127 labels take
 /// 7 steps.
-fn closest_encloser(
-    table: &RecordTable,
-    zone: &ZoneTable,
-    name: &LowerName,
-    apex_labels: usize,
-) -> (usize, Option<Covered>) {
-    let (mut exists, mut missing) = (apex_labels, name.label_count());
+fn closest_encloser(table: &RecordTable, zone: &ZoneTable, name: &LowerName) -> (usize, Option<Covered>) {
+    let (mut exists, mut missing) = (zone.apex_labels(), name.label_count());
     let mut covered = zone.apex_cover();
     while missing - exists > 1 {
         let middle = usize::midpoint(exists, missing);

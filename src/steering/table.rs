@@ -12,6 +12,7 @@ use ipnet::IpNet;
 
 use crate::model::name::{LABELS_MAX, Name};
 use crate::model::rrset::{Owner, Rtype, render_record};
+use crate::model::shard::Place;
 use crate::model::shard_map::ShardMap;
 use crate::model::zone::{Cover, Zone};
 use crate::steering::audience::Audience;
@@ -49,6 +50,9 @@ impl Slot {
     }
 }
 
+/// Names that fit the cache of one core, by and large: a name takes 100 to 200 octets.
+const NODES_CACHED: usize = 16_384;
+
 /// All zones.
 #[derive(Clone, Debug)]
 pub struct RecordTable {
@@ -60,6 +64,8 @@ pub struct RecordTable {
     absent: ShardMap<Absent>,
     /// How many zones have an apex of so many labels: a lookup tries no other suffixes.
     apex_labels: [u32; LABELS_MAX + 1],
+    /// Whether some zone has been larger than caches: then it pays to look ahead.
+    has_large_zone: bool,
 }
 
 /// A zone that is ours and has no records.
@@ -173,7 +179,13 @@ impl RecordTable {
             zones: ShardMap::default(),
             absent: ShardMap::default(),
             apex_labels: [0; LABELS_MAX + 1],
+            has_large_zone: false,
         }
+    }
+
+    /// Whether some zone is larger than caches.
+    pub const fn has_large_zone(&self) -> bool {
+        self.has_large_zone
     }
 
     /// How names are hashed.
@@ -187,8 +199,8 @@ impl RecordTable {
         let hashing = self.hashing;
         let table = Arc::new(ZoneTable::new(zone, hashing));
         let same = |other: &Arc<ZoneTable>| *other.zone.apex() == apex;
-        let rehash = |other: &Arc<ZoneTable>| hashing.wire(other.zone.apex().wire());
-        let replaced = self.zones.insert(hashing.wire(apex.wire()), table, same, rehash);
+        self.has_large_zone |= table.is_large();
+        let replaced = self.zones.insert(hashing.wire(apex.wire()), table, same);
         if let (None, Some(count)) = (replaced, self.apex_labels.get_mut(apex.label_count())) {
             *count += 1;
         }
@@ -199,7 +211,11 @@ impl RecordTable {
     pub fn follow_zone(&mut self, zone: Arc<Zone>) {
         let hash = self.hashing.wire(zone.apex().wire());
         match self.zones.find_mut(hash, |other| other.zone.apex() == zone.apex()) {
-            Some(before) if !before.zone.has_covers() && !zone.has_covers() => Arc::make_mut(before).follow(&zone),
+            Some(before) if !before.zone.has_covers() && !zone.has_covers() => {
+                let before = Arc::make_mut(before);
+                before.follow(&zone);
+                self.has_large_zone |= before.is_large();
+            }
             _ => self.put_zone(zone),
         }
     }
@@ -212,9 +228,8 @@ impl RecordTable {
         let (before, after) = match absence {
             None => (self.absent.remove(hash, same).is_some(), false),
             Some(absence) => {
-                let rehash = |other: &Absent| hashing.wire(other.apex.wire());
                 let absent = Absent { apex: apex.clone(), absence, audience: Audience::default() };
-                (self.absent.insert(hash, absent, same, rehash).is_some(), true)
+                (self.absent.insert(hash, absent, same).is_some(), true)
             }
         };
         if let Some(count) = self.apex_labels.get_mut(apex.label_count()) {
@@ -249,7 +264,9 @@ impl RecordTable {
     pub fn set_slot(&mut self, apex: &Name, name: &Name, slot: Option<Arc<Slot>>) {
         let hash = self.hashing.wire(apex.wire());
         if let Some(zone) = self.zones.find_mut(hash, |other| other.zone.apex() == apex) {
-            Arc::make_mut(zone).set_slot(name, slot);
+            let zone = Arc::make_mut(zone);
+            zone.set_slot(name, slot);
+            self.has_large_zone |= zone.is_large();
         }
     }
 
@@ -384,6 +401,21 @@ impl ZoneTable {
         &self.negative_soa
     }
 
+    /// Whether its names do not fit a processor's caches.
+    pub const fn is_large(&self) -> bool {
+        self.nodes.len() > NODES_CACHED
+    }
+
+    /// Where the search for a hash begins; memory is not read.
+    pub fn home(&self, hash: u64) -> Option<&Place<Node>> {
+        self.nodes.home(hash)
+    }
+
+    /// Nearly always the node with this hash, if there is one.
+    pub fn likely(&self, hash: u64) -> Option<&Node> {
+        self.nodes.likely(hash)
+    }
+
     /// The node of a name, given its hash.
     pub fn node(&self, hash: u64, name: &[u8]) -> Option<&Node> {
         self.nodes.find(hash, |node| node.owner.name_wire() == name)
@@ -406,7 +438,6 @@ impl ZoneTable {
     fn node_mut(&mut self, name: &Name) -> Option<&mut Node> {
         let hash = self.hashing.wire(name.wire());
         if self.node(hash, name.wire()).is_none() {
-            let hashing = self.hashing;
             let mut cover = None;
             if let Some(parent) = name.parent().filter(|_| name != self.zone.apex()) {
                 let parent = self.node_mut(&parent)?;
@@ -414,7 +445,7 @@ impl ZoneTable {
                 cover = parent.cover;
             }
             let node = Node { owner: Owner::empty(name), slot: None, children: 0, cover };
-            self.nodes.insert(hash, node, |_| false, move |node| hashing.wire(node.owner.name_wire()));
+            self.nodes.insert(hash, node, |_| false);
         }
         self.nodes.find_mut(hash, |node| node.owner.name_wire() == name.wire())
     }

@@ -16,6 +16,7 @@ mod harness;
 mod operation;
 mod query;
 mod reload;
+mod resolver;
 mod rfc8906;
 mod secondary;
 mod subject;

@@ -1,7 +1,7 @@
 //! A batch of datagrams: received together, answered one by one, sent together.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::ptr;
 
@@ -115,6 +115,13 @@ impl Batch {
             self.received += 1;
         }
         Ok(received)
+    }
+
+    /// The queries of the batch, and who asks.
+    pub fn queries(&self) -> impl Iterator<Item = (&[u8], IpAddr)> + Clone {
+        self.messages.iter().take(self.received).filter_map(|message| {
+            Some((message.query.get(..message.query_len).unwrap_or_default(), message.source?.ip()))
+        })
     }
 
     /// Calls `respond(query, source, asked, out)` for each query. It returns the length of the answer in `out`, 0 for

@@ -18,6 +18,7 @@ use foldhash::quality::FixedState;
 
 pub use self::notices::{Notice, Notices};
 use crate::config::guard::RrlPolicy;
+use crate::dns::io::prefetch_value;
 
 /// Entries of a set: a cache line of 64 octets.
 const WAYS: usize = 8;
@@ -122,7 +123,14 @@ impl RateLimiter {
         &self.notices
     }
 
-    /// Where answers to a client are counted; fetches it from memory, but does not wait for that.
+    /// Asks for the memory where answers to a client will be counted.
+    pub fn look_ahead(&self, client: IpAddr, policy: &RrlPolicy) {
+        if let Some(Bucket { set, .. }) = self.bucket(client, policy) {
+            prefetch_value(set);
+        }
+    }
+
+    /// Where answers to a client are counted. Memory is not read.
     pub fn bucket(&self, client: IpAddr, policy: &RrlPolicy) -> Option<Bucket<'_>> {
         let prefix = Prefix::of(client, policy);
         let mut hasher = self.hashing.build_hasher();
@@ -132,8 +140,6 @@ impl RateLimiter {
         let mask = self.sets.len().wrapping_sub(1);
         #[expect(clippy::cast_possible_truncation, reason = "only low bits are wanted")]
         let set = self.sets.get(hash as usize & mask)?;
-        // Nothing depends on the value, so nothing waits for it.
-        std::hint::black_box(set.0.first().map(|entry| entry.load(Ordering::Relaxed)));
         Some(Bucket { set, hash, prefix, notices: &self.notices })
     }
 }

@@ -240,8 +240,10 @@ impl Bound {
 
 /// Starts a server, to be called on the control runtime. `source` is where reloads read from.
 pub async fn start(configuration: Configuration, source: ConfigSource) -> Result<RunningApp, StartError> {
-    let Configuration { settings, policy, declared, files, zones_read } = configuration;
+    let Configuration { settings, policy, declared, files, zones_read, warnings } = configuration;
     reload::log_zones(&zones_read);
+    reload::log_warnings(&warnings);
+    drop(warnings);
     descriptors::raise_limit(&settings);
     let Bound { listeners, control } = Bound::new(&settings).await?;
     let policy = Arc::new(ArcSwap::from_pointee(policy));

@@ -10,10 +10,11 @@ use tracing::{info, warn};
 
 use crate::api::control::Reload;
 use crate::api::status::ReloadStatus;
-use crate::config::{self, Configuration, LoadContext, Policy, Report, Settings, ZonesRead};
+use crate::config::{self, Configuration, LoadContext, Policy, Position, Report, Settings, ZonesRead};
 use crate::model::inventory::Change;
 use crate::model::name::Name;
 use crate::model::zone::Zone;
+use crate::spec::fault::Severity;
 use crate::steering::publish::Live;
 use crate::store::InventoryStore;
 
@@ -155,7 +156,7 @@ impl<S: InventoryStore> Reloader<S> {
 
     /// Puts a good configuration in force; gives the changed keys that wait for a restart.
     async fn take(&self, configuration: Configuration, last: &mut LastRead) -> Result<Vec<String>, String> {
-        let Configuration { settings, policy, declared, files, zones_read: zones } = configuration;
+        let Configuration { settings, policy, declared, files, zones_read: zones, warnings } = configuration;
         // Publish reads the policy when it takes the new inventory in, so the policy comes first.
         let before = self.inner.policy.swap(Arc::new(policy));
         let generation = match self.inner.store.commit(Change::Declare(declared)).await {
@@ -166,6 +167,7 @@ impl<S: InventoryStore> Reloader<S> {
             }
         };
         log_zones(&zones);
+        log_warnings(&warnings);
         *last = LastRead { files, zones };
         // Whoever is told that it is done will ask, and has to get the new answer. An error means that publish has ended.
         drop(self.inner.live.clone().wait_for(|live| live.generation >= generation).await);
@@ -178,5 +180,19 @@ pub(super) fn log_zones(zones: &ZonesRead) {
     for (apex, read) in zones.iter() {
         let Some(took) = read.took else { continue };
         info!(zone = %apex, file = %read.file.display(), records = read.records, ?took, "zone file read");
+    }
+}
+
+/// Warnings of one configuration that are logged; `pooldns check` shows the others.
+const WARNINGS_LOGGED_MAX: usize = 5;
+
+/// Says what is legal in a configuration and most likely a mistake.
+pub(super) fn log_warnings(warnings: &Report) {
+    for (file, Position { line, column }, warning) in warnings.warnings().take(WARNINGS_LOGGED_MAX) {
+        warn!(at = format!("{file}:{line}:{column}"), "{warning}");
+    }
+    let more = warnings.count(Severity::Warning).saturating_sub(WARNINGS_LOGGED_MAX);
+    if more > 0 {
+        warn!(more, "the configuration has more warnings; `pooldns check` shows them all");
     }
 }

@@ -1,4 +1,4 @@
-//! `pooldns check`: is a configuration good?
+//! `pooldns check`: is a configuration good? What is wrong goes to standard error, and so do warnings, which fail nothing.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use clap::Args;
 use crate::app::reload::ConfigSource;
 use crate::cli::{CliError, ConfigArgs, progress};
 use crate::config::Configuration;
+use crate::spec::fault::Severity;
 
 /// Arguments of `check`.
 #[derive(Args, Debug)]
@@ -20,20 +21,28 @@ pub(super) struct CheckArgs {
     config: ConfigArgs,
 }
 
-/// Parses and cross-checks; prints a summary or all faults.
+/// Parses and cross-checks; prints a summary and all warnings, or all faults.
 pub(super) fn run(args: &CheckArgs) -> Result<(), CliError> {
     let CheckArgs { file, config } = args;
     let source = file.clone().map_or_else(|| config.source(), ConfigSource::File);
-    let Configuration { declared, files, .. } = progress::load(&source)?;
+    let Configuration { declared, files, warnings, .. } = progress::load(&source)?;
+    if !warnings.is_empty() {
+        writeln!(io::stderr(), "{warnings}")?;
+    }
     let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
     writeln!(
         io::stdout(),
-        "good: {}, {}, {}, {} in {}",
+        "good: {}, {}, {}, {} in {}{}",
         count(declared.zones.len(), "zone"),
         count(declared.monitors.len(), "monitor"),
         count(declared.pools.len(), "pool"),
         count(declared.load_balancers.len(), "load balancer"),
         count(files.len().max(1), "file"),
+        if warnings.is_empty() {
+            String::new()
+        } else {
+            format!("; {}", count(warnings.count(Severity::Warning), "warning"))
+        },
     )?;
     Ok(())
 }

@@ -27,14 +27,14 @@ const DEMO: ConfigSource =
 const EXAMPLES: &str = "\
 Examples:
   pooldns serve --demo                       try it: three origins that you can fail by hand
-  pooldns check my.toml                      is this configuration good? all faults at once
+  pooldns check my.toml                      is this configuration good? all faults and warnings
   pooldns serve --config my.toml             run the server
   pooldns reload --config my.toml            take changes in, all or nothing
   pooldns refresh example.com                transfer a zone anew from its primaries
   pooldns status --config my.toml            pools, origins, and why they are down
   pooldns status --json | jq .pools          the same for scripts
 
-Exit status: 0 done, 1 failed, 2 faulty configuration or command line.";
+Exit status: 0 done (warnings or not), 1 failed, 2 faulty configuration or command line.";
 
 /// An authoritative DNS server that answers with only the healthy addresses of a pool.
 #[derive(Parser, Debug)]
@@ -50,7 +50,10 @@ pub struct Cli {
 enum Command {
     /// Run the server in the foreground.
     Serve(serve::ServeArgs),
-    /// Say whether a configuration is good: all faults, each with its place.
+    /// Say whether a configuration is good: all faults and warnings, each with its place.
+    ///
+    /// A fault is refused by `serve` and `reload`, and the exit status is 2. A warning is about what is legal and most
+    /// likely a mistake, such as a mail server without addresses; nothing is refused because of it.
     Check(check::CheckArgs),
     /// Have a running server read its configuration again; a faulty one changes nothing.
     Reload(reload::ReloadArgs),

@@ -13,6 +13,8 @@ mod bad_inputs;
 #[cfg(test)]
 mod own_files;
 #[cfg(test)]
+mod warning_tests;
+#[cfg(test)]
 mod zone_file_tests;
 
 use std::path::{Path as FilePath, PathBuf};
@@ -41,6 +43,8 @@ pub struct Configuration {
     pub files: Vec<PathBuf>,
     /// Zones that files hold; the next load reads only those again that changed.
     pub zones_read: ZonesRead,
+    /// What is legal and most likely a mistake; nothing is refused because of it.
+    pub warnings: Report,
 }
 
 /// What a load may go by.
@@ -153,7 +157,10 @@ fn interpret(
     let zones_read = zone_files.now;
     match declared {
         Some(declared) if faults.is_empty() => {
-            Ok(Configuration { settings, policy, declared, files: paths, zones_read })
+            let warnings = Report::new(sources, &faults);
+            // The texts are not kept for nothing.
+            let warnings = if warnings.is_empty() { Report::default() } else { warnings };
+            Ok(Configuration { settings, policy, declared, files: paths, zones_read, warnings })
         }
         _ => Err(Report::new(sources, &faults).with_control(control)),
     }

@@ -16,7 +16,9 @@ const EXAMPLE: &str = include_str!("../../config/example.toml");
 /// Loads a file of `config/`.
 fn load_own(name: &str) -> Configuration {
     let path = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name);
-    load(&path).unwrap_or_else(|report| panic!("{report}"))
+    let configuration = load(&path).unwrap_or_else(|report| panic!("{report}"));
+    assert!(configuration.warnings.is_empty(), "{}", configuration.warnings);
+    configuration
 }
 
 /// The keys of the table at a path, and whether keys at that path are free.
@@ -117,6 +119,7 @@ fn the_example_has_every_key() {
 #[test]
 fn the_examples_values_are_the_defaults() {
     let example = load_text("config/example.toml", EXAMPLE).unwrap();
+    assert!(example.warnings.is_empty(), "{}", example.warnings);
     assert_eq!((&example.settings, &example.policy), (&Settings::default(), &Policy::default()));
     let root = toml_text::parse(EXAMPLE).unwrap();
     let mut compared = 0;
@@ -149,4 +152,5 @@ fn the_readmes_configuration_is_sound() {
     let (text, _) = rest.split_once("```").unwrap();
     let configuration = load_text("README.md", text).unwrap();
     assert_eq!(configuration.declared.pools.len(), 2);
+    assert!(configuration.warnings.is_empty(), "{}", configuration.warnings);
 }

@@ -1,13 +1,14 @@
 //! What is wrong with a configuration, for people: every fault with file, line and column, the line itself with a mark
-//! under it, and what to write instead.
+//! under it, and what to write instead. Warnings are shown in the same way, behind the faults.
 //!
 //! Nothing of a file reaches a terminal unescaped, and nothing is longer than a screen is wide.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::spec::fault::{Fault, Faults};
+use crate::spec::fault::{Fault, Faults, Severity};
 
 /// A file that was read, or could not be.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,15 +28,15 @@ impl Source {
     }
 }
 
-/// All faults of a configuration. Its `Display` is the report.
-#[derive(Clone)]
+/// All faults and warnings of a configuration. Its `Display` is the report.
+#[derive(Clone, Default)]
 pub struct Report {
     /// The files.
     sources: Vec<Source>,
-    /// What is wrong, sorted by file and position.
-    faults: Vec<Fault>,
-    /// How many more faults there are.
-    dropped: usize,
+    /// What is wrong or likely to be, the faults first, each kind sorted by file and position.
+    findings: Vec<(Severity, Fault)>,
+    /// How many more faults there are, and how many more warnings.
+    dropped: [usize; 2],
     /// The control socket, if the faults leave no doubt about it.
     control: Option<PathBuf>,
 }
@@ -57,29 +58,47 @@ impl Position {
     }
 }
 
+/// In the order in which they are shown.
+const SEVERITIES: [Severity; 2] = [Severity::Fault, Severity::Warning];
 /// Characters of a line that are shown; more would wrap on most terminals.
 const SHOWN_CHARS_MAX: usize = 100;
 /// Of them, characters in front of the mark when the line has to be cut.
 const SHOWN_BEFORE_MAX: usize = 50;
 
 impl Report {
-    /// A report of faults; each one's source is an index into `sources`.
+    /// A report of faults and warnings; each one's source is an index into `sources`.
     pub fn new(sources: Vec<Source>, faults: &Faults) -> Self {
-        let dropped = faults.dropped();
-        let mut faults = faults.kept().to_vec();
-        faults.sort_by_key(|fault| (fault.at.source, fault.at.span.start));
-        Self { sources, faults, dropped, control: None }
+        let listed = |severity| faults.listed(severity).kept().iter().cloned().map(move |fault| (severity, fault));
+        let mut findings: Vec<_> = SEVERITIES.into_iter().flat_map(listed).collect();
+        findings.sort_by_key(|(severity, fault)| (*severity, fault.at.source, fault.at.span.start));
+        let dropped = SEVERITIES.map(|severity| faults.listed(severity).dropped());
+        Self { sources, findings, dropped, control: None }
     }
 
     /// The faults in order, with file and position.
     pub fn faults(&self) -> impl Iterator<Item = (&str, Position, &Fault)> {
+        self.of(Severity::Fault)
+    }
+
+    /// The warnings in order, with file and position.
+    pub fn warnings(&self) -> impl Iterator<Item = (&str, Position, &Fault)> {
+        self.of(Severity::Warning)
+    }
+
+    /// Those of one severity in order.
+    fn of(&self, severity: Severity) -> impl Iterator<Item = (&str, Position, &Fault)> {
+        self.placed().filter_map(move |(of, name, position, fault)| (of == severity).then_some((name, position, fault)))
+    }
+
+    /// Faults and warnings in order, with file and position.
+    fn placed(&self) -> impl Iterator<Item = (Severity, &str, Position, &Fault)> {
         let mut cursor = Cursor::default();
-        self.faults.iter().map(move |fault| {
+        self.findings.iter().map(move |(severity, fault)| {
             let source = self.sources.get(fault.at.source);
             let text = source.map_or("", |source| source.text.as_str());
             let position = cursor.position(fault.at.source, text, fault.at.span.start);
             let position = source.map_or(position, |source| position.behind(source.origin));
-            (source.map_or("", |source| source.name.as_str()), position, fault)
+            (*severity, source.map_or("", |source| source.name.as_str()), position, fault)
         })
     }
 
@@ -95,14 +114,16 @@ impl Report {
         self.control.as_deref()
     }
 
-    /// How many faults there are, with those that are not listed.
-    pub const fn len(&self) -> usize {
-        self.faults.len() + self.dropped
+    /// How many there are of a severity, with those that are not listed.
+    pub fn count(&self, severity: Severity) -> usize {
+        let of_severity = |(of, _): &&(Severity, Fault)| *of == severity;
+        let dropped = SEVERITIES.iter().zip(self.dropped).filter(|(of, _)| **of == severity);
+        self.findings.iter().filter(of_severity).count() + dropped.map(|(_, dropped)| dropped).sum::<usize>()
     }
 
-    /// Whether there are none; no report is made then.
+    /// Whether there is nothing to report.
     pub const fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.findings.is_empty()
     }
 
     /// The text of a file.
@@ -113,13 +134,14 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, position, fault) in self.faults() {
+        for (severity, name, position, fault) in self.placed() {
+            let title = if severity == Severity::Warning { "warning: " } else { "" };
             let text = self.text(fault.at.source);
             let name = escaped(name);
             if text.is_empty() {
-                writeln!(f, "{name}: {fault}")?;
+                writeln!(f, "{name}: {title}{fault}")?;
             } else {
-                writeln!(f, "{name}:{}:{}: {fault}", position.line, position.column)?;
+                writeln!(f, "{name}:{}:{}: {title}{fault}", position.line, position.column)?;
                 write_excerpt(f, text, &fault.at.span)?;
             }
             if let Some(first) = &fault.first {
@@ -132,16 +154,26 @@ impl fmt::Display for Report {
                 writeln!(f, "  help: {suggestion}")?;
             }
         }
-        // The lines of one zone file are sources of their own.
-        let name = |fault: &Fault| self.sources.get(fault.at.source).map(|source| source.name.as_str());
-        let mut files: Vec<Option<&str>> = self.faults.iter().map(name).collect();
-        files.dedup();
-        if self.dropped > 0 {
-            writeln!(f, "{} more faults are not listed", self.dropped)?;
+        for (severity, dropped) in SEVERITIES.into_iter().zip(self.dropped).filter(|(_, dropped)| *dropped > 0) {
+            writeln!(f, "{dropped} more {}s are not listed", noun(severity))?;
         }
         let plural = |count: usize| if count == 1 { "" } else { "s" };
-        let (faults, files) = (self.len(), files.len());
-        write!(f, "{faults} fault{} in {files} file{}", plural(faults), plural(files))
+        let counts = SEVERITIES.map(|severity| (severity, self.count(severity)));
+        let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+        let counts: Vec<String> =
+            counts.map(|(severity, count)| format!("{count} {}{}", noun(severity), plural(count))).collect();
+        // The lines of one zone file are sources of their own.
+        let name = |(_, fault): &(_, Fault)| self.sources.get(fault.at.source).map(|source| source.name.as_str());
+        let files = self.findings.iter().map(name).collect::<HashSet<_>>().len();
+        write!(f, "{} in {files} file{}", counts.join(", "), plural(files))
+    }
+}
+
+/// What one is called.
+const fn noun(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Fault => "fault",
+        Severity::Warning => "warning",
     }
 }
 
@@ -259,6 +291,39 @@ mod tests {
         assert!(report("x\n", 2..2).starts_with("x.toml:2:1: a.b: allowed: nothing\n  | \n  | ^\n"));
         assert!(report("x", 700..900).starts_with("x.toml:1:2:"));
         assert!(report("", 0..0).starts_with("x.toml: a.b: allowed: nothing\n  help"));
+    }
+
+    #[test]
+    fn warnings_come_behind_the_faults() {
+        let mut faults = Faults::default();
+        faults.warn(Fault::new(Place { source: 0, span: 0..1 }, "", "not nice"));
+        let sources = vec![Source::whole("x.toml".into(), "a\nb".into())];
+        let warned = Report::new(sources.clone(), &faults);
+        assert_eq!(warned.to_string(), "x.toml:1:1: warning: not nice\n  | a\n  | ^\n1 warning in 1 file");
+        faults.push(Fault::new(Place { source: 0, span: 2..3 }, "", "wrong"));
+        faults.push(Fault::new(Place { source: 0, span: 0..1 }, "", "wrong"));
+        let report = Report::new(sources, &faults);
+        let text = report.to_string();
+        let heads: Vec<&str> = text.lines().filter(|line| !line.starts_with("  |")).collect();
+        let expected = [
+            "x.toml:1:1: wrong",
+            "x.toml:2:1: wrong",
+            "x.toml:1:1: warning: not nice",
+            "2 faults, 1 warning in 1 file",
+        ];
+        assert_eq!(heads, expected);
+        assert_eq!((report.faults().count(), report.warnings().count()), (2, 1));
+    }
+
+    #[test]
+    fn warnings_that_are_not_listed_are_counted() {
+        let mut faults = Faults::default();
+        for _ in 0..1_002 {
+            faults.warn(Fault::new(Place { source: 0, span: 0..0 }, "", "x"));
+        }
+        let report = Report::new(vec![Source::whole("x.toml".into(), String::new())], &faults);
+        assert_eq!(report.count(Severity::Warning), 1_002);
+        assert!(report.to_string().ends_with("\n2 more warnings are not listed\n1002 warnings in 1 file"));
     }
 
     #[test]

@@ -14,10 +14,11 @@ use tokio::time::Instant;
 
 use crate::config::files::{explained, open_regular};
 use crate::config::report::{Position, Source};
-use crate::model::limits::{FAULTS_MAX, ZONE_FILE_OCTETS_MAX, ZONE_INCLUDE_DEPTH_MAX, ZONE_INCLUDES_MAX};
+use crate::model::limits::{ZONE_FILE_OCTETS_MAX, ZONE_INCLUDE_DEPTH_MAX, ZONE_INCLUDES_MAX};
 use crate::model::name::Name;
 use crate::model::zone::Zone;
-use crate::spec::fault::{Fault, Faults, Place};
+use crate::spec::fault::{Fault, Faults, Place, Severity};
+use crate::spec::warnings;
 use crate::spec::zone_file::{self, FileFault, Includes, ReadZone, Wanted, ZoneFiles};
 
 /// Who is told how far the reading of a zone file is.
@@ -105,7 +106,13 @@ impl ZoneFiles for ZoneFileReader<'_> {
         let path = folder.join(wanted.file);
         let before = self.before.0.get(wanted.apex).filter(|before| before.file == path && before.ttl == wanted.ttl);
         let read = match before.filter(|before| before.files.iter().all(Identity::is_current)) {
-            Some(before) => ZoneRead { took: None, ..before.clone() },
+            Some(before) => {
+                // Where its records stand is not known any more.
+                for warning in warnings::of_zone(&before.zone, wanted.surroundings) {
+                    faults.warn(wanted.spot.fault(warning.why));
+                }
+                ZoneRead { took: None, ..before.clone() }
+            }
             None => self.read(wanted, path, faults)?,
         };
         let zone = Arc::clone(&read.zone);
@@ -132,8 +139,10 @@ impl ZoneFileReader<'_> {
             progress.ended();
         }
         let Shelf { opened: files, .. } = shelf;
-        let ReadZone { texts, zone, faults: found, is_cut_short, records } = read;
-        self.show(found, &texts, &files, faults);
+        let warnings = read.warnings(wanted.surroundings);
+        let ReadZone { texts, zone, faults: found, is_cut_short, records, .. } = read;
+        self.show(Severity::Fault, found, &texts, &files, faults);
+        self.show(Severity::Warning, warnings, &texts, &files, faults);
         if is_cut_short {
             faults.push(wanted.spot.fault(format!("{}: too many faults; the rest was not read", path.display())));
         }
@@ -141,12 +150,19 @@ impl ZoneFileReader<'_> {
         Some(ZoneRead { file: path, records, took, zone, ttl: wanted.ttl, files })
     }
 
-    /// Adds faults of a zone's files in their order, each with its line as a source of its own.
-    fn show(&mut self, mut found: Vec<FileFault>, texts: &[Vec<u8>], files: &[Identity], faults: &mut Faults) {
+    /// Adds faults or warnings of a zone's files in their order, each with its line as a source of its own.
+    fn show(
+        &mut self,
+        severity: Severity,
+        mut found: Vec<FileFault>,
+        texts: &[Vec<u8>],
+        files: &[Identity],
+        faults: &mut Faults,
+    ) {
         found.sort_by_key(|fault| (fault.file, fault.span.start));
         let mut lines = LineCount::default();
         for FileFault { file, span, why } in found {
-            let at = if faults.kept().len() < FAULTS_MAX {
+            let at = if faults.listed(severity).has_room() {
                 let text = texts.get(file).map_or(&[][..], Vec::as_slice);
                 let line = lines.line_of(file, text, span.start);
                 let name = files.get(file).map_or_else(String::new, |file| file.path.display().to_string());
@@ -156,7 +172,7 @@ impl ZoneFileReader<'_> {
             } else {
                 Place { source: 0, span: 0..0 }
             };
-            faults.push(Fault::new(at, "", why));
+            faults.add(severity, Fault::new(at, "", why));
         }
     }
 }

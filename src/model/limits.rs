@@ -139,6 +139,8 @@ pub const ZONE_FILE_OCTETS_MAX: u64 = 1 << 30;
 pub const ZONE_INCLUDES_MAX: usize = 1_000;
 /// How deep `$INCLUDE` may nest, as for configuration files.
 pub const ZONE_INCLUDE_DEPTH_MAX: usize = 8;
+/// Hosts that are looked up for the warnings of one zone, so that they cost a fraction of a second.
+pub const WARNING_LOOKUPS_MAX: usize = 20_000;
 /// Octets of one entry of a zone file: the longest data, written as `\DDD` and with room for comments, takes a third.
 pub const ZONE_ENTRY_OCTETS_MAX: usize = 1 << 20;
 /// Octets of names and data of one zone while it is built: offsets have 32 bits.

@@ -17,6 +17,7 @@ impl Rtype {
     pub const NS: Self = Self(2);
     pub const CNAME: Self = Self(5);
     pub const SOA: Self = Self(6);
+    pub const PTR: Self = Self(12);
     pub const MX: Self = Self(15);
     pub const TXT: Self = Self(16);
     pub const AAAA: Self = Self(28);
@@ -24,6 +25,8 @@ impl Rtype {
     pub const DNAME: Self = Self(39);
     pub const OPT: Self = Self(41);
     pub const DS: Self = Self(43);
+    pub const RRSIG: Self = Self(46);
+    pub const NSEC: Self = Self(47);
     pub const SVCB: Self = Self(64);
     pub const HTTPS: Self = Self(65);
     pub const TSIG: Self = Self(250);

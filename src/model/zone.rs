@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 
 use crate::model::id::ZoneId;
 use crate::model::limits::ZONE_OCTETS_MAX;
-use crate::model::name::Name;
+use crate::model::name::{Name, compare_canonically};
 use crate::model::rrset::{Owner, Record, RrsetError, Rtype};
 use crate::model::zone::builder::ZoneBuilder;
 
@@ -171,8 +171,19 @@ impl Zone {
 
     /// The static records at a name.
     pub fn owner(&self, name: &Name) -> Option<&Owner> {
-        let index = self.owners.binary_search_by(|owner| owner.name().cmp(name)).ok()?;
-        self.owners.get(index)
+        self.at_or_after(name).filter(|owner| owner.name_wire() == name.wire())
+    }
+
+    /// Whether a name exists: it or one below it has static records (RFC 4592 §2.2.2).
+    pub fn has_name(&self, name: &Name) -> bool {
+        // What is below a name follows it in canonical order.
+        self.at_or_after(name).is_some_and(|owner| owner.name().is_at_or_below(name))
+    }
+
+    /// The first owner that is not before a name.
+    fn at_or_after(&self, name: &Name) -> Option<&Owner> {
+        let is_before = |owner: &Owner| compare_canonically(owner.name_wire(), name.wire()).is_lt();
+        self.owners.get(self.owners.partition_point(is_before))
     }
 }
 
@@ -231,6 +242,9 @@ mod tests {
         assert_eq!(owners, ["example.com", "a.b.example.com", "z.example.com"]);
         assert_eq!(zone.soa(), Soa { serial: 7, negative_ttl: 300 });
         assert!(zone.owner(&name("z")).is_some() && zone.owner(&name("b")).is_none());
+        for (text, exists) in [("@", true), ("z", true), ("b", true), ("a.b", true), ("a", false), ("zz", false)] {
+            assert_eq!(zone.has_name(&name(text)), exists, "{text}");
+        }
     }
 
     #[test]

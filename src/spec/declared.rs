@@ -17,6 +17,7 @@ use crate::model::zone::Zone;
 use crate::spec::fault::{Fault, Faults, Place};
 use crate::spec::fields::{Path, Spot};
 use crate::spec::tree::{Node, Table, Value};
+use crate::spec::warnings::{self, Surroundings};
 use crate::spec::zone_file::ZoneFiles;
 use crate::spec::{key, load_balancer, monitor, pool, zone};
 
@@ -117,14 +118,17 @@ pub fn parse(
 
     let key_names: HashSet<Name> = unique_names(&key_items, keys, Name::parse, faults);
     let apexes: HashSet<Name> = unique_names(&zone_items, zones, Name::parse, faults);
-    let _: HashSet<Name> = unique_names(&load_balancer_items, load_balancers, Name::parse, faults);
+    let live: HashSet<Name> = unique_names(&load_balancer_items, load_balancers, Name::parse, faults);
     let monitor_names = names(&monitor_items, monitors, "monitor", MonitorId::declared, extent, faults);
     let pool_names = names(&pool_items, pools, "pool", PoolId::declared, extent, faults);
 
     let key_names = (extent == Extent::Complete).then_some(&key_names);
 
     let keys = each(&key_items, |item| item.read(keys, |spot| key::parse(spot, faults)));
-    let zones = each(&zone_items, |item| item.read(zones, |spot| zone::parse(spot, key_names, zone_files, faults)));
+    let surroundings = Surroundings { extent, live: &live, apexes: &apexes };
+    let zones = each(&zone_items, |item| {
+        item.read(zones, |spot| zone::parse(spot, key_names, &surroundings, zone_files, faults))
+    });
     let monitors = each(&monitor_items, |item| item.read(monitors, |spot| monitor::parse(spot, faults)));
     let pools = each(&pool_items, |item| item.read(pools, |spot| pool::parse(spot, &monitor_names, faults)));
     let (hostings, zones): (Vec<_>, Vec<_>) = zones.into_iter().unzip();
@@ -132,13 +136,33 @@ pub fn parse(
     let mut by_apex: load_balancer::Zones<'_> = apexes.iter().map(|apex| (apex, None)).collect();
     by_apex.extend(zones.iter().map(|zone| (zone.apex(), Some(zone.as_ref()))));
     let by_apex = (extent == Extent::Complete).then_some(&by_apex);
+    let disabled = pools.iter().filter(|pool| !pool.enabled).map(|pool| pool.id).collect();
     let load_balancers = each(&load_balancer_items, |item| {
-        item.read(load_balancers, |spot| load_balancer::parse(spot, by_apex, &pool_names, faults))
+        item.read(load_balancers, |spot| load_balancer::parse(spot, by_apex, &pool_names, &disabled, faults))
     });
+    if let Some(by_apex) = by_apex {
+        warn_across(&zone_items, by_apex, &live, faults);
+    }
     if extent == Extent::Complete && hostings.len() == zone_items.len() {
         check_copies(&zone_items, &hostings, &load_balancers, faults);
     }
     (faults.len() == before).then_some(Declared { keys, hostings, zones, monitors, pools, load_balancers })
+}
+
+/// Warns, at the name of a zone, of hosts that it names in others of our zones.
+fn warn_across(items: &[Item<'_>], zones: &load_balancer::Zones<'_>, live: &HashSet<Name>, faults: &mut Faults) {
+    let zone_of = |item: &Item<'_>| {
+        let Value::String(text) = &item.name()?.value else { return None };
+        *zones.get(&Name::parse(text, None).ok()?)?
+    };
+    for (item, zone) in items.iter().filter_map(|item| Some((item, zone_of(item)?))) {
+        for warning in warnings::across(zone, zones, live) {
+            let node = item.name().unwrap_or(item.node);
+            item.read("zones", |spot| {
+                faults.warn(spot.inner(&spot.path.key("name"), node).fault(warning.why));
+            });
+        }
+    }
 }
 
 /// The objects that could be read; a fault says why others could not.

@@ -1,4 +1,5 @@
-//! Faults: everything that is wrong in a document, each with its place, what was found and what is allowed.
+//! Faults: everything that is wrong in a document, each with its place, what was found and what is allowed. A warning is
+//! told in the same form, but refuses nothing.
 
 use std::fmt;
 use std::ops::Range;
@@ -71,33 +72,28 @@ impl fmt::Display for Fault {
     }
 }
 
-/// All faults of a document: the first [`FAULTS_MAX`], and how many more there are.
-#[derive(Clone, Debug)]
-pub struct Faults {
+/// What something in a document comes to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Severity {
+    /// It is wrong, so the document is refused.
+    Fault,
+    /// It is legal and most likely a mistake; the document is taken.
+    Warning,
+}
+
+/// The first [`FAULTS_MAX`] of a kind, and how many more there are.
+#[derive(Clone, Debug, Default)]
+pub struct Listed {
     /// Those that are kept.
     kept: Vec<Fault>,
     /// How many are not.
     dropped: usize,
-    /// Names that may still be compared for suggestions.
-    comparisons_left: usize,
 }
 
-/// Names that are compared for the suggestions of one document: a few milliseconds of work, however many names and
-/// faults there are.
-const COMPARISONS_MAX: usize = 100_000;
-/// A name longer than this gets no suggestion: comparing costs the product of both lengths.
-const COMPARED_OCTETS_MAX: usize = 64;
-
-impl Default for Faults {
-    fn default() -> Self {
-        Self { kept: Vec::new(), dropped: 0, comparisons_left: COMPARISONS_MAX }
-    }
-}
-
-impl Faults {
-    /// Adds a fault.
-    pub fn push(&mut self, fault: Fault) {
-        if self.kept.len() < FAULTS_MAX {
+impl Listed {
+    /// Adds one.
+    fn push(&mut self, fault: Fault) {
+        if self.has_room() {
             self.kept.push(fault);
         } else {
             self.dropped += 1;
@@ -122,6 +118,82 @@ impl Faults {
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
         self.kept.is_empty()
+    }
+
+    /// Whether the next one is kept.
+    pub const fn has_room(&self) -> bool {
+        self.kept.len() < FAULTS_MAX
+    }
+}
+
+/// All faults of a document, and beside them its warnings: without faults it is good, whatever it is warned of.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    /// Those that refuse it.
+    wrong: Listed,
+    /// The warnings.
+    warnings: Listed,
+    /// Names that may still be compared for suggestions.
+    comparisons_left: usize,
+}
+
+/// Names that are compared for the suggestions of one document: a few milliseconds of work, however many names and
+/// faults there are.
+const COMPARISONS_MAX: usize = 100_000;
+/// A name longer than this gets no suggestion: comparing costs the product of both lengths.
+const COMPARED_OCTETS_MAX: usize = 64;
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self { wrong: Listed::default(), warnings: Listed::default(), comparisons_left: COMPARISONS_MAX }
+    }
+}
+
+impl Faults {
+    /// Adds a fault.
+    pub fn push(&mut self, fault: Fault) {
+        self.add(Severity::Fault, fault);
+    }
+
+    /// Adds a warning.
+    pub fn warn(&mut self, warning: Fault) {
+        self.add(Severity::Warning, warning);
+    }
+
+    /// Adds a fault or warning.
+    pub fn add(&mut self, severity: Severity, fault: Fault) {
+        match severity {
+            Severity::Fault => self.wrong.push(fault),
+            Severity::Warning => self.warnings.push(fault),
+        }
+    }
+
+    /// All of one severity.
+    pub const fn listed(&self, severity: Severity) -> &Listed {
+        match severity {
+            Severity::Fault => &self.wrong,
+            Severity::Warning => &self.warnings,
+        }
+    }
+
+    /// The faults that are kept.
+    pub fn kept(&self) -> &[Fault] {
+        self.wrong.kept()
+    }
+
+    /// How many faults are not kept.
+    pub const fn dropped(&self) -> usize {
+        self.wrong.dropped()
+    }
+
+    /// How many faults there are.
+    pub const fn len(&self) -> usize {
+        self.wrong.len()
+    }
+
+    /// Whether there are no faults.
+    pub const fn is_empty(&self) -> bool {
+        self.wrong.is_empty()
     }
 
     /// `did you mean "..."?` with the name nearest to `found`, if one is near.
@@ -170,6 +242,17 @@ mod tests {
             faults.push(fault());
         }
         assert_eq!((faults.kept().len(), faults.dropped(), faults.len()), (FAULTS_MAX, 5, FAULTS_MAX + 5));
+    }
+
+    #[test]
+    fn warnings_are_no_faults() {
+        let mut faults = Faults::default();
+        for _ in 0..=FAULTS_MAX {
+            faults.warn(fault());
+        }
+        let warnings = faults.listed(Severity::Warning);
+        assert_eq!((warnings.kept().len(), warnings.dropped(), warnings.has_room()), (FAULTS_MAX, 1, false));
+        assert!(faults.is_empty() && faults.dropped() == 0);
     }
 
     #[test]

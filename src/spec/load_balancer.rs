@@ -1,6 +1,6 @@
 //! `[[load_balancers]]`: parse and build.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU16;
 
 use crate::model::id::{LoadBalancerId, PoolId};
@@ -50,11 +50,13 @@ const ZONES_LISTED_MAX: usize = 5;
 /// Zones by apex; none for one with faults, or whose records are transferred.
 pub(super) type Zones<'z> = HashMap<&'z Name, Option<&'z Zone>>;
 
-/// Parses a load balancer. Its pools are among `pools`, and its name is in one of `zones`, if these are known.
+/// Parses a load balancer. Its pools are among `pools`, those of `disabled` being so, and its name is in one of `zones`,
+/// if these are known.
 pub(super) fn parse(
     spot: Spot<'_, '_>,
     zones: Option<&Zones<'_>>,
     pools: &Names<'_, PoolId>,
+    disabled: &HashSet<PoolId>,
     faults: &mut Faults,
 ) -> Option<LoadBalancer> {
     let mut fields = Fields::open(spot, KEYS, faults)?;
@@ -67,7 +69,7 @@ pub(super) fn parse(
     let ttl = fields.read("ttl", integer(0, LOAD_BALANCER_TTL_MAX)).or(TTL_DEFAULT);
     let answers = fields.read("answers", parse_answers).or(Answers::All);
     let name = name?;
-    Some(LoadBalancer {
+    let load_balancer = LoadBalancer {
         id: LoadBalancerId::declared(&name.to_string()),
         name,
         description: description?,
@@ -77,7 +79,23 @@ pub(super) fn parse(
         steering_policy: steering_policy?,
         ttl: ttl?,
         answers: answers?,
-    })
+    };
+    warn_of_pools(&mut fields, &load_balancer, disabled);
+    Some(load_balancer)
+}
+
+/// Warns of disabled pools that leave an enabled load balancer without what it relies on.
+fn warn_of_pools(fields: &mut Fields<'_, '_, '_>, load_balancer: &LoadBalancer, disabled: &HashSet<PoolId>) {
+    let is_disabled = |pool: &PoolId| disabled.contains(pool);
+    if !load_balancer.enabled || !is_disabled(&load_balancer.fallback_pool) {
+        return;
+    }
+    let warning = if load_balancer.default_pools.iter().all(is_disabled) {
+        fields.fault_at("default_pools", "none of its pools is enabled, so there is no address to answer with")
+    } else {
+        fields.fault_at("fallback_pool", "this pool is disabled, so there is no address when no default pool is usable")
+    };
+    fields.faults.warn(warning);
 }
 
 /// Reads a host name, perhaps a wildcard.

@@ -21,5 +21,6 @@ mod strategies;
 pub mod toml_text;
 pub mod tree;
 pub mod value;
+pub mod warnings;
 pub mod zone;
 pub mod zone_file;

@@ -244,6 +244,11 @@ fn read_data(rtype: Rtype, rdata: &[u8]) -> Option<Data<'_>> {
     (parser.remaining() == 0).then_some(data)
 }
 
+/// What a type is called.
+pub fn type_name(rtype: Rtype) -> String {
+    DomainRtype::from_int(rtype.0).to_string()
+}
+
 /// Builds the line of a record, its owner relative to `apex`.
 pub fn build(record: &Record, apex: &Name) -> String {
     let Record { owner, rtype, ttl, rdata } = record;

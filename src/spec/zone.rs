@@ -7,6 +7,7 @@ use crate::model::id::ZoneId;
 use crate::model::limits::TTL_MAX;
 use crate::model::name::Name;
 use crate::model::rrset::Record;
+use crate::model::zone::builder::ZoneBuilder;
 use crate::model::zone::{Zone, ZoneFault};
 use crate::spec::fault::{Fault, Faults, Place};
 use crate::spec::fields::{Fields, Key, Spot, defaulted, optional, required};
@@ -14,6 +15,7 @@ use crate::spec::hosting::{self, KeyNames};
 use crate::spec::record;
 use crate::spec::tree::{Node, Table, Value};
 use crate::spec::value::integer;
+use crate::spec::warnings::{self, Surroundings};
 use crate::spec::zone_file::{Wanted, ZoneFiles};
 
 /// The keys of a zone.
@@ -37,6 +39,7 @@ pub const TTL_DEFAULT: u32 = 3600;
 pub(super) fn parse(
     spot: Spot<'_, '_>,
     keys: KeyNames<'_>,
+    surroundings: &Surroundings<'_>,
     zone_files: &mut dyn ZoneFiles,
     faults: &mut Faults,
 ) -> Option<(Hosting, Option<Arc<Zone>>)> {
@@ -48,7 +51,7 @@ pub(super) fn parse(
     match given.as_slice() {
         ["primaries"] => return Some((hosting?, None)),
         ["records"] => {
-            let zone = parse_content(&mut fields, apex);
+            let zone = parse_content(&mut fields, &apex, surroundings);
             return Some((hosting?, Some(Arc::new(zone?))));
         }
         ["file"] => {}
@@ -70,7 +73,7 @@ pub(super) fn parse(
         if file.is_empty() || file.contains('\0') {
             return spot.refuse("a path, such as \"zones/example.com.zone\"", faults);
         }
-        zone_files.zone(&Wanted { spot, file, apex: &apex, ttl: ttl? }, faults)
+        zone_files.zone(&Wanted { spot, file, apex: &apex, ttl: ttl?, surroundings }, faults)
     });
     Some((hosting?, Some(zone.required()?)))
 }
@@ -79,28 +82,36 @@ pub(super) fn parse(
 const CONTENT_KEYS: [&str; 3] = ["file", "records", "primaries"];
 
 /// Parses the records of a zone.
-fn parse_content(fields: &mut Fields<'_, '_, '_>, apex: Name) -> Option<Zone> {
+fn parse_content(fields: &mut Fields<'_, '_, '_>, apex: &Name, surroundings: &Surroundings<'_>) -> Option<Zone> {
     let ttl = fields.read("ttl", integer(0, TTL_MAX)).or(TTL_DEFAULT);
     let default_ttl = ttl.unwrap_or(TTL_DEFAULT);
-    let read = fields.read("records", |spot, faults| parse_records(spot, &apex, default_ttl, faults));
-    let Lines { records, nodes, all_read } = read.required()?;
-    let id = ZoneId::declared(&apex.to_string());
-    let zone_faults = match Zone::try_new(id, apex, records) {
+    let read = fields.read("records", |spot, faults| parse_records(spot, apex, default_ttl, faults));
+    let Lines { mut builder, nodes, all_read } = read.required()?;
+    match builder.finish() {
+        Ok(zone) if all_read => {
+            for (record, why) in warnings::of_built(&builder, &zone, surroundings) {
+                let warning = fault_at(fields, record, why, &nodes);
+                fields.faults.warn(warning);
+            }
+            ttl.map(|_| zone)
+        }
         // Something else was wrong with it, and has been said.
-        Ok(zone) => return (all_read && ttl.is_some()).then_some(zone),
-        Err(zone_faults) => zone_faults,
-    };
-    // What seems to be missing may stand in a line that cannot be read.
-    for fault in zone_faults.iter().filter(|fault| all_read || fault.record.is_some()) {
-        report(fields, fault, &nodes);
+        Ok(_) => None,
+        Err(zone_faults) => {
+            // What seems to be missing may stand in a line that cannot be read.
+            for ZoneFault { record, why } in zone_faults.iter().filter(|fault| all_read || fault.record.is_some()) {
+                let fault = fault_at(fields, *record, why.to_string(), &nodes);
+                fields.faults.push(fault);
+            }
+            None
+        }
     }
-    None
 }
 
 /// The lines of a zone.
 struct Lines<'t> {
-    /// The records that could be read.
-    records: Vec<Record>,
+    /// The zone of those that could be read.
+    builder: ZoneBuilder,
     /// The node of each, with its index in the list.
     nodes: Vec<(usize, &'t Node)>,
     /// Whether there are no others.
@@ -118,7 +129,7 @@ pub fn parse_name(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Name> {
 /// Reads the lines of a zone.
 fn parse_records<'t>(spot: Spot<'_, 't>, apex: &Name, ttl: u32, faults: &mut Faults) -> Option<Lines<'t>> {
     let items = spot.items(faults)?;
-    let mut records = Vec::with_capacity(items.len());
+    let mut builder = ZoneBuilder::new(ZoneId::declared(&apex.to_string()), apex.clone());
     let mut nodes = Vec::with_capacity(items.len());
     for (index, node) in items.iter().enumerate() {
         let path = spot.path.index(index);
@@ -126,7 +137,7 @@ fn parse_records<'t>(spot: Spot<'_, 't>, apex: &Name, ttl: u32, faults: &mut Fau
         let Some(line) = item.text(faults) else { continue };
         match record::parse(line, apex, ttl) {
             Ok(record) => {
-                records.push(record);
+                builder.add(&record.owner, record.rtype, record.ttl, &record.rdata);
                 nodes.push((index, node));
             }
             Err(fault) => {
@@ -135,8 +146,8 @@ fn parse_records<'t>(spot: Spot<'_, 't>, apex: &Name, ttl: u32, faults: &mut Fau
             }
         }
     }
-    let all_read = records.len() == items.len();
-    Some(Lines { records, nodes, all_read })
+    let all_read = nodes.len() == items.len();
+    Some(Lines { builder, nodes, all_read })
 }
 
 /// The place of an offset within a text: exact where the text is written without escapes on one line, which is so
@@ -151,17 +162,15 @@ fn place_in(spot: &Spot<'_, '_>, text: &str, offset: usize) -> Place {
     Place { span: start..start + word.max(1), ..place }
 }
 
-/// Adds a fault of a zone at the record that shows it, or at the zone's name where one is missing.
-fn report(fields: &mut Fields<'_, '_, '_>, fault: &ZoneFault, nodes: &[(usize, &Node)]) {
-    let ZoneFault { record, why } = fault;
-    let fault = match record.and_then(|record| nodes.get(record)) {
+/// A fault of a zone at the record that shows it, or at the zone's name where one is missing.
+fn fault_at(fields: &Fields<'_, '_, '_>, record: Option<usize>, why: String, nodes: &[(usize, &Node)]) -> Fault {
+    match record.and_then(|record| nodes.get(record)) {
         Some((index, node)) => {
             let records = fields.spot.path.key("records");
-            fields.spot.inner(&records.index(*index), node).fault(why.to_string())
+            fields.spot.inner(&records.index(*index), node).fault(why)
         }
-        None => fields.fault_at("name", why.to_string()),
-    };
-    fields.faults.push(fault);
+        None => fields.fault_at("name", why),
+    }
 }
 
 /// Builds a zone; one that is transferred has no records here. Every record gets its TTL, so the zone needs none.

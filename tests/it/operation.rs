@@ -41,7 +41,7 @@ fn fail_to_start(folder: &Path) -> Ran {
 
 #[test]
 fn check_tells_good_from_bad() {
-    let good = folder(ZONE, &Options::default());
+    let good = folder(&ZONE.replace("MX 10 mail", "MX 10 static"), &Options::default());
     let Ran { code, stdout, stderr } = run(&mut command(good.path(), "check"));
     assert_eq!(
         (code, stdout.as_str(), stderr.as_str()),
@@ -62,6 +62,35 @@ fn check_tells_good_from_bad() {
     assert_eq!(code, Some(2));
     assert!(stderr.contains("\"wb\""), "{stderr}");
     assert_eq!(run(Command::new(PROGRAM).args(["check", "--demo"])).code, Some(0));
+}
+
+#[test]
+fn warnings_are_said_and_refuse_nothing() {
+    let records: Vec<String> = (0..8).map(|number| format!("  \"mx{number} 60 MX 10 none{number}\",\n")).collect();
+    let objects = ZONE
+        .replace("MX 10 mail", "MX 10 static")
+        .replace("  \"static 60", &format!("{}  \"static 60", records.concat()));
+    let server = TestServer::start(&objects);
+    let Ran { code, stdout, stderr } = server.command("check");
+    let summary = "good: 1 zone, 0 monitors, 0 pools, 0 load balancers in 1 file; 8 warnings\n";
+    assert_eq!((code, stdout.as_str()), (Some(0), summary), "{stderr}");
+    let text = std::fs::read_to_string(server.config()).unwrap();
+    let line_of = |word: &str| 1 + text.lines().position(|line| line.contains(word)).unwrap();
+    for number in 0..8 {
+        let place = format!("{}:{}:", server.config().display(), line_of(&format!("none{number}")));
+        let said =
+            stderr.lines().find(|line| line.starts_with(&place)).unwrap_or_else(|| panic!("{place} in {stderr}"));
+        assert!(said.contains(": warning: ") && said.contains(&format!("none{number}.example.test")), "{said}");
+    }
+    assert!(stderr.ends_with("\n8 warnings in 1 file\n"), "{stderr}");
+
+    // The log has the first of them, and how many more there are; a reload says so again.
+    let logged = |word: &str| server.log().iter().filter(|line| line.contains("WARN") && line.contains(word)).count();
+    assert_eq!((logged("which has no addresses"), logged("\"more\":3")), (5, 1));
+    assert_eq!(logged(&format!("pooldns.toml:{}:", line_of("none0"))), 1);
+    server.reload(&objects);
+    wait("the warnings of the reload", || logged("\"more\":3") == 2);
+    assert_eq!(logged("which has no addresses"), 10);
 }
 
 #[test]

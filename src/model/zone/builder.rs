@@ -226,11 +226,16 @@ impl ZoneBuilder {
     }
 
     /// The record at an index, and its owner in wire form.
-    pub fn record(&self, index: u32) -> Option<(&[u8], RecordRef<'_>)> {
-        let entry = self.entries.get(usize::try_from(index).ok()?)?;
+    pub fn record(&self, index: usize) -> Option<(&[u8], RecordRef<'_>)> {
+        let entry = self.entries.get(index)?;
         let start = usize::try_from(entry.rdata).ok()?;
         let rdata = self.octets.get(start..start + usize::from(entry.length))?;
         Some((self.name_at(entry.owner), RecordRef { rtype: entry.rtype, rdata, ttl: entry.ttl }))
+    }
+
+    /// The record at a place.
+    fn record_at(&self, place: &Place) -> Option<(&[u8], RecordRef<'_>)> {
+        self.record(usize::try_from(place.index).ok()?)
     }
 
     /// The records in canonical order of their owners, those of one owner as they came.
@@ -249,7 +254,7 @@ impl ZoneBuilder {
             last = Some((entry.owner, prefix));
             places.push(Place { prefix, index });
         }
-        let name = |place: &Place| self.record(place.index).map_or(&[][..], |(owner, _)| owner);
+        let name = |place: &Place| self.record_at(place).map_or(&[][..], |(owner, _)| owner);
         // Most files are sorted nearly or in runs, which a stable sort takes advantage of.
         places.sort_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| compare_canonically(name(a), name(b))));
         places
@@ -264,7 +269,7 @@ impl ZoneBuilder {
     fn group(&mut self, faults: &mut Vec<ZoneFault>) -> Vec<Owner> {
         let places = self.places();
         let (mut owners, mut unified) = (Vec::new(), Vec::new());
-        let name = |place: &Place| self.record(place.index).map_or(&[][..], |(owner, _)| owner);
+        let name = |place: &Place| self.record_at(place).map_or(&[][..], |(owner, _)| owner);
         let same_owner = |a: &Place, b: &Place| a.prefix == b.prefix && name(a) == name(b);
         owners.reserve_exact(places.chunk_by(same_owner).count());
         let (mut records, mut octets) = (Vec::new(), Vec::new());
@@ -278,7 +283,7 @@ impl ZoneBuilder {
                 }
             }
             records.clear();
-            records.extend(group.iter().filter_map(|place| self.record(place.index)).map(|(_, record)| record));
+            records.extend(group.iter().filter_map(|place| self.record_at(place)).map(|(_, record)| record));
             match Owner::render(name(first), &mut records, &mut octets) {
                 Ok(owner) => owners.push(owner),
                 Err(why) => faults.push(ZoneFault { record: usize::try_from(first.index).ok(), why: why.into() }),
@@ -290,8 +295,7 @@ impl ZoneBuilder {
 
     /// A CNAME that is not alone (RFC 2181 §10.1) among the records of one owner.
     fn cname_fault(&self, group: &[Place]) -> Option<ZoneFault> {
-        let record = |place: &Place| self.record(place.index);
-        let of_group = || group.iter().filter_map(|place| Some((place.index, record(place)?)));
+        let of_group = || group.iter().filter_map(|place| Some((place.index, self.record_at(place)?)));
         let (index, (owner, cname)) = of_group().find(|(_, (_, record))| record.rtype == Rtype::CNAME)?;
         let (other, _) = of_group().find(|(_, (_, other))| (other.rtype, other.rdata) != (cname.rtype, cname.rdata))?;
         let why = ZoneError::CnameConflict(Name::from_wire(owner)?);
@@ -300,7 +304,7 @@ impl ZoneBuilder {
 
     /// A second DNAME, or one beside NS records below the apex (RFC 6672 §2.3 and §2.4), among the records of one owner.
     fn dname_fault(&self, group: &[Place]) -> Option<ZoneFault> {
-        let of_group = || group.iter().filter_map(|place| Some((place.index, self.record(place.index)?)));
+        let of_group = || group.iter().filter_map(|place| Some((place.index, self.record_at(place)?)));
         let (index, (owner, dname)) = of_group().find(|(_, (_, record))| record.rtype == Rtype::DNAME)?;
         let owner = Name::from_wire(owner)?;
         let (other, why) = of_group().find_map(|(index, (_, other))| {
@@ -316,7 +320,7 @@ impl ZoneBuilder {
 
     /// The first record among those of one owner whose TTL is not that of an earlier one of its type.
     fn ttl_difference(&self, group: &[Place]) -> Option<usize> {
-        let of_group = || group.iter().filter_map(|place| Some((place.index, self.record(place.index)?.1)));
+        let of_group = || group.iter().filter_map(|place| Some((place.index, self.record_at(place)?.1)));
         let (first, rest) = (of_group().next()?.1.ttl, of_group());
         // Nearly always all are equal; only then it takes a second look.
         if of_group().all(|(_, record)| record.ttl == first) {
@@ -325,6 +329,8 @@ impl ZoneBuilder {
         let mut seen: Vec<(Rtype, u32)> = Vec::new();
         for (index, record) in rest {
             match seen.iter().find(|(rtype, _)| *rtype == record.rtype) {
+                // RFC 4034 §3: each signature has the TTL of the records that it covers.
+                _ if record.rtype == Rtype::RRSIG => {}
                 Some((_, ttl)) if *ttl != record.ttl => return usize::try_from(index).ok(),
                 Some(_) => {}
                 None => seen.push((record.rtype, record.ttl)),

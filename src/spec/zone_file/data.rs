@@ -41,7 +41,7 @@ fn read_common(text: &[u8], type_word: &Word, words: &[Word], origin: &Name, rda
             Some(Rtype::AAAA)
         }
         [target] => {
-            let named = [(&b"NS"[..], Rtype::NS), (b"CNAME", Rtype::CNAME), (b"PTR", Rtype(12))];
+            let named = [(&b"NS"[..], Rtype::NS), (b"CNAME", Rtype::CNAME), (b"PTR", Rtype::PTR)];
             let (_, rtype) = named.into_iter().find(|(name, _)| is(name))?;
             append_wire(plain(target)?, Some(origin), rdata).ok()?;
             Some(rtype)

@@ -2,8 +2,8 @@
 //! all other data is read as that of records in the configuration is.
 //!
 //! The TTL of a record that names none is that of the last `$TTL`, or else the zone's `ttl`. In a file with neither it
-//! is the last TTL that was named (RFC 1035 §5.1), before one is the MINIMUM of the SOA, as with BIND, and before that
-//! an hour, as with NSD and Knot.
+//! is the last TTL that was named (RFC 1035 §5.1), before one is the MINIMUM of the SOA, and before that an hour. NSD
+//! 4.6 and Knot 3.2 give an hour throughout, so a file that is to mean the same everywhere has a `$TTL`.
 
 mod data;
 mod words;
@@ -19,6 +19,7 @@ use crate::model::zone::Zone;
 use crate::model::zone::builder::ZoneBuilder;
 use crate::spec::fault::Faults;
 use crate::spec::fields::Spot;
+use crate::spec::warnings::{self, Surroundings};
 use crate::spec::zone::TTL_DEFAULT;
 use crate::spec::zone_file::words::{Splitter, Start, Word};
 
@@ -39,6 +40,8 @@ pub struct Wanted<'w> {
     pub apex: &'w Name,
     /// The TTL of records that name none, if the configuration says one.
     pub ttl: Option<u32>,
+    /// What surrounds the zone.
+    pub surroundings: &'w Surroundings<'w>,
 }
 
 /// Who opens what zone files include.
@@ -77,6 +80,18 @@ pub struct ReadZone {
     pub is_cut_short: bool,
     /// How many records there were.
     pub records: usize,
+    /// The zone's records as they came.
+    builder: ZoneBuilder,
+    /// Where they stand.
+    places: Places,
+}
+
+impl ReadZone {
+    /// What is legal in the zone and most likely a mistake, in no order; nothing where there are faults.
+    pub fn warnings(&self, surroundings: &Surroundings<'_>) -> Vec<FileFault> {
+        let warnings = self.zone.iter().flat_map(|zone| warnings::of_built(&self.builder, zone, surroundings));
+        warnings.map(|(record, why)| self.places.fault(&self.texts, record, why)).collect()
+    }
 }
 
 /// Reads a zone file and what it includes. `ttl` is the TTL of records that name none.
@@ -103,16 +118,11 @@ pub fn read(text: Vec<u8>, apex: &Name, ttl: Option<u32>, includes: &mut dyn Inc
         Err(zone_faults) => {
             // What seems to be missing may stand in an entry that cannot be read.
             let said = zone_faults.into_iter().filter(|fault| all_read || fault.record.is_some());
-            faults.extend(said.map(|fault| {
-                let (file, start) = fault.record.and_then(|record| places.place(record)).unwrap_or_default();
-                let text = texts.get(file).map_or(&[][..], Vec::as_slice);
-                let span = start..fault.record.map_or(start, |_| entry_end(text, start));
-                FileFault { file, span, why: fault.why.to_string() }
-            }));
+            faults.extend(said.map(|fault| places.fault(&texts, fault.record, fault.why.to_string())));
             None
         }
     };
-    ReadZone { texts, zone, faults, is_cut_short, records: builder.len() }
+    ReadZone { texts, zone, faults, is_cut_short, records: builder.len(), builder, places }
 }
 
 /// The end of the line of an entry, spaces at its end not counted.
@@ -123,7 +133,7 @@ fn entry_end(text: &[u8], start: usize) -> usize {
 }
 
 /// Where each record stands.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Places {
     /// The offset of each record in its file.
     offsets: Vec<u32>,
@@ -139,6 +149,14 @@ impl Places {
         }
         // Files are smaller; the limit sees to that.
         self.offsets.push(u32::try_from(offset).unwrap_or(u32::MAX));
+    }
+
+    /// A fault at a record's line, or, where one is missing, at the beginning.
+    fn fault(&self, texts: &[Vec<u8>], record: Option<usize>, why: String) -> FileFault {
+        let (file, start) = record.and_then(|record| self.place(record)).unwrap_or_default();
+        let text = texts.get(file).map_or(&[][..], Vec::as_slice);
+        let span = start..record.map_or(start, |_| entry_end(text, start));
+        FileFault { file, span, why }
     }
 
     /// The file and offset of a record.

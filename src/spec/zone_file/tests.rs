@@ -69,6 +69,21 @@ fn every_element_of_the_syntax() {
         (b"t TXT \"\"", "t.example.com", 77, 16, b"\0".to_vec()),
         (b"s AAAA 2001:db8::1", "s.example.com", 77, 28, b"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01".to_vec()),
         (b"_x SRV 0 5 5060 sip", "_x.example.com", 77, 33, b"\0\0\0\x05\x13\xc4\x03sip\x07example\x03com\0".to_vec()),
+        // RFC 9460 §14.3.2: hints are keys 4 and 6, ALPN is 1; a hint without addresses is one that follows health.
+        (
+            b"h HTTPS 1 . ( ipv6hint=auto ; x\n alpn=h2 ipv4hint=auto )",
+            "h.example.com",
+            77,
+            65,
+            b"\0\x01\0\0\x01\0\x03\x02h2\0\x04\0\0\0\x06\0\0".to_vec(),
+        ),
+        (
+            b"h 60 SVCB 2 web ipv4hint=auto",
+            "h.example.com",
+            60,
+            64,
+            b"\0\x02\x03web\x07example\x03com\0\0\x04\0\0".to_vec(),
+        ),
         (b"u TYPE65400 \\# 3 abcdef", "u.example.com", 77, 65400, vec![0xab, 0xcd, 0xef]),
         (b"c CERT 1 12345 8 MxFcby9k", "c.example.com", 77, 37, b"\0\x01\x30\x39\x08\x33\x11\x5c\x6f\x2f\x64".to_vec()),
     ] {

@@ -1,8 +1,8 @@
 //! Answers what the engine passes on: zone transfers (RFC 5936, RFC 1995), and queries that are signed (RFC 8945).
 //!
 //! `hickory-server` dispatches, below our own sockets: requests are read by it and answers of one message go through
-//! its [`ResponseHandler`](hickory_server::server::ResponseHandler). What takes many messages is written by
-//! [`stream`](super::stream), from records as they are stored.
+//! its [`ResponseHandler`]. What takes many messages is written by
+//! `transfer::stream`, from records as they are stored.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;

@@ -119,6 +119,32 @@ fn kdig() {
 }
 
 #[test]
+fn drill() {
+    if !installed("drill") {
+        return;
+    }
+    let server = TestServer::start(&objects());
+    let (host, port) = (server.dns().0.ip().to_string(), server.dns().0.port().to_string());
+    for (arguments, wanted) in [
+        ("www.example.test A", &["rcode: NOERROR", "ANSWER: 2", "192.0.2.1", "192.0.2.2"][..]),
+        ("-t big.example.test TXT", &["ANSWER: 40", "flags: qr aa rd"]),
+        // It leaves coming again over TCP to people.
+        ("big.example.test TXT", &["ANSWER: 0", "flags: qr aa tc rd"]),
+        ("-D -b 1232 www.example.test A", &["ANSWER: 2"]),
+        ("missing.example.test A", &["rcode: NXDOMAIN", "hostmaster.example.test. 7 7200 900 1209600 300"]),
+    ] {
+        // It takes the server's port by its own option, and the server with an at sign.
+        let mut command = Command::new("drill");
+        command.args(arguments.split_whitespace()).args(["-p", &port, &format!("@{host}")]);
+        let Ran { code, stdout, stderr } = run(&mut command);
+        assert_eq!(code, Some(0), "drill {arguments}: {stdout}{stderr}");
+        for wanted in wanted {
+            assert!(stdout.contains(wanted), "drill {arguments}: no {wanted:?} in\n{stdout}");
+        }
+    }
+}
+
+#[test]
 fn delv() {
     if !installed("delv") {
         return;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use hickory_proto::dnssec::rdata::DNSSECRData;
 use hickory_proto::op::{Message, MessageType};
 use hickory_proto::rr::rdata::svcb::SvcParamValue;
 use hickory_proto::rr::{Name, RData, Record};
@@ -120,11 +121,9 @@ fn show(record: &Record) -> Shown {
         RData::SOA(soa) => Data::Soa(soa.minimum),
         RData::SRV(srv) => Data::Srv(srv.port, text(&srv.target)),
         RData::HTTPS(https) => Data::Https(https.svc_priority, text(&https.target_name), [false; 2]),
-        // What hickory-proto does not read without its features.
+        // What hickory-proto does not read.
         RData::Unknown { code, rdata } if u16::from(*code) == 39 => Data::Dname(text_of_wire(&rdata.anything)),
-        RData::Unknown { code, rdata } if u16::from(*code) == 43 => {
-            Data::Ds(u16::from_be_bytes([rdata.anything[0], rdata.anything[1]]))
-        }
+        RData::DNSSEC(DNSSECRData::DS(ds)) => Data::Ds(ds.key_tag()),
         other => panic!("nobody declared {other:?}"),
     };
     Shown { owner: text(&record.name).to_ascii_lowercase(), ttl: record.ttl, data }

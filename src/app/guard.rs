@@ -5,13 +5,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::crypto::aws_lc_rs;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::config::Settings;
 use crate::config::guard::CookieSecret;
+use crate::config::{Policy, Settings};
 use crate::dns::engine::Fittings;
 use crate::dns::rrl::{Notice, RateLimiter};
 
@@ -33,7 +34,7 @@ pub(super) fn fittings(settings: &Settings, seed: u64) -> io::Result<Fittings> {
 }
 
 /// Logs networks that have come to be limited, one line each, until `stop`.
-pub(super) async fn report_limits(fittings: Arc<Fittings>, stop: CancellationToken) {
+pub(super) async fn report_limits(fittings: Arc<Fittings>, policy: Arc<ArcSwap<Policy>>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(REPORT_EVERY);
     let mut known = Known::default();
     loop {
@@ -44,7 +45,12 @@ pub(super) async fn report_limits(fittings: Arc<Fittings>, stop: CancellationTok
         let now = Instant::now();
         let (notices, lost) = fittings.limiter.notices().take();
         for notice in notices.into_iter().filter(|notice| known.is_new(*notice, now)) {
-            warn!(network = %notice, what = notice.class.word(), "more queries than [rrl] rate allows; limiting answers");
+            let (network, what) = (notice, notice.class.word());
+            if policy.load().rrl.log_only {
+                warn!(%network, what, "more queries than [rrl] rate allows; all are answered, as log_only is set");
+            } else {
+                warn!(%network, what, "more queries than [rrl] rate allows; limiting answers");
+            }
         }
         if lost > 0 {
             warn!(notices = lost, "more networks than can be named have come to be limited");

@@ -272,7 +272,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let registry = Registry::default();
     let fittings = Arc::new(guard::fittings(&settings, seed())?);
     let mut tasks = JoinSet::new();
-    tasks.spawn(guard::report_limits(Arc::clone(&fittings), stop.clone()));
+    tasks.spawn(guard::report_limits(Arc::clone(&fittings), Arc::clone(&policy), stop.clone()));
     tasks.spawn(secondaries.clone().run());
     let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy), fittings);
     let (pass_on, passed_on) = mpsc::channel(PASSED_ON_QUEUED_MAX);

@@ -11,8 +11,9 @@ use tracing::{info, warn};
 use crate::api::control::Reload;
 use crate::api::status::ReloadStatus;
 use crate::config::{self, Configuration, LoadContext, Policy, Position, Report, Settings, ZonesRead};
-use crate::model::inventory::Change;
+use crate::model::inventory::{Change, Declared, Inventory};
 use crate::model::name::Name;
+use crate::model::serial::is_newer;
 use crate::model::zone::Zone;
 use crate::spec::fault::Severity;
 use crate::steering::publish::Live;
@@ -159,6 +160,7 @@ impl<S: InventoryStore> Reloader<S> {
         let Configuration { settings, policy, declared, files, zones_read: zones, warnings } = configuration;
         // Publish reads the policy when it takes the new inventory in, so the policy comes first.
         let before = self.inner.policy.swap(Arc::new(policy));
+        let stuck = stuck_serials(&self.inner.store.load(), &declared);
         let generation = match self.inner.store.commit(Change::Declare(declared)).await {
             Ok(generation) => generation,
             Err(contradiction) => {
@@ -168,6 +170,9 @@ impl<S: InventoryStore> Reloader<S> {
         };
         log_zones(&zones);
         log_warnings(&warnings);
+        for (apex, serial) in stuck {
+            warn!(zone = %apex, serial, "records changed, but the serial did not grow: servers with a copy keep the old one");
+        }
         *last = LastRead { files, zones };
         // Whoever is told that it is done will ask, and has to get the new answer. An error means that publish has ended.
         drop(self.inner.live.clone().wait_for(|live| live.generation >= generation).await);
@@ -181,6 +186,20 @@ pub(super) fn log_zones(zones: &ZonesRead) {
         let Some(took) = read.took else { continue };
         info!(zone = %apex, file = %read.file.display(), records = read.records, ?took, "zone file read");
     }
+}
+
+/// Zones with copies elsewhere whose records change, though their serial, which is not ours to count, does not grow.
+fn stuck_serials(before: &Inventory, declared: &Declared) -> Vec<(Name, u32)> {
+    let is_stuck = |zone: &Arc<Zone>| {
+        let (old, serial) = (before.zones.find(zone.id)?, zone.soa().serial);
+        if Arc::ptr_eq(old, zone) || is_newer(serial, old.soa().serial) || old == zone {
+            return None;
+        }
+        let hosting = declared.hostings.iter().find(|hosting| hosting.id == zone.id)?;
+        let matters = hosting.is_shared() && !hosting.has_auto_serial();
+        matters.then(|| (zone.apex().clone(), serial))
+    };
+    declared.zones.iter().filter_map(is_stuck).collect()
 }
 
 /// Warnings of one configuration that are logged; `pooldns check` shows the others.

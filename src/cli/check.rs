@@ -33,7 +33,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), CliError> {
     writeln!(
         io::stdout(),
         "good: {}, {}, {}, {} in {}{}",
-        count(declared.zones.len(), "zone"),
+        count(declared.hostings.len(), "zone"),
         count(declared.monitors.len(), "monitor"),
         count(declared.pools.len(), "pool"),
         count(declared.load_balancers.len(), "load balancer"),

@@ -142,7 +142,9 @@ impl fmt::Display for Report {
                 writeln!(f, "{name}: {title}{fault}")?;
             } else {
                 writeln!(f, "{name}:{}:{}: {title}{fault}", position.line, position.column)?;
-                write_excerpt(f, text, &fault.at.span)?;
+                if !shows_secret(fault, text) {
+                    write_excerpt(f, text, &fault.at.span)?;
+                }
             }
             if let Some(first) = &fault.first {
                 // Seldom, and then the whole text at most: a cursor of its own is fast enough.
@@ -252,6 +254,12 @@ fn write_excerpt(f: &mut fmt::Formatter<'_>, text: &str, span: &Range<usize>) ->
     writeln!(f, "  | {}{}", " ".repeat(indent), "^".repeat(marks))
 }
 
+/// Whether the line of a fault has a secret: reports end up in journals and tickets.
+fn shows_secret(fault: &Fault, text: &str) -> bool {
+    let line = text.get(line_span(text, floor_boundary(text, fault.at.span.start))).unwrap_or_default();
+    fault.path.contains("secret") || line.contains("secret")
+}
+
 /// A text of one line in which nothing acts on a terminal.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -291,6 +299,16 @@ mod tests {
         assert!(report("x\n", 2..2).starts_with("x.toml:2:1: a.b: allowed: nothing\n  | \n  | ^\n"));
         assert!(report("x", 700..900).starts_with("x.toml:1:2:"));
         assert!(report("", 0..0).starts_with("x.toml: a.b: allowed: nothing\n  help"));
+    }
+
+    #[test]
+    fn a_line_with_a_secret_is_not_shown() {
+        let text = report("secret = \"c2VjcmV0\"", 9..19);
+        assert_eq!(text, "x.toml:1:10: a.b: allowed: nothing\n  help: write less\n1 fault in 1 file");
+        let mut faults = Faults::default();
+        faults.push(Fault::new(Place { source: 0, span: 12..14 }, "cookies.secrets[1]", "too short"));
+        let lines = Source::whole("x.toml".into(), "secrets = [\n'ab',\n]".into());
+        assert!(!Report::new(vec![lines], &faults).to_string().contains("ab"));
     }
 
     #[test]

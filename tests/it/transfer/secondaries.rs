@@ -92,6 +92,12 @@ fn follows_reloads(program: Program) {
     wait("IXFR", || server.log().iter().any(is_difference));
     wait("an answer to NOTIFY", || server.status().counters.notifies_answered > 0);
     assert_eq!(server.status().counters.tsig_rejected, 0);
+
+    // Nobody would notice a change under the same serial: it is said.
+    let is_said = || server.log().iter().any(|line| line.contains("the serial did not grow"));
+    assert!(!is_said());
+    server.reload(&config(8, "  \"new 60 TXT later\",\n  \"old 60 A 192.0.2.2\","));
+    wait("the warning", is_said);
 }
 
 #[test]

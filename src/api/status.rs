@@ -78,6 +78,8 @@ pub struct SecondaryStatus {
     pub next: Option<Timestamp>,
     /// When it is answered no longer unless a primary confirms it.
     pub expires: Option<Timestamp>,
+    /// Whether it has expired: it was answered once, and nobody has confirmed it for too long.
+    pub expired: bool,
     /// Why the last attempt was in vain; none if it was not.
     pub failure: Option<String>,
 }

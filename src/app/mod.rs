@@ -176,7 +176,8 @@ impl Server for Shared {
             generation: generation.0,
             listen: self.addresses.clone(),
             zones: status::zones(&assigned, &self.serials.borrow(), |hosting| {
-                secondary_status(&self.secondaries, hosting)
+                let expired = assigned.inventory.expired.contains(&hosting.id);
+                secondary_status(&self.secondaries, hosting, expired)
             }),
             pools: status::pools(&assigned),
             load_balancers: status::load_balancers(&assigned, &self.table.load()),
@@ -203,7 +204,11 @@ impl Server for Shared {
 }
 
 /// How a zone of which we are a secondary is doing.
-fn secondary_status(secondaries: &Secondaries<MemoryStore>, hosting: &Hosting) -> Option<SecondaryStatus> {
+fn secondary_status(
+    secondaries: &Secondaries<MemoryStore>,
+    hosting: &Hosting,
+    expired: bool,
+) -> Option<SecondaryStatus> {
     let Condition { primary, confirmed, next, expires, failure, .. } = secondaries.condition(&hosting.apex)?;
     let time = |since_1970: Duration| Timestamp::try_from(SystemTime::UNIX_EPOCH + since_1970).ok();
     Some(SecondaryStatus {
@@ -211,6 +216,7 @@ fn secondary_status(secondaries: &Secondaries<MemoryStore>, hosting: &Hosting) -
         confirmed: confirmed.and_then(time),
         next: time(next),
         expires: expires.and_then(time),
+        expired,
         failure,
     })
 }

@@ -75,9 +75,12 @@ impl Display for Report<'_> {
 
 /// How the transfer of a zone is doing.
 fn secondary_line(secondary: &SecondaryStatus, now: Timestamp) -> String {
-    let SecondaryStatus { primary, confirmed, next, expires, failure } = secondary;
-    let confirmed =
-        confirmed.map_or_else(|| "never confirmed".to_owned(), |at| format!("confirmed {} ago", ago(at, now)));
+    let SecondaryStatus { primary, confirmed, next, expires, expired, failure } = secondary;
+    let confirmed = match confirmed {
+        Some(at) => format!("confirmed {} ago", ago(*at, now)),
+        None if *expired => "EXPIRED, clients get SERVFAIL; last confirmed".to_owned(),
+        None => "not transferred yet, clients get SERVFAIL".to_owned(),
+    };
     let primary = primary.map_or_else(String::new, |primary| format!(" by {primary}"));
     let until =
         |what: &str, at: &Option<Timestamp>| at.map_or_else(String::new, |at| format!(", {what} in {}", ago(now, at)));

@@ -206,6 +206,8 @@ fn a_zone_that_nobody_confirms_expires_and_comes_back() {
     wait_for(&Err((ResponseCode::ServFail, Some(24))), || serial(&server));
     assert!(logged(&server, "EXPIRED"));
     assert_eq!(zone(&server).0.serial, None);
+    let shown = server.command("status").stdout;
+    assert!(shown.contains("EXPIRED, clients get SERVFAIL; last confirmed by 127.0.0.1"), "{shown}");
     // A restart does not bring it back.
     drop(server);
     let server = TestServer::start(&objects);

@@ -538,6 +538,30 @@ fn one_fault_of_a_zone_does_not_hide_the_others() {
 }
 
 #[test]
+fn copies_with_hints_of_live_names_elsewhere_need_a_serial_that_changes() {
+    let found = |settings: &str, hints: &str| {
+        let zone = format!(
+            "\n[[zones]]\nname = 'other.test'\n{settings}\nrecords = ['@ SOA a b 1 2 3 4 5', '@ NS ns.example.net.', '{hints}']\n"
+        );
+        load_text("x.toml", &format!("{SOUND}{zone}")).err().map(|report| faults(&report, 0))
+    };
+    let notify = "notify = ['192.0.2.53']";
+    let [fault] = &found(notify, "@ HTTPS 1 www.example.com. ipv4hint=auto").unwrap()[..] else { panic!("one fault") };
+    for wanted in ["copies of the zone other.test", "load balancer www.example.com", "serial = \"auto\""] {
+        assert!(fault.contains(wanted), "{wanted}: {fault}");
+    }
+    for (settings, hints) in [
+        ("", "@ HTTPS 1 www.example.com. ipv4hint=auto"),
+        (notify, "@ HTTPS 1 www.example.com. ipv4hint=192.0.2.1"),
+        (notify, "@ HTTPS 1 x.www.example.com. ipv4hint=auto"),
+        (&format!("{notify}\nserial = 'auto'"), "@ HTTPS 1 www.example.com. ipv4hint=auto"),
+        (&format!("{notify}\ntransfer_live = 'snapshot'"), "@ HTTPS 1 www.example.com. ipv4hint=auto"),
+    ] {
+        assert_eq!(found(settings, hints), None, "{settings} {hints}");
+    }
+}
+
+#[test]
 fn copies_of_live_names_need_a_serial_that_changes() {
     let configuration =
         |zone: &str| SOUND.replace("name = \"example.com\"\n", &format!("name = \"example.com\"\n{zone}\n"));

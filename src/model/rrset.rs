@@ -20,7 +20,10 @@ impl Rtype {
     pub const PTR: Self = Self(12);
     pub const MX: Self = Self(15);
     pub const TXT: Self = Self(16);
+    pub const SIG: Self = Self(24);
+    pub const KEY: Self = Self(25);
     pub const AAAA: Self = Self(28);
+    pub const NXT: Self = Self(30);
     pub const SRV: Self = Self(33);
     pub const DNAME: Self = Self(39);
     pub const OPT: Self = Self(41);
@@ -39,6 +42,12 @@ impl Rtype {
     /// Whether no record can be of this type: OPT and the query and meta types (RFC 6895 §3.1).
     pub const fn is_meta(self) -> bool {
         self.0 == 0 || self.0 == Self::OPT.0 || (128 <= self.0 && self.0 <= 255)
+    }
+
+    /// Whether a CNAME may have records of this type beside it: what signs and proves it (RFC 4035 §2.5, and RFC 2181 §10.1
+    /// for the types before those).
+    pub const fn may_be_beside_cname(self) -> bool {
+        matches!(self, Self::RRSIG | Self::NSEC | Self::SIG | Self::KEY | Self::NXT)
     }
 
     /// Where in its data the name stands whose addresses a client asks for next (RFC 1035 §3.3.9 and §3.3.11, RFC 2782,

@@ -5,6 +5,9 @@
 //! can be meant by it. Records that come in with an empty hint are refused, and none leaves: an answer has the
 //! addresses of the moment in its place, or not the parameter.
 
+use crate::model::name::Name;
+use crate::model::rrset::{Owner, Rtype};
+
 /// Key of `mandatory` (RFC 9460 §8).
 pub const MANDATORY: u16 = 0;
 /// Key of `ipv4hint` (RFC 9460 §7.3).
@@ -59,10 +62,21 @@ impl<'r> Svcb<'r> {
         })
     }
 
+    /// The name whose addresses are its hints, for a record at `owner` (RFC 9460 §2.5.2: a target of `.` is the owner).
+    pub fn host(self, owner: &Name) -> Option<Name> {
+        if self.target == [0] { Some(owner.clone()) } else { Name::from_wire(self.target) }
+    }
+
     /// Whether a hint follows health.
     pub fn has_auto(self) -> bool {
         self.params().any(Param::is_auto)
     }
+}
+
+/// The records of an owner that have hints that follow health.
+pub fn autos(owner: &Owner) -> impl Iterator<Item = Svcb<'_>> {
+    let rrsets = owner.rrsets().filter(|rrset| matches!(rrset.rtype, Rtype::SVCB | Rtype::HTTPS));
+    rrsets.flat_map(|rrset| rrset.rdatas()).filter_map(Svcb::read).filter(|svcb| svcb.has_auto())
 }
 
 impl Param<'_> {

@@ -76,7 +76,9 @@ pub enum ZoneError {
         apex: Name,
     },
     /// RFC 2181 §10.1.
-    #[error("{0} has a CNAME record beside other records; a CNAME has to be alone (RFC 2181 §10.1)")]
+    #[error(
+        "{0} has a CNAME record beside other records; a CNAME has to be alone, but for records that sign it (RFC 2181 §10.1)"
+    )]
     CnameConflict(Name),
     /// RFC 6672 §2.4.
     #[error("{0} has two DNAME records; one is allowed (RFC 6672 §2.4)")]
@@ -283,6 +285,37 @@ mod tests {
         }
         assert_eq!(faults.len(), 10);
         assert!(zone(vec![]).unwrap_err().contains(&(None, ZoneError::SoaMissing)));
+    }
+
+    #[test]
+    fn a_cname_may_be_signed_and_nothing_else() {
+        let beside = |rtype| {
+            let ns = record("@", Rtype::NS, b"\x01x\0");
+            zone(vec![record("a", Rtype::CNAME, b"\x01x\0"), record("a", rtype, b"\x01y\0"), ns, soa()])
+        };
+        for rtype in [46, 47, 24, 25, 30] {
+            let zone = beside(Rtype(rtype)).unwrap_or_else(|faults| panic!("TYPE{rtype}: {faults:?}"));
+            let owner = zone.owner(&name("a")).unwrap();
+            assert!(owner.rrset(Rtype::CNAME).is_some() && owner.rrset(Rtype(rtype)).is_some(), "TYPE{rtype}");
+        }
+        // NSEC3 records have owners of their own (RFC 5155 §3), DNSKEY records the zone's apex.
+        for rtype in [1, 5, 16, 39, 43, 48, 50] {
+            let faults = beside(Rtype(rtype)).unwrap_err();
+            assert_eq!(faults, [(Some(1), ZoneError::CnameConflict(name("a")))], "TYPE{rtype}");
+        }
+    }
+
+    #[test]
+    fn a_ttl_that_differs_within_a_type_is_found() {
+        let mut builder = ZoneBuilder::new(ZoneId::declared("example.com"), name("@"));
+        let types = 1000..1100_u16;
+        for (rtype, ttl) in types.clone().map(|rtype| (rtype, u32::from(rtype))).chain([(46, 5), (46, 6), (1050, 7)]) {
+            builder.add(&name("a"), Rtype(rtype), ttl, &ttl.to_be_bytes());
+        }
+        builder.add(&name("@"), Rtype::NS, 60, b"\x01x\0");
+        builder.add(&name("@"), Rtype::SOA, 60, &soa().rdata);
+        builder.finish().unwrap();
+        assert_eq!(builder.unified(), [types.len() + 2], "signatures have the TTLs of what they cover");
     }
 
     #[test]

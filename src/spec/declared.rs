@@ -13,6 +13,7 @@ use crate::model::inventory::Declared;
 use crate::model::limits::{LOAD_BALANCERS_MAX, MONITORS_MAX, POOLS_MAX, TSIG_KEYS_MAX, ZONES_MAX};
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::name::Name;
+use crate::model::svcb::autos;
 use crate::model::zone::Zone;
 use crate::spec::fault::{Fault, Faults, Place};
 use crate::spec::fields::{Path, Spot};
@@ -144,7 +145,7 @@ pub fn parse(
         warn_across(&zone_items, by_apex, &live, faults);
     }
     if extent == Extent::Complete && hostings.len() == zone_items.len() {
-        check_copies(&zone_items, &hostings, &load_balancers, faults);
+        check_copies(&zone_items, &hostings, &zones, &load_balancers, faults);
     }
     (faults.len() == before).then_some(Declared { keys, hostings, zones, monitors, pools, load_balancers })
 }
@@ -247,21 +248,35 @@ fn first_places<'t, K: Hash + Eq>(
     firsts
 }
 
-/// A zone that is copied while its live names follow health needs a serial that does as well: otherwise secondaries
-/// would keep whatever they happened to get, under a serial that says they are up to date.
-fn check_copies(items: &[Item<'_>], hostings: &[Hosting], load_balancers: &[LoadBalancer], faults: &mut Faults) {
-    let by_apex: HashMap<&Name, usize> =
-        hostings.iter().zip(0..).map(|(hosting, index)| (&hosting.apex, index)).collect();
-    let mut found: HashSet<usize> = HashSet::new();
-    for load_balancer in load_balancers.iter().filter(|load_balancer| load_balancer.enabled) {
-        let name = &load_balancer.name;
-        let index =
-            std::iter::successors(Some(name.clone()), Name::parent).find_map(|apex| by_apex.get(&apex).copied());
-        let Some((index, hosting)) = index.and_then(|index| Some((index, hostings.get(index)?))) else { continue };
+/// A zone that is copied while its live names, or hints that it has of live names anywhere, follow health needs a serial
+/// that does as well: otherwise secondaries would keep whatever they happened to get, under a serial that says they are
+/// up to date.
+fn check_copies(
+    items: &[Item<'_>],
+    hostings: &[Hosting],
+    zones: &[Arc<Zone>],
+    load_balancers: &[LoadBalancer],
+    faults: &mut Faults,
+) {
+    let live: HashSet<&Name> =
+        load_balancers.iter().filter(|load_balancer| load_balancer.enabled).map(|one| &one.name).collect();
+    let by_apex: HashMap<&Name, usize> = hostings.iter().zip(0..).map(|(one, index)| (&one.apex, index)).collect();
+    // The first live name of each zone.
+    let mut firsts: HashMap<usize, &Name> = HashMap::new();
+    for name in load_balancers.iter().map(|load_balancer| &load_balancer.name).filter(|name| live.contains(name)) {
+        let mut ancestors = std::iter::successors(Some(name.clone()), Name::parent);
+        if let Some(index) = ancestors.find_map(|apex| by_apex.get(&apex).copied()) {
+            firsts.entry(index).or_insert(name);
+        }
+    }
+    let zones: HashMap<_, &Zone> = zones.iter().map(|zone| (zone.id, &**zone)).collect();
+    for (index, hosting) in hostings.iter().enumerate() {
         let is_frozen = hosting.transfer_live == TransferLive::Snapshot;
-        if !hosting.is_shared() || hosting.has_auto_serial() || is_frozen || !found.insert(index) {
+        if !hosting.is_shared() || hosting.has_auto_serial() || is_frozen {
             continue;
         }
+        let hinted = || zones.get(&hosting.id).and_then(|zone| live_hint(zone, &live));
+        let Some(name) = firsts.get(&index).map(|name| (*name).clone()).or_else(hinted) else { continue };
         let apex = &hosting.apex;
         let serial = match hosting.primaries() {
             None => "its serial does not change; set serial = \"auto\" so that copies follow, or",
@@ -275,6 +290,17 @@ fn check_copies(items: &[Item<'_>], hostings: &[Hosting], load_balancers: &[Load
             item.read("zones", |spot| faults.push(spot.fault(why)));
         }
     }
+}
+
+/// The first live name whose addresses are hints in a zone: of hosts that it is, or as a wildcard stands in for.
+fn live_hint(zone: &Zone, live: &HashSet<&Name>) -> Option<Name> {
+    let hosts = zone.owners().iter().flat_map(|owner| autos(owner).filter_map(|svcb| svcb.host(&owner.name())));
+    let wildcard = |parent: Name| Name::parse("*", Some(&parent)).ok();
+    let mut names = hosts.flat_map(|host| {
+        let ancestors = std::iter::successors(host.parent(), Name::parent);
+        std::iter::once(host).chain(ancestors.filter_map(wildcard))
+    });
+    names.find(|name| live.contains(name))
 }
 
 /// Builds the root of a document that declares `declared`.

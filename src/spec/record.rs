@@ -227,6 +227,12 @@ fn octets_of(data: &impl ComposeRecordData) -> Result<Vec<u8>, RecordFault> {
 /// Data of a known type is well-formed, also where it was written in hexadecimal.
 fn check_data(rtype: Rtype, rdata: &[u8]) -> Result<(), RecordFault> {
     auto_hint::check_none(rtype, rdata)?;
+    // Secondaries refuse it, ours among them.
+    if rtype == Rtype::TXT && rdata.is_empty() {
+        return Err(RecordFault::whole(
+            "a TXT record has at least one character string (RFC 1035 §3.3.14), such as \"\"",
+        ));
+    }
     match read_data(rtype, rdata) {
         // Equal after a round trip: nothing was compressed and nothing left over.
         Some(data) if octets_of(&data).is_ok_and(|octets| octets == rdata) => Ok(()),
@@ -353,6 +359,7 @@ mod tests {
             ("www TXT x\\", Some(9), "backslash"),
             ("www URI 10 1 \"https://example.com\"", None, "TYPE256 \\#"),
             (r"www A \# 3 C00002", None, "not what its type has"),
+            (r"www TXT \# 0", None, "character string"),
             ("www 4294967295 A 192.0.2.1", None, "RFC 2181"),
             ("www HTTPS 0 web ipv4hint=auto", None, "AliasMode"),
             ("www HTTPS 1 . mandatory=ipv4hint ipv4hint=auto", None, "mandatory"),

@@ -18,6 +18,11 @@ impl Audience {
         Self((!is_for_all).then(|| networks.into()))
     }
 
+    /// Whether it is everybody.
+    pub const fn is_everybody(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Whether a client is among them.
     pub fn has(&self, client: IpAddr) -> bool {
         self.0.as_deref().is_none_or(|networks| networks.iter().any(|network| network.contains(&client)))
@@ -41,7 +46,7 @@ mod tests {
             let parsed: Vec<IpNet> = networks.iter().map(|network| network.parse().unwrap()).collect();
             let audience = Audience::of(&parsed);
             assert_eq!(
-                (audience.0.is_some(), audience.has(client.parse().unwrap())),
+                (!audience.is_everybody(), audience.has(client.parse().unwrap())),
                 expected,
                 "{networks:?} {client}"
             );

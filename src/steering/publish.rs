@@ -6,6 +6,7 @@
 //! when a class is compiled, so an answer is never older than the last thing that made it be compiled.
 
 mod covered;
+mod hint_hosts;
 mod serials;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::covered::CoveredNames;
+use self::hint_hosts::HintHosts;
 use self::serials::{SerialKeeper, follows};
 pub use self::serials::{Serials, ZoneSerial};
 use crate::config::Policy;
@@ -108,6 +110,8 @@ pub struct Publisher {
     timers: BTreeSet<(Instant, usize)>,
     /// Serials of zones.
     serials: SerialKeeper,
+    /// Hosts in other zones whose addresses copies of a zone have as hints.
+    hint_hosts: HintHosts,
     /// Live names that their zones have given away.
     covered: CoveredNames,
 }
@@ -127,6 +131,7 @@ impl Publisher {
             by_target: Vec::new(),
             timers: BTreeSet::new(),
             serials: SerialKeeper::new(Instant::now(), 0),
+            hint_hosts: HintHosts::default(),
             covered: CoveredNames::default(),
         }
     }
@@ -187,7 +192,7 @@ impl Publisher {
         self.tell();
     }
 
-    /// Raises the serials of zones whose live answers changed, if that is due. Most classes are in few zones: the search
+    /// Raises the serials of zones whose live answers or hints changed, if that is due. Most classes are in few zones: the search
     /// ends when all zones that it can find are found.
     fn raise_serials(&mut self, now: Instant) {
         let inventory = Arc::clone(&self.assigned.inventory);
@@ -198,9 +203,10 @@ impl Publisher {
                 if zones.len() == self.serials.following() {
                     break;
                 }
-                let name = inventory.load_balancers.find(*member).map(|member| &member.name);
-                let zone = name.and_then(|name| inventory.hosting_of(name)).map(|hosting| hosting.id);
-                zones.extend(zone.filter(|zone| follows(&inventory, *zone)));
+                let Some(member) = inventory.load_balancers.find(*member) else { continue };
+                let zone = inventory.hosting_of(&member.name).map(|hosting| hosting.id);
+                let hinted = self.hint_hosts.zones_of(&member.name);
+                zones.extend(zone.into_iter().chain(hinted).filter(|zone| follows(&inventory, *zone)));
             }
         }
         if !zones.is_empty() {
@@ -274,7 +280,8 @@ impl Publisher {
         }
         let mut table = RecordTable::clone(&self.table.load());
         let rebuilt = rebuild_zones(&mut table, self.assigned.as_ref(), before, &zones);
-        for hosting in rebuilt.iter().chain(&hostings).chain(&zones).filter_map(|id| inventory.hostings.find(*id)) {
+        let touched: BTreeSet<ZoneId> = rebuilt.iter().chain(&hostings).chain(&zones).copied().collect();
+        for hosting in touched.iter().filter_map(|id| inventory.hostings.find(*id)) {
             table.set_allow_query(&hosting.apex, &hosting.allow_query);
         }
         let known = stale.clone();
@@ -300,7 +307,7 @@ impl Publisher {
             let slot = self.classes.get(class).and_then(Option::as_ref).map(|class| Arc::clone(&class.slot));
             self.covered.set_live(&mut table, &inventory, next, slot);
         }
-        // A rebuilt zone has lost all its live names.
+        // A zone that was built anew has lost all its live names.
         for load_balancer in inventory.load_balancers.iter().filter(|_| !rebuilt.is_empty()) {
             let in_rebuilt = inventory.zone_of(&load_balancer.name).is_some_and(|zone| rebuilt.contains(&zone.id));
             if load_balancer.enabled && in_rebuilt {
@@ -317,9 +324,18 @@ impl Publisher {
         }
         // A zone whose names come, go or answer from other pools has changed as much as one whose records do.
         let names = edits.iter().flat_map(|(previous, next)| previous.iter().chain(next)).map(|edited| &edited.name);
-        let edited =
-            names.filter_map(|name| Some(inventory.hosting_of(name)?.id)).filter(|id| is_counted(&inventory, *id));
-        let renewed: BTreeSet<ZoneId> = edited.chain(zones.iter().copied()).chain(rebuilt.iter().copied()).collect();
+        let edited = names.clone().filter_map(|name| Some(inventory.hosting_of(name)?.id));
+        let mut renewed: BTreeSet<ZoneId> = edited.filter(|id| is_counted(&inventory, *id)).collect();
+        renewed.extend(zones.iter().chain(&rebuilt));
+        for zone in &touched {
+            self.hint_hosts.renew(&inventory, *zone);
+        }
+        // So has one with hints of hosts elsewhere, when the zones change in which they are.
+        renewed.extend(names.flat_map(|name| self.hint_hosts.zones_of(name)));
+        for zone in &touched {
+            let hosting = inventory.hostings.find(*zone).or_else(|| old.hostings.find(*zone));
+            renewed.extend(hosting.into_iter().flat_map(|hosting| self.hint_hosts.zones_below(&hosting.apex)));
+        }
         for zone in renewed {
             self.serials.renew(&mut table, &inventory, zone, now);
         }
@@ -473,7 +489,8 @@ fn report(class: &Class, previous: Condition, inventory: &Inventory) {
     }
 }
 
-/// Puts zones that changed, and those around a zone that came or went, into `table`, without live names. Says which.
+/// Puts zones that changed, and those around a zone that came or went, into `table`. Gives those that lost their live
+/// names by it; others keep them, so a transfer costs nothing for each load balancer.
 fn rebuild_zones(table: &mut RecordTable, after: &Assigned, before: &Assigned, changed: &[ZoneId]) -> HashSet<ZoneId> {
     let (old, new) = (&before.inventory, &after.inventory);
     let (mut rebuilt, mut followed) = (HashSet::new(), HashSet::new());
@@ -495,10 +512,12 @@ fn rebuild_zones(table: &mut RecordTable, after: &Assigned, before: &Assigned, c
     for zone in rebuilt.iter().filter_map(|id| new.zones.find(*id)) {
         table.put_zone(Arc::clone(zone));
     }
-    for zone in followed.difference(&rebuilt).filter_map(|id| new.zones.find(*id)) {
-        table.follow_zone(Arc::clone(zone));
+    followed.retain(|id| !rebuilt.contains(id));
+    for zone in followed.iter().filter_map(|id| new.zones.find(*id)) {
+        if !table.follow_zone(Arc::clone(zone)) {
+            rebuilt.insert(zone.id);
+        }
     }
-    rebuilt.extend(followed);
     rebuilt
 }
 

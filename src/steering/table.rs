@@ -66,6 +66,8 @@ pub struct RecordTable {
     apex_labels: [u32; LABELS_MAX + 1],
     /// Whether some zone has been larger than caches: then it pays to look ahead.
     has_large_zone: bool,
+    /// How often slots came or went.
+    slot_edits: u64,
 }
 
 /// A zone that is ours and has no records.
@@ -109,6 +111,8 @@ pub struct ZoneTable {
     negative_soa: Box<[u8]>,
     /// Who may ask for it.
     audience: Audience,
+    /// When slots came or went here for the last time; see [`ZoneTable::slot_edit`].
+    slot_edit: u64,
 }
 
 /// A name that exists.
@@ -180,6 +184,7 @@ impl RecordTable {
             absent: ShardMap::default(),
             apex_labels: [0; LABELS_MAX + 1],
             has_large_zone: false,
+            slot_edits: 0,
         }
     }
 
@@ -197,7 +202,8 @@ impl RecordTable {
     pub fn put_zone(&mut self, zone: Arc<Zone>) {
         let apex = zone.apex().clone();
         let hashing = self.hashing;
-        let table = Arc::new(ZoneTable::new(zone, hashing));
+        self.slot_edits += 1;
+        let table = Arc::new(ZoneTable { slot_edit: self.slot_edits, ..ZoneTable::new(zone, hashing) });
         let same = |other: &Arc<ZoneTable>| *other.zone.apex() == apex;
         self.has_large_zone |= table.is_large();
         let replaced = self.zones.insert(hashing.wire(apex.wire()), table, same);
@@ -206,17 +212,23 @@ impl RecordTable {
         }
     }
 
-    /// Puts a zone in the place of the version before it, which costs what differs. Live names stay as they are. What
-    /// covers other names reaches far: where there is such a thing, the zone is built anew, without live names.
-    pub fn follow_zone(&mut self, zone: Arc<Zone>) {
+    /// Puts a zone in the place of the version before it. Both lists of owners are walked, which compares little where they
+    /// share owners; only what differs is hashed and written. Says whether live names stayed as they were: what covers
+    /// other names reaches far, so where there is such a thing, the zone is built anew, without live names.
+    #[must_use]
+    pub fn follow_zone(&mut self, zone: Arc<Zone>) -> bool {
         let hash = self.hashing.wire(zone.apex().wire());
         match self.zones.find_mut(hash, |other| other.zone.apex() == zone.apex()) {
             Some(before) if !before.zone.has_covers() && !zone.has_covers() => {
                 let before = Arc::make_mut(before);
                 before.follow(&zone);
                 self.has_large_zone |= before.is_large();
+                true
             }
-            _ => self.put_zone(zone),
+            _ => {
+                self.put_zone(zone);
+                false
+            }
         }
     }
 
@@ -266,6 +278,8 @@ impl RecordTable {
         if let Some(zone) = self.zones.find_mut(hash, |other| other.zone.apex() == apex) {
             let zone = Arc::make_mut(zone);
             zone.set_slot(name, slot);
+            self.slot_edits += 1;
+            zone.slot_edit = self.slot_edits;
             self.has_large_zone |= zone.is_large();
         }
     }
@@ -303,7 +317,9 @@ impl ZoneTable {
         let apex_cover = zone.owners().first().and_then(|owner| Covered::of(owner, &apex));
         let negative_soa = Box::default();
         let audience = Audience::default();
-        let mut table = Self { zone, apex, apex_labels, hashing, apex_cover, nodes, serial: 0, negative_soa, audience };
+        let (serial, slot_edit) = (0, 0);
+        let mut table =
+            Self { zone, apex, apex_labels, hashing, apex_cover, nodes, serial, negative_soa, audience, slot_edit };
         // In canonical order a name comes before those below it, which take its cover over.
         for owner in table.zone.owners().to_vec() {
             let name = owner.name();
@@ -352,6 +368,26 @@ impl ZoneTable {
     /// Whether a client may ask for it.
     pub fn allows(&self, client: IpAddr) -> bool {
         self.audience.has(client)
+    }
+
+    /// Whether everybody may ask for it.
+    pub const fn is_for_all(&self) -> bool {
+        self.audience.is_everybody()
+    }
+
+    /// Whether it is the same zone, perhaps at another time.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.apex == other.apex
+    }
+
+    /// Its live names, in no order. Looks at every name.
+    pub fn live_names(&self) -> impl Iterator<Item = Name> {
+        self.nodes.iter().filter(|node| node.slot.is_some()).map(|node| node.owner.name())
+    }
+
+    /// A number that no other state of its live names has, in this table and those that it was made from.
+    pub const fn slot_edit(&self) -> u64 {
+        self.slot_edit
     }
 
     /// The zone as declared, shared.
@@ -476,98 +512,4 @@ pub fn lower_name(name: &Name) -> LowerName {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::id::ZoneId;
-    use crate::model::rrset::Record;
-    use crate::steering::lookup::{Found, lookup};
-
-    fn name(text: &str) -> Name {
-        Name::parse(text, Some(&Name::parse("example.com", None).unwrap())).unwrap()
-    }
-
-    fn table() -> RecordTable {
-        let record =
-            |owner: &str, rtype, rdata: &[u8]| Record { owner: name(owner), rtype, ttl: 60, rdata: rdata.to_vec() };
-        let records = vec![
-            record("@", Rtype::SOA, &[0; 22]),
-            record("@", Rtype::NS, b"\0"),
-            record("static.ent", Rtype::A, &[0; 4]),
-        ];
-        let zone = Zone::try_new(ZoneId::declared("example.com"), name("@"), records).unwrap();
-        let mut table = RecordTable::new(1);
-        table.put_zone(Arc::new(zone));
-        table
-    }
-
-    fn exists(table: &RecordTable, text: &str) -> bool {
-        matches!(lookup(table, &lower_name(&name(text)), Rtype::A), Found::Node { .. })
-    }
-
-    #[test]
-    fn live_names_bring_their_ancestors_and_take_them_along() {
-        let mut table = table();
-        let before = table.clone();
-        let slot = Arc::new(Slot::new(LiveAnswer::NotReady, 30));
-        for live in ["a.b.c", "x.b.c", "live.static.ent", "static.ent"] {
-            table.set_slot(&name("@"), &name(live), Some(Arc::clone(&slot)));
-        }
-        for there in ["a.b.c", "b.c", "c", "ent", "static.ent", "live.static.ent", "@"] {
-            assert!(exists(&table, there), "{there}");
-        }
-        assert!(!exists(&before, "c") && !exists(&before, "live.static.ent"));
-
-        table.set_slot(&name("@"), &name("a.b.c"), None);
-        assert!(!exists(&table, "a.b.c") && exists(&table, "b.c"));
-        for live in ["x.b.c", "live.static.ent", "static.ent"] {
-            table.set_slot(&name("@"), &name(live), None);
-        }
-        for (text, there) in
-            [("x.b.c", false), ("b.c", false), ("c", false), ("static.ent", true), ("ent", true), ("@", true)]
-        {
-            assert_eq!(exists(&table, text), there, "{text}");
-        }
-        assert_eq!(Arc::strong_count(&slot), 1, "nothing keeps a slot that no name has");
-    }
-
-    #[test]
-    fn a_zone_that_follows_is_as_one_that_is_built_anew() {
-        let record =
-            |owner: &str, rtype, rdata: &[u8]| Record { owner: name(owner), rtype, ttl: 60, rdata: rdata.to_vec() };
-        let zone = |serial: u8, owners: &[&str]| {
-            let mut soa = [0; 22];
-            soa[5] = serial;
-            let mut records = vec![record("@", Rtype::SOA, &soa), record("@", Rtype::NS, b"\0")];
-            records.extend(owners.iter().map(|owner| record(owner, Rtype::A, &[0, 0, 0, serial])));
-            Arc::new(Zone::try_new(ZoneId::declared("example.com"), name("@"), records).unwrap())
-        };
-        let versions: [&[&str]; 5] = [&["a", "b.ent"], &["a", "c.ent", "x"], &[], &["z.y.x"], &["a.z.y.x", "live"]];
-        let mut following = RecordTable::new(1);
-        let slot = Arc::new(Slot::new(LiveAnswer::NotReady, 30));
-        for (serial, owners) in (1..).zip(versions) {
-            following.follow_zone(zone(serial, owners));
-            following.set_slot(&name("@"), &name("live"), Some(Arc::clone(&slot)));
-            let mut anew = RecordTable::new(1);
-            anew.put_zone(zone(serial, owners));
-            anew.set_slot(&name("@"), &name("live"), Some(Arc::clone(&slot)));
-            let shown = |table: &RecordTable| {
-                let apex = table.hashing().wire(name("@").wire());
-                let zone = table.zone(apex, name("@").wire()).unwrap();
-                let node = |node: &Node| (node.owner.clone(), node.children, node.slot.is_some());
-                let mut nodes: Vec<_> = zone.nodes.iter().map(node).collect();
-                nodes.sort_by_key(|(owner, _, _)| owner.name());
-                (nodes, zone.serial(), zone.negative_soa().to_vec())
-            };
-            assert_eq!(shown(&following), shown(&anew), "version {serial}");
-        }
-    }
-
-    #[test]
-    fn zones_come_and_go() {
-        let mut table = table();
-        assert!(table.has_apex_of(2) && !table.has_apex_of(1));
-        table.remove_zone(&name("@"));
-        assert!(!table.has_apex_of(2));
-        assert!(matches!(lookup(&table, &lower_name(&name("@")), Rtype::A), Found::NotOurs));
-    }
-}
+mod tests;

@@ -2,21 +2,20 @@
 //! them (see [`crate::model::svcb`]).
 
 use crate::model::name::Name;
-use crate::model::rrset::{Owner, Rrset, Rtype};
+use crate::model::rrset::{Rrset, Rtype};
 use crate::model::svcb::{IPV4HINT, Svcb};
 use crate::steering::compile::LiveAnswer;
 use crate::steering::lookup::{Found, lookup};
-use crate::steering::table::{Node, RecordTable, Slot, lower_name};
+use crate::steering::table::{Node, RecordTable, Slot, ZoneTable, lower_name};
 use crate::transfer::version::NoVersion;
 
-/// Whether an owner has hints that follow health.
-pub(super) fn has_auto(owner: &Owner) -> bool {
-    let mut svcb = owner.rrsets().filter(|rrset| matches!(rrset.rtype, Rtype::SVCB | Rtype::HTTPS));
-    svcb.any(|rrset| rrset.rdatas().filter_map(Svcb::read).any(Svcb::has_auto))
-}
-
-/// TTL and data of the records of an `RRset` at `owner`, with addresses for hints that follow health.
-pub(super) fn resolved(table: &RecordTable, owner: &Name, rrset: Rrset<'_>) -> Result<(u32, Vec<Vec<u8>>), NoVersion> {
+/// TTL and data of the records of an `RRset` at `owner` in a zone, with addresses for hints that follow health.
+pub(super) fn resolved(
+    table: &RecordTable,
+    copied: &ZoneTable,
+    owner: &Name,
+    rrset: Rrset<'_>,
+) -> Result<(u32, Vec<Vec<u8>>), NoVersion> {
     let mut ttl = rrset.ttl();
     let is_svcb = matches!(rrset.rtype, Rtype::SVCB | Rtype::HTTPS);
     let mut datas = Vec::new();
@@ -25,10 +24,12 @@ pub(super) fn resolved(table: &RecordTable, owner: &Name, rrset: Rrset<'_>) -> R
             datas.push(rdata.to_vec());
             continue;
         };
-        // RFC 9460 §2.5.2: a target of "." is the owner.
-        let target = if svcb.target == [0] { Some(owner.clone()) } else { Name::from_wire(svcb.target) };
-        let found = target.map(|target| lookup(table, &lower_name(&target), Rtype::A));
-        let node = if let Some(Found::Node { node, .. }) = found { Some(node) } else { None };
+        let found = svcb.host(owner).map(|host| lookup(table, &lower_name(&host), Rtype::A));
+        let node = match found {
+            // Nobody knows who will ask for the copy: what not everybody may ask for stays out of other zones' copies.
+            Some(Found::Node { zone, node }) if zone.is_for_all() || zone.is_same(copied) => Some(node),
+            _ => None,
+        };
         // RFC 2181 §5.2: the records of an RRset have one TTL.
         ttl = ttl.min(node.and_then(Node::slot).map_or(u32::MAX, Slot::ttl));
         datas.push(data(svcb, node)?);
@@ -63,4 +64,46 @@ fn addresses(node: Option<&Node>, key: u16) -> Result<Vec<u8>, NoVersion> {
     let LiveAnswer::Ready(live) = &**slot.load() else { return Err(NoVersion::NotReady) };
     let family = if is_v4 { &live.v4 } else { &live.v6 };
     Ok(family.addresses().flat_map(|(_, address)| address).copied().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::id::ZoneId;
+    use crate::model::rrset::Record;
+    use crate::model::zone::Zone;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text, None).unwrap()
+    }
+
+    #[test]
+    fn addresses_of_a_zone_that_is_not_for_everybody_stay_out_of_copies_of_others() {
+        let record = |owner: &str, rtype, rdata: Vec<u8>| Record { owner: name(owner), rtype, ttl: 60, rdata };
+        let https = |host: &str| [b"\0\x01", name(host).wire(), b"\0\x04\0\0"].concat();
+        let mut table = RecordTable::new(1);
+        for (apex, host) in [("a.test", "www.b.test"), ("b.test", "www.b.test")] {
+            let mut records = vec![record(apex, Rtype::SOA, vec![0; 22]), record(apex, Rtype::NS, vec![0])];
+            records.push(record(&format!("svc.{apex}"), Rtype::HTTPS, https(host)));
+            records.push(record(&format!("www.{apex}"), Rtype::A, vec![192, 0, 2, 1]));
+            table.put_zone(Arc::new(Zone::try_new(ZoneId::declared(apex), name(apex), records).unwrap()));
+        }
+        let hinted = |table: &RecordTable, apex: &str| {
+            let zone = table.zone_at(&name(apex)).unwrap();
+            let owner = name(&format!("svc.{apex}"));
+            let rrset = zone.node_at(&owner).unwrap().owner().rrset(Rtype::HTTPS).unwrap();
+            let (_, datas) = resolved(table, zone, &owner, rrset).unwrap();
+            datas.concat().ends_with(b"\0\x04\0\x04\xc0\0\x02\x01")
+        };
+        for (networks, in_others) in
+            [(&["0.0.0.0/0", "::/0"][..], true), (&["198.51.100.0/24"], false), (&["0.0.0.0/0"], false), (&[], false)]
+        {
+            let networks: Vec<_> = networks.iter().map(|network| network.parse().unwrap()).collect();
+            table.set_allow_query(&name("b.test"), &networks);
+            assert_eq!(hinted(&table, "a.test"), in_others, "{networks:?}");
+            assert!(hinted(&table, "b.test"), "its own copies have them: {networks:?}");
+        }
+    }
 }

@@ -11,9 +11,8 @@ use arc_swap::ArcSwap;
 use crate::health::schedule::Assigned;
 use crate::model::hosting::{Hosting, TransferLive};
 use crate::model::id::ZoneId;
-use crate::model::inventory::Generation;
+use crate::model::inventory::{Generation, Inventory};
 use crate::model::limits::{JOURNAL_DIFFERENCES_MAX, JOURNAL_OCTETS_MAX};
-use crate::model::name::Name;
 use crate::steering::table::RecordTable;
 use crate::transfer::version::{Difference, NoVersion, Version};
 
@@ -22,14 +21,13 @@ use crate::transfer::version::{Difference, NoVersion, Version};
 pub(super) struct Histories {
     /// The live record table.
     table: Arc<ArcSwap<RecordTable>>,
-    /// Live names, by zone.
-    names: Mutex<(Generation, Arc<LiveNames>)>,
-    /// The history of each zone. Each has a lock of its own: a large zone's version takes a while.
-    zones: Mutex<HashMap<ZoneId, Arc<Mutex<History>>>>,
+    /// The history of each zone, and the inventory that says whose are needed. Each has a lock of its own: a large zone's
+    /// version takes a while.
+    zones: Mutex<(Generation, ByZone)>,
 }
 
-/// Live names in canonical order, by zone.
-type LiveNames = HashMap<ZoneId, Vec<Name>>;
+/// Histories by zone.
+type ByZone = HashMap<ZoneId, Arc<Mutex<History>>>;
 
 /// The versions of one zone.
 #[derive(Debug, Default)]
@@ -61,16 +59,16 @@ pub(super) enum NoCopy {
 impl Histories {
     /// Without any version yet.
     pub(super) fn new(table: Arc<ArcSwap<RecordTable>>) -> Self {
-        Self { table, names: Mutex::default(), zones: Mutex::default() }
+        Self { table, zones: Mutex::default() }
     }
 
     /// The version that is live, and what led to it from the serial that a client has. Takes as long as looking through
     /// the zone, therefore not for async tasks.
     pub(super) fn copy(&self, assigned: &Assigned, hosting: &Hosting, since: Option<u32>) -> Result<Copy, NoCopy> {
-        let names = self.live_names(assigned);
-        let history = Arc::clone(lock(&self.zones).entry(hosting.id).or_default());
+        let history = self.history(&assigned.inventory, hosting.id);
         let mut history = lock(&history);
-        let names = names.get(&hosting.id).map(Vec::as_slice).unwrap_or_default();
+        // Everything from here on is this table's, never the request's inventory: that may be older, and a version without
+        // a name that has come since would have the same serial as one with it.
         let table = self.table.load_full();
         let Some(zone) = table.zone_at(&hosting.apex) else {
             *history = History::default();
@@ -82,7 +80,7 @@ impl Histories {
             latest.serial == zone.serial() && (!is_frozen || latest.is_of(zone.shared_zone()))
         };
         if !history.latest.as_ref().is_some_and(is_current) {
-            match Version::take(&table, zone, names, history.latest.as_deref()) {
+            match Version::take(&table, zone, history.latest.as_deref()) {
                 Ok(version) => history.advance(version),
                 // What was right a moment ago is better than nothing; there will be another serial.
                 Err(why) if history.latest.is_none() => return Err(NoCopy::NoVersion(why)),
@@ -93,26 +91,16 @@ impl Histories {
         Ok(Copy { version, differences: since.and_then(|since| history.since(since)) })
     }
 
-    /// The live names of an inventory.
-    fn live_names(&self, assigned: &Assigned) -> Arc<LiveNames> {
-        let inventory = &assigned.inventory;
-        let mut known = lock(&self.names);
-        if known.0 != inventory.generation {
-            let mut names = LiveNames::new();
-            for load_balancer in inventory.load_balancers.iter().filter(|load_balancer| load_balancer.enabled) {
-                if let Some(hosting) = inventory.hosting_of(&load_balancer.name).filter(|hosting| hosting.is_shared()) {
-                    names.entry(hosting.id).or_default().push(load_balancer.name.clone());
-                }
-            }
-            for names in names.values_mut() {
-                names.sort_unstable();
-            }
+    /// The history of a zone.
+    fn history(&self, inventory: &Inventory, id: ZoneId) -> Arc<Mutex<History>> {
+        let mut zones = lock(&self.zones);
+        let (generation, histories) = &mut *zones;
+        if *generation < inventory.generation {
             // A zone that nobody may copy any more needs no versions.
-            let is_shared = |id: &ZoneId| inventory.hostings.find(*id).is_some_and(|hosting| hosting.is_shared());
-            lock(&self.zones).retain(|id, _| is_shared(id));
-            *known = (inventory.generation, Arc::new(names));
+            histories.retain(|id, _| inventory.hostings.find(*id).is_some_and(|hosting| hosting.is_shared()));
+            *generation = inventory.generation;
         }
-        Arc::clone(&known.1)
+        Arc::clone(histories.entry(id).or_default())
     }
 }
 
@@ -150,5 +138,43 @@ impl History {
     fn since(&self, serial: u32) -> Option<Vec<Arc<Difference>>> {
         let start = self.journal.iter().position(|difference| difference.old_serial == serial)?;
         Some(self.journal.iter().skip(start).cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::name::Name;
+    use crate::model::rrset::{Record, Rtype};
+    use crate::model::zone::Zone;
+    use crate::steering::compile::LiveAnswer;
+    use crate::steering::table::Slot;
+
+    #[test]
+    fn a_copy_has_the_names_of_the_table_not_of_the_request() {
+        let apex = Name::parse("example.com", None).unwrap();
+        let id = ZoneId::declared("example.com");
+        let record = |rtype, rdata: Vec<u8>| Record { owner: apex.clone(), rtype, ttl: 60, rdata };
+        let records = vec![record(Rtype::SOA, vec![0; 22]), record(Rtype::NS, vec![0])];
+        let zone = Arc::new(Zone::try_new(id, apex.clone(), records).unwrap());
+        let mut table = RecordTable::new(1);
+        table.put_zone(zone);
+        let www = Name::parse("www", Some(&apex)).unwrap();
+        table.set_slot(&apex, &www, Some(Arc::new(Slot::new(LiveAnswer::NotReady, 30))));
+        let histories = Histories::new(Arc::new(ArcSwap::from_pointee(table)));
+        // The request came before the name did: its inventory knows nothing of it.
+        let copy = histories.copy(&Assigned::default(), &Hosting::declared(id, apex), None);
+        assert_eq!(copy.unwrap_err(), NoCopy::NoVersion(NoVersion::NotReady));
+    }
+
+    #[test]
+    fn a_request_from_before_drops_no_history() {
+        let histories = Histories::new(Arc::new(ArcSwap::from_pointee(RecordTable::new(1))));
+        let id = ZoneId::declared("example.com");
+        let mut inventory = Inventory::default();
+        inventory.generation = Generation(2);
+        let kept = histories.history(&inventory, id);
+        inventory.generation = Generation(1);
+        assert!(Arc::ptr_eq(&kept, &histories.history(&inventory, id)));
     }
 }

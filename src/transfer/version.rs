@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::model::name::Name;
 use crate::model::rrset::{Owner, RecordRef, Rrset, Rtype, render_record};
+use crate::model::svcb::autos;
 use crate::model::zone::Zone;
 use crate::steering::compile::{Addresses, LiveAnswer};
 use crate::steering::table::{RecordTable, ZoneTable};
@@ -26,6 +27,8 @@ pub(super) struct Version {
     replaced: Vec<Owner>,
     /// Names whose records have hints that follow health.
     hinted: Arc<[Name]>,
+    /// The zone's live names in canonical order, and which state of them it is ([`ZoneTable::slot_edit`]).
+    live: (u64, Arc<[Name]>),
     /// Octets of all its records, roughly.
     octets: usize,
 }
@@ -40,19 +43,24 @@ pub(super) enum NoVersion {
 }
 
 impl Version {
-    /// Takes the version of a zone that is live in `table`. `live` are the zone's live names; owners equal to those of the
-    /// version before are shared with it.
-    pub(super) fn take(
-        table: &RecordTable,
-        zone_table: &ZoneTable,
-        live: &[Name],
-        before: Option<&Self>,
-    ) -> Result<Self, NoVersion> {
+    /// Takes the version of a zone that is live in `table`: live names and serial are of one moment. Owners equal to those
+    /// of the version before are shared with it.
+    pub(super) fn take(table: &RecordTable, zone_table: &ZoneTable, before: Option<&Self>) -> Result<Self, NoVersion> {
         let zone = Arc::clone(zone_table.shared_zone());
         let hinted = match before.filter(|before| before.is_of(&zone)) {
             Some(before) => Arc::clone(&before.hinted),
-            None => zone.owners().iter().filter(|owner| hints::has_auto(owner)).map(Owner::name).collect(),
+            None => zone.owners().iter().filter(|owner| has_auto(owner)).map(Owner::name).collect(),
         };
+        let slot_edit = zone_table.slot_edit();
+        let same_live = before.filter(|before| before.live.0 == slot_edit);
+        let live = same_live.map_or_else(
+            || {
+                let mut live: Vec<Name> = zone_table.live_names().collect();
+                live.sort_unstable();
+                live.into()
+            },
+            |before| Arc::clone(&before.live.1),
+        );
         let names: BTreeSet<&Name> = live.iter().chain(&*hinted).collect();
         let mut replaced = Vec::with_capacity(names.len());
         for name in names {
@@ -61,16 +69,17 @@ impl Version {
             let addresses = match answer.as_deref() {
                 Some(LiveAnswer::NotReady) => return Err(NoVersion::NotReady),
                 Some(LiveAnswer::Ready(addresses)) => Some(addresses),
-                None if hints::has_auto(node.owner()) => None,
+                None if has_auto(node.owner()) => None,
                 None => continue,
             };
-            let owner = copied_owner(table, name, node.owner(), addresses)?;
+            let owner = copied_owner(table, zone_table, node.owner(), addresses)?;
             let kept = before.and_then(|before| before.find_replaced(name)).filter(|kept| **kept == owner);
             replaced.push(kept.cloned().unwrap_or(owner));
         }
         let serial = zone_table.serial();
         let octets = zone.owners().iter().chain(&replaced).map(Owner::octets).sum();
-        Ok(Self { serial, soa: rendered_soa(&zone, serial), zone, replaced, hinted, octets })
+        let soa = rendered_soa(&zone, serial);
+        Ok(Self { serial, soa, zone, replaced, hinted, live: (slot_edit, live), octets })
     }
 
     /// The owner in the place of the zone's own at a name.
@@ -139,13 +148,24 @@ fn rendered_soa(zone: &Zone, serial: u32) -> Box<[u8]> {
     soa.map_or_else(Box::default, |soa| soa.rendered.into())
 }
 
+/// Whether an owner has hints that follow health.
+fn has_auto(owner: &Owner) -> bool {
+    autos(owner).next().is_some()
+}
+
 /// A name as a copy has it: its static records with addresses for their hints, and, if it is live, all addresses that
 /// its answers are drawn from in the place of what pools outrank.
-fn copied_owner(table: &RecordTable, name: &Name, fixed: &Owner, live: Option<&Addresses>) -> Result<Owner, NoVersion> {
+fn copied_owner(
+    table: &RecordTable,
+    zone_table: &ZoneTable,
+    fixed: &Owner,
+    live: Option<&Addresses>,
+) -> Result<Owner, NoVersion> {
+    let name = &fixed.name();
     let mut records = Vec::new();
     for rrset in fixed.rrsets() {
         if live.is_none() || !matches!(rrset.rtype, Rtype::A | Rtype::AAAA | Rtype::CNAME) {
-            let (ttl, datas) = hints::resolved(table, name, rrset)?;
+            let (ttl, datas) = hints::resolved(table, zone_table, name, rrset)?;
             records.extend(datas.into_iter().map(|rdata| (rrset.rtype, ttl, rdata)));
         }
     }
@@ -281,8 +301,8 @@ mod tests {
         table
     }
 
-    fn take(table: &RecordTable, live: &[Name]) -> Result<Version, NoVersion> {
-        Version::take(table, table.zone_at(&apex()).unwrap(), live, None)
+    fn take(table: &RecordTable) -> Result<Version, NoVersion> {
+        Version::take(table, table.zone_at(&apex()).unwrap(), None)
     }
 
     /// All records of a version but its SOA, each with its owner.
@@ -305,7 +325,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_difference_applied_to_the_old_version_gives_the_new_one(old in lines(), new in lines()) {
-            let (old, new) = (take(&table(7, &old), &[]).unwrap(), take(&table(8, &new), &[]).unwrap());
+            let (old, new) = (take(&table(7, &old)).unwrap(), take(&table(8, &new)).unwrap());
             let difference = Difference::between(&old, &new, usize::MAX).unwrap();
             let mut content_now = content(&old);
             for removed in &difference.removed {
@@ -325,12 +345,15 @@ mod tests {
     #[test]
     fn owners_are_in_canonical_order_with_live_names_among_them() {
         let mut table = table(7, &[(1, 1, 60, 0), (3, 1, 60, 0), (5, 1, 60, 0)]);
-        let live = [Name::parse("aa", Some(&apex())).unwrap()];
-        assert_eq!(take(&table, &live).unwrap().owners().count(), 4, "a name that is not live yet is not there");
-        table.set_slot(&apex(), &live[0], Some(Arc::new(Slot::new(LiveAnswer::NotReady, 30))));
-        assert_eq!(take(&table, &live).unwrap_err(), NoVersion::NotReady);
-        let own = take(&table, &[]).unwrap();
-        let replaced = vec![Owner::empty(&live[0]), Owner::empty(&name(5))];
+        let live = Name::parse("aa", Some(&apex())).unwrap();
+        let own = take(&table).unwrap();
+        assert_eq!(own.owners().count(), 4, "a name that is not live yet is not there");
+        let slot = || Some(Arc::new(Slot::new(LiveAnswer::NotReady, 30)));
+        table.set_slot(&apex(), &live, slot());
+        assert_eq!(take(&table).unwrap_err(), NoVersion::NotReady);
+        let zone = table.zone_at(&apex()).unwrap();
+        assert_eq!(Version::take(&table, zone, Some(&own)).unwrap_err(), NoVersion::NotReady, "not as it was before");
+        let replaced = vec![Owner::empty(&live), Owner::empty(&name(5))];
         let version = Version { replaced, ..own };
         let names: Vec<String> = version.owners().map(|owner| owner.name().to_string()).collect();
         assert_eq!(names, ["example.com", "a.example.com", "x.a.example.com", "aa.example.com", "c.example.com"]);
@@ -341,7 +364,7 @@ mod tests {
     fn a_version_has_the_serial_of_the_moment() {
         let mut table = table(7, &[]);
         table.set_serial(&apex(), 0x0102_0304);
-        let version = take(&table, &[]).unwrap();
+        let version = take(&table).unwrap();
         assert_eq!(version.serial, 0x0102_0304);
         let tail = [0x0102_0304_u32, 1, 2, 3, 4].map(u32::to_be_bytes).concat();
         assert!(version.soa().ends_with(&tail));

@@ -1,6 +1,8 @@
 //! Builds a zone of records that come one after another: names and data go into one vector of octets, so that a million
 //! records cost no allocation each before they are grouped.
 
+use std::collections::HashMap;
+
 use crate::model::id::ZoneId;
 use crate::model::limits::{FAULTS_MAX, ZONE_OCTETS_MAX};
 use crate::model::name::{Name, canonical_prefix, compare_canonically};
@@ -293,11 +295,13 @@ impl ZoneBuilder {
         owners
     }
 
-    /// A CNAME that is not alone (RFC 2181 §10.1) among the records of one owner.
+    /// A CNAME beside what may not be there (RFC 2181 §10.1) among the records of one owner.
     fn cname_fault(&self, group: &[Place]) -> Option<ZoneFault> {
         let of_group = || group.iter().filter_map(|place| Some((place.index, self.record_at(place)?)));
         let (index, (owner, cname)) = of_group().find(|(_, (_, record))| record.rtype == Rtype::CNAME)?;
-        let (other, _) = of_group().find(|(_, (_, other))| (other.rtype, other.rdata) != (cname.rtype, cname.rdata))?;
+        let (other, _) = of_group().find(|(_, (_, other))| {
+            !other.rtype.may_be_beside_cname() && (other.rtype, other.rdata) != (cname.rtype, cname.rdata)
+        })?;
         let why = ZoneError::CnameConflict(Name::from_wire(owner)?);
         Some(ZoneFault { record: usize::try_from(index.max(other)).ok(), why })
     }
@@ -326,16 +330,11 @@ impl ZoneBuilder {
         if of_group().all(|(_, record)| record.ttl == first) {
             return None;
         }
-        let mut seen: Vec<(Rtype, u32)> = Vec::new();
-        for (index, record) in rest {
-            match seen.iter().find(|(rtype, _)| *rtype == record.rtype) {
-                // RFC 4034 §3: each signature has the TTL of the records that it covers.
-                _ if record.rtype == Rtype::RRSIG => {}
-                Some((_, ttl)) if *ttl != record.ttl => return usize::try_from(index).ok(),
-                Some(_) => {}
-                None => seen.push((record.rtype, record.ttl)),
-            }
-        }
-        None
+        // An owner may have as many types as there are.
+        let mut seen: HashMap<Rtype, u32> = HashMap::new();
+        // RFC 4034 §3: each signature has the TTL of the records that it covers.
+        let mut unsigned = rest.filter(|(_, record)| record.rtype != Rtype::RRSIG);
+        let (index, _) = unsigned.find(|(_, record)| *seen.entry(record.rtype).or_insert(record.ttl) != record.ttl)?;
+        usize::try_from(index).ok()
     }
 }

@@ -58,6 +58,42 @@ fn www() -> (Vec<Pool>, Vec<LoadBalancer>) {
     (vec![pool("p", &[1, 2])], vec![load_balancer("www", "www.example.com", &["p"])])
 }
 
+/// A zone `a.test` whose record has hints of a host, and a zone `b.test` with a live name and a static one.
+fn hinting(target: &str, static_host: u8) -> Vec<Arc<Zone>> {
+    let record = |owner: &str, rtype, rdata: Vec<u8>| Record { owner: name(owner), rtype, ttl: 60, rdata };
+    let soa = || [b"\0\0", [7, 1, 2, 3, 4_u32].map(u32::to_be_bytes).concat().as_slice()].concat();
+    let https = [b"\0\x01", name(target).wire(), b"\0\x04\0\0"].concat();
+    let records = [
+        ("a.test", vec![record("www.a.test", Rtype::HTTPS, https)]),
+        ("b.test", vec![record("static.b.test", Rtype::A, vec![192, 0, 2, static_host])]),
+    ];
+    let zone = |(apex, mut records): (&str, Vec<Record>)| {
+        records.extend([record(apex, Rtype::SOA, soa()), record(apex, Rtype::NS, vec![0])]);
+        Arc::new(Zone::try_new(ZoneId::declared(apex), name(apex), records).unwrap())
+    };
+    records.map(zone).into()
+}
+
+impl World {
+    /// Declares `a.test` with a counted serial, `b.test` with its own, and a name in the latter.
+    fn host_hinting(&mut self, transfer_live: TransferLive, zones: Vec<Arc<Zone>>, live: Option<&str>) {
+        let origin = ZoneOrigin::Declared(SerialSource::Auto);
+        let hostings =
+            vec![Hosting { origin, transfer_live, ..Hosting::declared(ZoneId::declared("a.test"), name("a.test")) }];
+        let load_balancers = live.into_iter().map(|owner| load_balancer("live", owner, &["p"])).collect();
+        let (monitors, pools) = (vec![monitor()], vec![pool("p", &[1, 2])]);
+        let declared = Declared { hostings, zones, monitors, pools, load_balancers, ..Declared::default() };
+        self.inventory = Arc::new(self.inventory.apply(Change::Declare(declared)).unwrap());
+        let assigned = self.schedule.reconcile(Arc::clone(&self.inventory));
+        self.publisher.apply(assigned, Instant::now());
+    }
+
+    /// The serial of `a.test` that is told.
+    fn hinting_serial(&self) -> u32 {
+        self.publisher.serials().borrow().find(ZoneId::declared("a.test")).unwrap().serial
+    }
+}
+
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
@@ -127,4 +163,50 @@ async fn live_answers_raise_no_other_serial() {
         assert_eq!(world.answer("www.example.com"), "ok [2]");
         assert_eq!(world.serial(), before, "{serial:?} {live:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn hints_of_a_host_in_another_zone_raise_the_serial_with_it() {
+    for (live, target, transfer_live, follows) in [
+        ("www.b.test", "www.b.test", TransferLive::Follow, true),
+        ("*.b.test", "x.b.test", TransferLive::Follow, true),
+        ("www.b.test", "other.b.test", TransferLive::Follow, false),
+        ("www.b.test", "www.b.test", TransferLive::Snapshot, false),
+    ] {
+        let mut world = World::counting();
+        world.set(1, true);
+        world.set(2, true);
+        world.host_hinting(transfer_live, hinting(target, 1), Some(live));
+        world.pass(SECOND * 100).await;
+        let settled = world.hinting_serial();
+        world.set(1, false);
+        world.pass(SECOND * 20).await;
+        assert_eq!(world.answer(target) == "ok [2]", target != "other.b.test");
+        assert_eq!(world.hinting_serial() > settled, follows, "{live} {target} {transfer_live:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_declared_of_a_hinted_host_raises_the_serial_too() {
+    let mut world = World::counting();
+    world.set(1, true);
+    world.set(2, true);
+    let follow = TransferLive::Follow;
+    world.host_hinting(follow, hinting("static.b.test", 1), None);
+    assert_eq!(world.hinting_serial(), START);
+    world.host_hinting(follow, hinting("static.b.test", 2), None);
+    assert_eq!(world.hinting_serial(), START + 1, "its record");
+    world.host_hinting(follow, hinting("static.b.test", 2), Some("static.b.test"));
+    assert_eq!(world.hinting_serial(), START + 2, "a load balancer comes");
+    world.host_hinting(follow, hinting("static.b.test", 2), None);
+    assert_eq!(world.hinting_serial(), START + 3, "and goes");
+    let [own, other] = hinting("static.b.test", 2).try_into().unwrap();
+    world.host_hinting(follow, vec![Arc::clone(&own)], None);
+    assert_eq!(world.hinting_serial(), START + 4, "its zone goes");
+    world.host_hinting(follow, vec![own, other], None);
+    assert_eq!(world.hinting_serial(), START + 5, "and comes");
+    world.host_hinting(follow, hinting("elsewhere.test", 2), None);
+    assert_eq!(world.hinting_serial(), START + 6, "the hint has another host");
+    world.host_hinting(follow, hinting("elsewhere.test", 3), None);
+    assert_eq!(world.hinting_serial(), START + 6, "so the one before is nothing to it");
 }

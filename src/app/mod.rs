@@ -101,6 +101,8 @@ pub struct RunningApp {
     udp: Vec<UdpWorkers>,
     /// TCP, control socket and reloads.
     tasks: JoinSet<()>,
+    /// Cancelled when one of them has ended that must not.
+    ended: CancellationToken,
     /// The thread of publish.
     publish: JoinHandle<()>,
     /// The runtime of all probes.
@@ -279,7 +281,8 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let fittings = Arc::new(guard::fittings(&settings, seed())?);
     let mut tasks = JoinSet::new();
     tasks.spawn(guard::report_limits(Arc::clone(&fittings), Arc::clone(&policy), stop.clone()));
-    tasks.spawn(secondaries.clone().run());
+    let ended = CancellationToken::new();
+    spawn_essential(&mut tasks, &ended, secondaries.clone().run());
     let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy), fittings);
     let (pass_on, passed_on) = mpsc::channel(PASSED_ON_QUEUED_MAX);
     let ordinary = transfer::ordinary(engine.worker(registry.worker()));
@@ -287,9 +290,9 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let listener = secondaries.clone();
     let notified: NotifyListener = Box::new(move |apex, from, key| listener.notify(apex, from, key));
     let service = Arc::new(Service::new(Arc::clone(&table), assigned.clone(), ordinary, notified, registry.worker()));
-    tasks.spawn(transfer::serve(service, passed_on, stop.clone()));
+    spawn_essential(&mut tasks, &ended, transfer::serve(service, passed_on, stop.clone()));
     let notifier = Notifier::new(assigned.clone(), serials.clone(), live.clone(), registry.worker());
-    tasks.spawn(notifier.run(stop.clone()));
+    spawn_essential(&mut tasks, &ended, notifier.run(stop.clone()));
     let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     let udp = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
 
@@ -303,7 +306,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
         tasks.spawn(watch::run(shared.reloader.clone(), stop.clone()));
     }
     info!(listen = ?shared.addresses, "listening");
-    Ok(RunningApp { shared, stop, stop_health, udp, tasks, publish, health })
+    Ok(RunningApp { shared, stop, stop_health, udp, tasks, ended, publish, health })
 }
 
 /// A number that nobody outside knows, another one each time, for the hashes of a table.
@@ -316,6 +319,19 @@ fn seed() -> u64 {
 fn spawn_publish(publish: impl Future<Output = ()> + Send + 'static) -> io::Result<JoinHandle<()>> {
     let runtime = Builder::new_current_thread().enable_time().build()?;
     std::thread::Builder::new().name("publish".to_owned()).spawn(move || runtime.block_on(publish))
+}
+
+/// Spawns a task that must not end before the server does: `ended` is cancelled when it does, be it by a panic.
+fn spawn_essential(
+    tasks: &mut JoinSet<()>,
+    ended: &CancellationToken,
+    task: impl Future<Output = ()> + Send + 'static,
+) {
+    let guard = ended.clone().drop_guard();
+    tasks.spawn(async move {
+        let _guard = guard;
+        task.await;
+    });
 }
 
 /// Serves DNS on all listeners.
@@ -395,7 +411,11 @@ impl RunningApp {
     pub async fn failed(&self) {
         let mut live = self.shared.live.clone();
         // Publish holds the sending end, and ends with the schedule.
-        while live.changed().await.is_ok() {}
+        let published = async { while live.changed().await.is_ok() {} };
+        tokio::select! {
+            () = published => {}
+            () = self.ended.cancelled() => {}
+        }
     }
 
     /// Reads the configuration again, for whoever cannot wait here.
@@ -405,7 +425,7 @@ impl RunningApp {
 
     /// Stops in good order within the drain time-out: transports first, then whatever fed them.
     pub async fn shutdown(self) {
-        let Self { shared, stop, stop_health, udp, mut tasks, publish, health } = self;
+        let Self { shared, stop, stop_health, udp, mut tasks, ended: _, publish, health } = self;
         let timeout = shared.settings.drain_timeout;
         let deadline = Instant::now() + timeout;
         info!("stopping");

@@ -3,6 +3,8 @@
 use crate::config::LoadContext;
 use std::path::Path;
 
+use tokio::time::timeout;
+
 use super::*;
 
 /// A server of a folder's configuration, whose `www` is answered by `pool` and so are many other names.
@@ -46,4 +48,15 @@ async fn what_a_reload_says_is_done_is_live() {
 async fn a_server_that_is_dropped_ends_without_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     drop(start_in(folder.path(), "one").await);
+}
+
+#[tokio::test]
+async fn a_server_whose_essential_task_panics_has_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut app = start_in(folder.path(), "one").await;
+    let is_running = timeout(Duration::from_millis(100), app.failed()).await.is_err();
+    assert!(is_running);
+    spawn_essential(&mut app.tasks, &app.ended, async { panic!("as it should") });
+    timeout(Duration::from_secs(10), app.failed()).await.expect("it says so");
+    app.shutdown().await;
 }

@@ -129,7 +129,10 @@ enum CliError {
     #[error(transparent)]
     Start(#[from] StartError),
     /// What keeps answers true has ended; the log says why.
-    #[error("probing or publishing ended unexpectedly; the server stops rather than answer from what it once knew")]
+    #[error(
+        "a part of the server that keeps its answers true ended unexpectedly (probing, publishing or zone transfer); the \
+         server stops rather than answer from what it once knew"
+    )]
     Failed,
     /// A demonstration's origin cannot be had.
     #[error("cannot bind the demonstration's origin {address}: {cause}; is another demonstration running?")]

@@ -188,9 +188,10 @@ impl Inventory {
         let hosted: HashSet<ZoneId> = hostings.iter().map(|hosting| hosting.id).collect();
         let plain = zones.iter().filter(|zone| !hosted.contains(&zone.id));
         hostings.extend(plain.map(|zone| Hosting::declared(zone.id, zone.apex().clone())));
-        // What has been transferred stays as long as we are a secondary of it.
-        let secondaries = hostings.iter().filter(|hosting| hosting.primaries().is_some());
-        zones.extend(secondaries.filter_map(|hosting| self.zones.find(hosting.id)).cloned());
+        // What has been transferred stays as long as we are a secondary of it. What was declared was never its primaries'
+        // word: such a zone is not there until it has been transferred.
+        let stays = |hosting: &&Hosting| hosting.primaries().is_some() && self.check_secondary(hosting.id).is_ok();
+        zones.extend(hostings.iter().filter(stays).filter_map(|hosting| self.zones.find(hosting.id)).cloned());
         self.apexes = Arc::new(hostings.iter().map(|hosting| (hosting.apex.clone(), hosting.id)).collect());
         self.keys = Arc::new(keys.into_iter().map(|key| (key.name.clone(), key)).collect());
         self.hostings = self.hostings.replaced(hostings.into_iter().map(Arc::new))?;
@@ -489,5 +490,24 @@ mod tests {
         assert!(covering.apply(Change::Declare(www)).is_ok());
         assert!(again.apply(Change::DropZone(zone.id)).unwrap().zone_of(zone.apex()).is_none());
         assert!(again.apply(declare(vec![])).unwrap().zones.is_empty());
+    }
+
+    #[test]
+    fn what_was_declared_is_not_kept_as_if_it_had_been_transferred() {
+        let zone = Arc::new(zone());
+        let plain = Declared { zones: vec![Arc::clone(&zone)], ..Declared::default() };
+        let peer = Peer { address: ([192, 0, 2, 1], 53).into(), key: None };
+        let origin = ZoneOrigin::Primaries(vec![peer]);
+        let hostings = vec![Hosting { origin, ..Hosting::declared(zone.id, zone.apex().clone()) }];
+        let secondary = Declared { hostings, ..Declared::default() };
+        let primary = Inventory::default().apply(Change::Declare(plain.clone())).unwrap();
+        assert!(primary.zone_of(zone.apex()).is_some());
+        let turned = primary.apply(Change::Declare(secondary.clone())).unwrap();
+        assert!(turned.is_absent(zone.id) && turned.expired.is_empty());
+        let transferred = turned.apply(Change::PutZone(Arc::new(zone_with(&["sub"])))).unwrap();
+        let kept = transferred.apply(Change::Declare(secondary)).unwrap();
+        assert!(kept.zone_of(zone.apex()).unwrap().has_covers());
+        let back = kept.apply(Change::Declare(plain)).unwrap();
+        assert_eq!(back.zone_of(zone.apex()), Some(&zone));
     }
 }

@@ -74,18 +74,27 @@ pub const TRANSFER_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const TRANSFER_MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a transfer may take. The largest zone comes within minutes over any line worth having.
 pub const TRANSFER_TIMEOUT: Duration = Duration::from_hours(1);
-/// Octets a second below which a transfer trickles, once it has had the time for one message.
-pub const TRANSFER_RATE_MIN: u64 = 1024;
+/// Octets a second, on average, below which a transfer trickles. A tenth of what a slow line gives; a primary that wants
+/// to keep one of the few transfers for an hour has to send 56 MiB for it.
+pub const TRANSFER_RATE_MIN: u64 = 16 << 10;
+/// How long after its first message a transfer may be slower than that: a connection that has just begun, or a loss.
+pub const TRANSFER_GRACE: Duration = Duration::from_secs(10);
 /// How long a primary may take to answer over UDP: the first attempt, and the second.
 pub const SOA_TIMEOUTS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 /// Zones whose primaries are asked at one time; one that does not answer must not hold up the others.
 pub const REFRESHES_MAX: usize = 256;
+/// Zones that are asked about at one time at one address: one server that says nothing must not take all of them.
+pub const REFRESHES_PER_PRIMARY_MAX: usize = 128;
 /// Transfers at one time: each takes memory for a zone.
 pub const TRANSFERS_IN_MAX: usize = 8;
+/// Transfers at one time from one address, so that a slow server leaves most of them to others; BIND has 2 as well.
+pub const TRANSFERS_IN_PER_PRIMARY_MAX: usize = 2;
 /// Copies of zones that are read or written at one time, for the same reason.
 pub const COPIES_MAX: usize = 2;
 /// Octets of a zone's copy on disk: what a transfer of the largest zone takes there.
 pub const COPY_OCTETS_MAX: u64 = 4 << 30;
+/// From a panic of a zone's task to its next start: often enough for the zone, not too often for the log.
+pub const UPKEEP_RESTART_PAUSE: Duration = Duration::from_secs(10);
 /// From one refresh that a NOTIFY asked for to the next: a flood of them is one query a second.
 pub const NOTIFIED_REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 /// Smallest REFRESH that a zone's SOA record can ask for: one query a second.
@@ -186,3 +195,4 @@ pub const UDP_PAYLOAD_MAX: u16 = 4096;
 
 const _: () = assert!(UDP_PAYLOAD_MIN <= UDP_PAYLOAD_DEFAULT && UDP_PAYLOAD_DEFAULT <= UDP_PAYLOAD_MAX);
 const _: () = assert!(CONFIG_FILE_OCTETS_MAX <= CONFIG_OCTETS_MAX);
+const _: () = assert!(TRANSFERS_IN_PER_PRIMARY_MAX < TRANSFERS_IN_MAX && REFRESHES_PER_PRIMARY_MAX < REFRESHES_MAX);

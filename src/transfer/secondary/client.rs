@@ -12,7 +12,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::model::hosting::{Peer, TsigKey};
 use crate::model::id::ZoneId;
 use crate::model::limits::{
-    SOA_TIMEOUTS, TRANSFER_CONNECT_TIMEOUT, TRANSFER_MESSAGE_TIMEOUT, TRANSFER_RATE_MIN, TRANSFER_TIMEOUT,
+    SOA_TIMEOUTS, TRANSFER_CONNECT_TIMEOUT, TRANSFER_GRACE, TRANSFER_MESSAGE_TIMEOUT, TRANSFER_RATE_MIN,
+    TRANSFER_TIMEOUT,
 };
 use crate::model::name::Name;
 use crate::model::rrset::Rtype;
@@ -57,8 +58,10 @@ pub struct Patience {
     pub transfer: Duration,
     /// For an answer over UDP, attempt by attempt.
     pub soa: [Duration; 2],
-    /// Octets a second, once there was time for one message.
+    /// Octets a second, on average, after the grace.
     pub rate_min: u64,
+    /// How long a transfer may be slower, from its first message on.
+    pub grace: Duration,
     /// What a transfer may amount to.
     pub allowance: Allowance,
 }
@@ -71,6 +74,7 @@ impl Default for Patience {
             transfer: TRANSFER_TIMEOUT,
             soa: SOA_TIMEOUTS,
             rate_min: TRANSFER_RATE_MIN,
+            grace: TRANSFER_GRACE,
             allowance: Allowance::default(),
         }
     }
@@ -225,9 +229,9 @@ struct Connection {
     stream: TcpStream,
     /// How long the primary may take.
     patience: Patience,
-    /// When the connection was there.
-    since: Instant,
-    /// Octets that have come.
+    /// When the first message had come; before that, a primary may have to read a large zone.
+    since: Option<Instant>,
+    /// Octets that have come since.
     octets: u64,
 }
 
@@ -236,7 +240,7 @@ impl Connection {
     async fn open(address: SocketAddr, patience: Patience) -> Result<Self, Refusal> {
         let stream = timeout(patience.connect, TcpStream::connect(address)).await;
         let stream = stream.map_err(|_| Refusal::Slow("accept a connection"))?.map_err(network)?;
-        Ok(Self { stream, patience, since: Instant::now(), octets: 0 })
+        Ok(Self { stream, patience, since: None, octets: 0 })
     }
 
     /// Sends a message.
@@ -259,9 +263,14 @@ impl Connection {
         let message = received.map_err(|_| Refusal::Slow("send a message"))?.map_err(|error: io::Error| {
             if error.kind() == io::ErrorKind::UnexpectedEof { Refusal::Cut } else { network(error) }
         })?;
+        let Some(since) = self.since else {
+            self.since = Some(Instant::now());
+            return Ok(message);
+        };
         self.octets += 2 + message.len() as u64;
-        let late = self.since.elapsed().saturating_sub(self.patience.message);
-        if self.octets < self.patience.rate_min.saturating_mul(late.as_secs()) {
+        let late = since.elapsed().saturating_sub(self.patience.grace);
+        // In thousandths of octets.
+        if u128::from(self.octets) * 1000 < u128::from(self.patience.rate_min) * late.as_millis() {
             return Err(Refusal::Slow("transfer the zone: it trickles"));
         }
         Ok(message)
@@ -286,4 +295,4 @@ fn now() -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,50 +1,99 @@
 //! Differences applied to a zone (RFC 1995 §4): exactly, or not at all.
+//!
+//! Each record that goes or comes costs the same, however many its owner has: a primary decides how many that are.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use crate::model::limits::RRSET_RECORDS_MAX;
 use crate::model::name::Name;
-use crate::model::rrset::{Record, Rtype};
+use crate::model::rrset::{Owner, Record, Rtype};
 use crate::model::zone::Zone;
 use crate::transfer::secondary::refusal::Refusal;
 use crate::transfer::secondary::stream::Difference;
 
 /// The zone after `differences`. Owners that they do not touch are shared with `zone`.
 pub fn apply(zone: &Zone, differences: Vec<Difference>) -> Result<Zone, Refusal> {
-    let mut owners: HashMap<Name, Vec<Record>> = HashMap::new();
+    let mut owners: HashMap<Name, Edited> = HashMap::new();
+    let mut last = None;
     for Difference { from: _, soa, gone, come } in differences {
-        for record in gone {
-            let records = records_of(&mut owners, zone, &record.owner);
-            let Some(index) = records.iter().position(|other| is_same(other, &record)) else {
-                return Err(Refusal::Difference { owner: record.owner, why: "a record that goes is not there" });
-            };
-            records.swap_remove(index);
-        }
-        for record in come {
-            let records = records_of(&mut owners, zone, &record.owner);
-            if records.iter().any(|other| is_same(other, &record)) {
-                return Err(Refusal::Difference { owner: record.owner, why: "a record that comes is there already" });
+        for Record { owner, rtype, rdata, ttl: _ } in gone {
+            if !edited(&mut owners, zone, &owner).remove(rtype, rdata) {
+                return Err(Refusal::Difference { owner, why: "a record that goes is not there" });
             }
-            records.push(record);
         }
-        let apex = records_of(&mut owners, zone, zone.apex());
-        apex.retain(|record| record.rtype != Rtype::SOA);
-        apex.push(soa);
+        for Record { owner, rtype, ttl, rdata } in come {
+            if let Err(why) = edited(&mut owners, zone, &owner).add(rtype, ttl, rdata) {
+                return Err(Refusal::Difference { owner, why });
+            }
+        }
+        last = Some(soa);
     }
-    zone.edited(owners).map_err(Refusal::Zone)
+    if last.is_some() {
+        edited(&mut owners, zone, zone.apex());
+    }
+    let edits = owners.into_iter().map(|(name, edited)| {
+        let soa = last.clone().filter(|_| name == *zone.apex());
+        let records = edited.into_records(&name).chain(soa).collect();
+        (name, records)
+    });
+    zone.edited(edits).map_err(Refusal::Zone)
 }
 
-/// The records of an owner as they are after what has been applied so far.
-fn records_of<'o>(owners: &'o mut HashMap<Name, Vec<Record>>, zone: &Zone, name: &Name) -> &'o mut Vec<Record> {
+/// An owner as it is after what has been applied so far, without its SOA record, which every difference replaces.
+#[derive(Debug, Default)]
+struct Edited {
+    /// TTLs of its records by type and data. A difference may state another TTL than was given: it does not count.
+    ttls: HashMap<(Rtype, Vec<u8>), u32>,
+    /// How many records there are of each type.
+    counts: HashMap<Rtype, usize>,
+}
+
+/// The owner with a name, as it was in the zone if nothing has touched it.
+fn edited<'o>(owners: &'o mut HashMap<Name, Edited>, zone: &Zone, name: &Name) -> &'o mut Edited {
     match owners.entry(name.clone()) {
         Entry::Occupied(place) => place.into_mut(),
-        Entry::Vacant(place) => place.insert(zone.owner(name).map_or_else(Vec::new, |owner| owner.records().collect())),
+        Entry::Vacant(place) => {
+            let mut edited = Edited::default();
+            let records = zone.owner(name).into_iter().flat_map(Owner::records);
+            for Record { owner: _, rtype, ttl, rdata } in records.filter(|record| record.rtype != Rtype::SOA) {
+                edited.ttls.insert((rtype, rdata), ttl);
+                *edited.counts.entry(rtype).or_default() += 1;
+            }
+            place.insert(edited)
+        }
     }
 }
 
-/// Whether two records of one owner are the same but for their TTL, which a difference may state as it was given.
-fn is_same(one: &Record, other: &Record) -> bool {
-    one.rtype == other.rtype && one.rdata == other.rdata
+impl Edited {
+    /// Takes a record away; says whether it was there.
+    fn remove(&mut self, rtype: Rtype, rdata: Vec<u8>) -> bool {
+        let was_there = self.ttls.remove(&(rtype, rdata)).is_some();
+        if let Some(count) = self.counts.get_mut(&rtype).filter(|_| was_there) {
+            *count = count.saturating_sub(1);
+        }
+        was_there
+    }
+
+    /// Adds a record; an error says why that cannot be.
+    fn add(&mut self, rtype: Rtype, ttl: u32, rdata: Vec<u8>) -> Result<(), &'static str> {
+        let Entry::Vacant(place) = self.ttls.entry((rtype, rdata)) else {
+            return Err("a record that comes is there already");
+        };
+        let count = self.counts.entry(rtype).or_default();
+        // More would make no zone; no need to keep them until then.
+        if *count >= RRSET_RECORDS_MAX {
+            return Err("more records of one type come than an RRset can have");
+        }
+        *count += 1;
+        place.insert(ttl);
+        Ok(())
+    }
+
+    /// Its records.
+    fn into_records(self, name: &Name) -> impl Iterator<Item = Record> {
+        self.ttls.into_iter().map(|((rtype, rdata), ttl)| Record { owner: name.clone(), rtype, ttl, rdata })
+    }
 }
 
 #[cfg(test)]
@@ -110,5 +159,36 @@ mod tests {
         let mut no_ns = difference(1, 2, &[], &[]);
         no_ns.gone = vec![Record { owner: apex(), rtype: Rtype::NS, ttl: 60, rdata: b"\0".to_vec() }];
         assert!(matches!(apply(&before, vec![no_ns]), Err(Refusal::Zone(_))));
+    }
+
+    #[test]
+    fn no_rrset_grows_beyond_its_limit() {
+        let numbered = |range: std::ops::Range<usize>| -> Vec<Record> {
+            // Short, so that octets are no limit.
+            let octets = |n: usize| u16::try_from(n).unwrap().to_be_bytes().to_vec();
+            range.map(|n| Record { rtype: Rtype(65_280), rdata: octets(n), ..record("a 0") }).collect()
+        };
+        let mut full = difference(1, 2, &[], &[]);
+        full.come = numbered(0..RRSET_RECORDS_MAX);
+        assert!(apply(&zone(1, &[]), vec![full.clone()]).is_ok());
+        // What goes makes room for what comes.
+        let mut other = difference(2, 3, &[], &[]);
+        (other.gone, other.come) = (numbered(0..1), numbered(RRSET_RECORDS_MAX..RRSET_RECORDS_MAX + 1));
+        assert!(apply(&zone(1, &[]), vec![full.clone(), other.clone()]).is_ok());
+        other.gone.clear();
+        let refused = apply(&zone(1, &[]), vec![full, other]);
+        assert!(matches!(refused, Err(Refusal::Difference { why, .. }) if why.contains("than an RRset can have")));
+    }
+
+    /// With work that grows with the square of an owner's records this would take ten minutes.
+    #[test]
+    fn a_huge_owner_costs_no_more_for_each_record() {
+        let of_types = (0..60_u16).flat_map(|rtype| (0..4000_u32).map(move |n| (Rtype(65_280 + rtype), n)));
+        let mut come = difference(1, 2, &[], &["b 1"]);
+        let records = of_types.map(|(rtype, n)| Record { rtype, rdata: n.to_be_bytes().to_vec(), ..record("a 0") });
+        come.come.extend(records);
+        let mut gone = difference(2, 3, &[], &[]);
+        gone.gone = come.come.iter().rev().filter(|record| record.rtype != Rtype::A).cloned().collect();
+        assert_eq!(apply(&zone(1, &[]), vec![come, gone]).unwrap(), zone(3, &["b 1"]));
     }
 }

@@ -6,6 +6,7 @@
 use crate::model::limits::TTL_MAX;
 use crate::model::name::{LABEL_OCTETS_MAX, NAME_OCTETS_MAX, Name};
 use crate::model::rrset::{Record, Rtype};
+use crate::model::svcb::Svcb;
 use crate::transfer::secondary::refusal::Refusal;
 
 /// Octets of a header (RFC 1035 §4.1.1).
@@ -22,6 +23,10 @@ const AUTHORITATIVE: u8 = 0x04;
 const TRUNCATED: u8 = 0x02;
 /// The response code, in the fourth octet.
 const RCODE: u8 = 0x0f;
+
+/// Compression pointers of one name: one after each label, of which a name has at most 127 (RFC 1035 §2.3.4). Without a
+/// bound, pointers to pointers would make each name of a message cost thousands of steps.
+const POINTERS_MAX: usize = NAME_OCTETS_MAX / 2;
 
 /// What is asked about a zone.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -175,6 +180,13 @@ impl Reader<'_> {
         if at != end || rdata.len() > usize::from(u16::MAX) {
             return Err("its data is not of its type's form");
         }
+        if matches!(rtype, Rtype::SVCB | Rtype::HTTPS) {
+            let svcb = Svcb::read(&rdata).ok_or("its data is not of its type's form")?;
+            // RFC 9460 §7.3 has no empty hint, and with us it would mean one that follows health.
+            if svcb.has_auto() {
+                return Err("its ipv4hint or ipv6hint is empty");
+            }
+        }
         self.at = end;
         Ok(rdata)
     }
@@ -259,6 +271,7 @@ fn read_name(message: &[u8], mut at: usize, wire: &mut Vec<u8>) -> Option<usize>
     let mut end = None;
     // A pointer leads to what stands in front of everything read so far, so that there is no loop (RFC 1035 §4.1.4).
     let mut limit = at;
+    let mut pointers = 0;
     loop {
         let length = usize::from(*message.get(at)?);
         match length {
@@ -274,7 +287,8 @@ fn read_name(message: &[u8], mut at: usize, wire: &mut Vec<u8>) -> Option<usize>
             }
             0xc0.. => {
                 let target = (length & 0x3f) << 8 | usize::from(*message.get(at + 1)?);
-                if target >= limit {
+                pointers += 1;
+                if target >= limit || pointers > POINTERS_MAX {
                     return None;
                 }
                 end = end.or(Some(at + 2));
@@ -323,6 +337,36 @@ mod tests {
         // What may not be compressed is left as it is.
         let found = records(b"\xc0\x0c\0\x41\0\x01\0\0\0\x3c\0\x05\0\x01\x01A\0").unwrap();
         assert_eq!(found[0].rdata, b"\0\x01\x01A\0");
+    }
+
+    #[test]
+    fn rfc9460_section_7_3_an_empty_hint_is_refused() {
+        // Priority 1, target the root, and one parameter.
+        let svcb = |rtype: u8, param: &[u8]| {
+            let rdata = [b"\0\x01\0", param].concat();
+            let head = [0xc0, 0x0c, 0, rtype, 0, 1, 0, 0, 0, 60, 0, u8::try_from(rdata.len()).unwrap()];
+            records(&[&head[..], &rdata].concat())
+        };
+        for rtype in [64, 65] {
+            for empty in [&b"\0\x04\0\0"[..], b"\0\x06\0\0", b"\0\x01\0\x03\x02h2\0\x04\0\0"] {
+                let why = "its ipv4hint or ipv6hint is empty";
+                let refused = svcb(rtype, empty).unwrap_err();
+                assert!(matches!(&refused, Refusal::Record { why: said, .. } if *said == why), "{refused:?}");
+            }
+            assert_eq!(svcb(rtype, b"\0\x04\0\x04\xc0\0\x02\x01").unwrap().len(), 1);
+            assert_eq!(svcb(rtype, b"").unwrap().len(), 1);
+        }
+        assert!(records(b"\xc0\x0c\0\x41\0\x01\0\0\0\x3c\0\x02\0\x01").is_err(), "no target");
+    }
+
+    #[test]
+    fn pointers_to_pointers_have_an_end() {
+        let chain = |pointers: u16| {
+            let mut message = vec![0];
+            message.extend((0..pointers).flat_map(|n| (0xc000 | (n * 2).saturating_sub(1)).to_be_bytes()));
+            read_name(&message, message.len() - 2, &mut Vec::new())
+        };
+        assert!(chain(100).is_some() && chain(1000).is_none());
     }
 
     #[test]

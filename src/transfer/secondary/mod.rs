@@ -12,6 +12,7 @@ pub mod refusal;
 pub mod soa;
 pub mod stream;
 pub mod timers;
+mod turn;
 mod upkeep;
 mod wish;
 
@@ -20,18 +21,21 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::model::hosting::Hosting;
 use crate::model::inventory::Inventory;
-use crate::model::limits::{REFRESHES_MAX, TRANSFERS_IN_MAX};
+use crate::model::limits::{
+    REFRESHES_MAX, REFRESHES_PER_PRIMARY_MAX, TRANSFERS_IN_MAX, TRANSFERS_IN_PER_PRIMARY_MAX, UPKEEP_RESTART_PAUSE,
+};
 use crate::model::name::Name;
 use crate::store::InventoryStore;
 use crate::transfer::secondary::client::{Patience, Primary};
 pub use crate::transfer::secondary::copy::CopyError;
+use crate::transfer::secondary::turn::Turns;
 pub use crate::transfer::secondary::upkeep::Condition;
 use crate::transfer::secondary::upkeep::{Clock, Shared, Upkeep};
 use crate::transfer::secondary::wish::Wishes;
@@ -59,6 +63,8 @@ impl<S> Clone for Secondaries<S> {
 /// A zone whose task runs.
 #[derive(Debug)]
 struct Kept {
+    /// How it is hosted, as the inventory has it.
+    hosting: Arc<Hosting>,
     /// Its primaries; they may change.
     primaries: watch::Sender<Vec<Primary>>,
     /// What others want of it.
@@ -102,9 +108,10 @@ impl<S: InventoryStore> Secondaries<S> {
             store,
             store_path,
             copies: OnceLock::new(),
-            refreshes: Semaphore::new(REFRESHES_MAX),
-            transfers: Semaphore::new(TRANSFERS_IN_MAX),
+            refreshes: Turns::new(REFRESHES_MAX, REFRESHES_PER_PRIMARY_MAX),
+            transfers: Turns::new(TRANSFERS_IN_MAX, TRANSFERS_IN_PER_PRIMARY_MAX),
             patience,
+            restart_pause: UPKEEP_RESTART_PAUSE,
             clock: Clock::new(),
         };
         Self { shared: Arc::new(shared), zones: Arc::default(), tasks: TaskTracker::new(), stop }
@@ -145,11 +152,14 @@ impl<S: InventoryStore> Secondaries<S> {
             let Some(peers) = hosting.primaries() else { continue };
             let find_key = |name: &Name| inventory.keys.get(name).cloned();
             let primaries: Vec<Primary> = peers.iter().filter_map(|peer| Primary::new(peer, find_key)).collect();
-            if let Some(kept) = zones.get(&hosting.apex) {
+            if let Some(kept) = zones.get_mut(&hosting.apex) {
+                // Since the inventory that was seen last we may have been its primary: what was transferred is gone.
+                let is_gone = !Arc::ptr_eq(&kept.hosting, hosting) && inventory.is_absent(hosting.id);
+                kept.hosting = Arc::clone(hosting);
                 kept.primaries.send_if_modified(|now| {
                     let differ = *now != primaries;
                     *now = primaries;
-                    differ
+                    differ || is_gone
                 });
             } else {
                 let (kept, done) = self.keep(hosting, primaries);
@@ -161,7 +171,7 @@ impl<S: InventoryStore> Secondaries<S> {
     }
 
     /// Starts the task of a zone.
-    fn keep(&self, hosting: &Hosting, primaries: Vec<Primary>) -> (Kept, oneshot::Receiver<()>) {
+    fn keep(&self, hosting: &Arc<Hosting>, primaries: Vec<Primary>) -> (Kept, oneshot::Receiver<()>) {
         if let Err(fault) = self.shared.copies() {
             warn!(zone = %hosting.apex, %fault, "no copy of the zone is kept for the next start");
         }
@@ -170,6 +180,7 @@ impl<S: InventoryStore> Secondaries<S> {
         let wishes = Arc::new(Wishes::default());
         let stop = self.stop.child_token();
         let kept = Kept {
+            hosting: Arc::clone(hosting),
             primaries: primaries.clone(),
             wishes: Arc::clone(&wishes),
             condition: condition.subscribe(),
@@ -221,3 +232,6 @@ impl<S: InventoryStore> Secondaries<S> {
         zones.get(apex).map(|kept| kept.condition.borrow().clone())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,16 @@
 //! Keeps one zone of which we are a secondary: its last copy first, then what its primaries have, for as long as it is
 //! declared.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{Semaphore, oneshot, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -24,6 +28,7 @@ use crate::transfer::secondary::refusal::{Refusal, Refused};
 use crate::transfer::secondary::soa::{SoaTimes, serial_of, soa_data};
 use crate::transfer::secondary::stream::Received;
 use crate::transfer::secondary::timers::{Moment, Timers};
+use crate::transfer::secondary::turn::Turns;
 use crate::transfer::secondary::wish::{Wish, Wishes};
 
 /// What all zones share.
@@ -35,12 +40,14 @@ pub(super) struct Shared<S> {
     pub(super) store_path: PathBuf,
     /// Where copies are kept, once a zone needs that.
     pub(super) copies: OnceLock<Copies>,
-    /// Bounds how many zones are refreshed at one time.
-    pub(super) refreshes: Semaphore,
+    /// Bounds how many zones are asked about at one time.
+    pub(super) refreshes: Turns,
     /// Bounds how many are transferred at one time.
-    pub(super) transfers: Semaphore,
+    pub(super) transfers: Turns,
     /// How long primaries may take.
     pub(super) patience: Patience,
+    /// From a panic of a zone's task to its next start.
+    pub(super) restart_pause: Duration,
     /// What time it is.
     pub(super) clock: Clock,
 }
@@ -151,12 +158,35 @@ impl Means {
 }
 
 impl<S: InventoryStore> Upkeep<S> {
-    /// Runs until it is stopped; says when the copy on disk is served, or that there is none.
+    /// Runs until it is stopped; says when the copy on disk is served, or that there is none. A panic does not end it: a
+    /// zone without a task would be served for ever.
     pub(super) async fn run(mut self, restored: oneshot::Sender<()>) {
+        let mut restored = Some(restored);
+        loop {
+            let Err(why) = unwinding(pin!(self.follow(restored.take()))).await else { return };
+            let (zone, pause) = (&self.apex, self.shared.restart_pause);
+            error!(%zone, why, ?pause, "the zone's task PANICKED, which is a bug; it starts anew after a pause");
+            // Whoever waits for what it was doing waits no longer.
+            let wish = self.wishes.take();
+            self.condition.send_modify(|condition| {
+                condition.failure = Some(format!("the zone's task panicked: {why}"));
+                condition.followed = wish.number;
+            });
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Follows the primaries until it is stopped.
+    async fn follow(&mut self, restored: Option<oneshot::Sender<()>>) {
         let mut timers = Timers::new(self.spread(), self.shared.clock.now());
-        self.restore(&mut timers).await;
+        if self.held().is_none() {
+            self.restore(&mut timers).await;
+        }
         // Nobody may be waiting.
-        restored.send(()).ok();
+        restored.map(|restored| restored.send(()).ok());
         let mut last_attempt: Option<Moment> = None;
         loop {
             self.tell(&timers);
@@ -195,6 +225,25 @@ impl<S: InventoryStore> Upkeep<S> {
         u32::try_from(self.id.hash64() >> 32).unwrap_or(0)
     }
 
+    /// What has been transferred, and is served.
+    fn held(&self) -> Option<Arc<Zone>> {
+        let inventory = self.shared.store.load();
+        // When we have become its primary, the zone is no longer what was transferred.
+        inventory.hostings.find(self.id)?.primaries()?;
+        inventory.zones.find(self.id).map(Arc::clone)
+    }
+
+    /// Goes on with a zone that a task before this one has put into the inventory: it expires as well.
+    async fn adopt(&self, timers: &mut Timers, zone: &Zone) {
+        let Some(times) = times_of(zone) else { return };
+        let now = self.shared.clock.now();
+        // If nobody has said when it was confirmed, that was a moment ago.
+        let confirmed = self.condition.borrow().confirmed.unwrap_or(now);
+        timers.restore(times, confirmed, now);
+        self.tell(timers);
+        self.expire(timers).await;
+    }
+
     /// Serves the copy on disk, unless it has expired.
     async fn restore(&self, timers: &mut Timers) {
         let Some(copies) = self.shared.copies.get() else { return };
@@ -219,7 +268,10 @@ impl<S: InventoryStore> Upkeep<S> {
 
     /// Asks the primaries. Says whether to go on.
     async fn refresh(&mut self, timers: &mut Timers, primaries: &[Primary], wish: Wish) -> bool {
-        let held = self.shared.store.load().zones.find(self.id).map(Arc::clone);
+        let held = self.held();
+        if let Some(zone) = held.as_ref().filter(|_| timers.expires().is_none()) {
+            self.adopt(timers, zone).await;
+        }
         let this = &*self;
         let mut attempt = std::pin::pin!(this.attempt(primaries, held.clone(), &wish));
         let outcome = loop {
@@ -237,7 +289,7 @@ impl<S: InventoryStore> Upkeep<S> {
             Ok(gained) => self.take(timers, gained, now).await,
             Err(refused) => {
                 timers.fail(now);
-                self.complain(&refused);
+                self.complain(&refused, timers.expires().is_some());
             }
         }
         self.condition.send_modify(|condition| condition.followed = wish.number);
@@ -251,7 +303,7 @@ impl<S: InventoryStore> Upkeep<S> {
         let serial = gained.soa().serial;
         let is_new = means != Means::Nothing;
         // What is confirmed may have expired while it was asked for.
-        if (is_new || timers.confirmed().is_none()) && !self.put(Arc::clone(&gained)).await {
+        if (is_new || self.held().is_none()) && !self.put(Arc::clone(&gained)).await {
             return timers.fail(now);
         }
         if let Some(times) = times_of(&gained) {
@@ -284,7 +336,7 @@ impl<S: InventoryStore> Upkeep<S> {
     }
 
     /// Says that no primary gave what can be taken: loudly when it is news.
-    fn complain(&self, refused: &[Refused]) {
+    fn complain(&self, refused: &[Refused], is_held: bool) {
         let zone = &self.apex;
         let why = match refused {
             [] => "none of its primaries can be asked: their keys are not known".to_owned(),
@@ -293,7 +345,9 @@ impl<S: InventoryStore> Upkeep<S> {
         if self.condition.borrow().failure.as_ref() == Some(&why) {
             debug!(%zone, why, "no primary confirms the zone");
         } else {
-            warn!(%zone, why, "no primary confirms the zone; what is held is served until it expires");
+            let meanwhile =
+                if is_held { "what is held is served until it expires" } else { "it answers SERVFAIL until one does" };
+            warn!(%zone, why, "no primary confirms the zone; {meanwhile}");
         }
         self.condition.send_modify(|condition| condition.failure = Some(why));
     }
@@ -305,8 +359,6 @@ impl<S: InventoryStore> Upkeep<S> {
         held: Option<Arc<Zone>>,
         wish: &Wish,
     ) -> Result<Gained, Vec<Refused>> {
-        // It is never closed.
-        let _permit = self.shared.refreshes.acquire().await;
         let (first, others): (Vec<&Primary>, Vec<&Primary>) =
             primaries.iter().partition(|primary| wish.notifier.is_some_and(|notifier| notifier == primary.address));
         let mut refused = Vec::new();
@@ -331,7 +383,11 @@ impl<S: InventoryStore> Upkeep<S> {
             return self.transfer(primary, Wanted::Whole(None), None).await;
         };
         let ours = zone.soa().serial;
-        let theirs = serial_of(&ask_soa(primary, &self.apex, patience).await?).unwrap_or(ours);
+        let theirs = {
+            // Not longer than for this: whoever then waits to transfer holds up nobody's questions.
+            let _turn = self.shared.refreshes.take(primary.address.ip()).await;
+            serial_of(&ask_soa(primary, &self.apex, patience).await?).unwrap_or(ours)
+        };
         if theirs == ours {
             return Ok((Arc::clone(zone), Means::Nothing));
         }
@@ -355,8 +411,7 @@ impl<S: InventoryStore> Upkeep<S> {
         wanted: Wanted<'_>,
         held: Option<&Arc<Zone>>,
     ) -> Result<(Arc<Zone>, Means), Refusal> {
-        // It is never closed.
-        let _permit = self.shared.transfers.acquire().await;
+        let _turn = self.shared.transfers.take(primary.address.ip()).await;
         let received = transfer(primary, (self.id, &self.apex), wanted, self.shared.patience).await?;
         let held = held.map(Arc::clone);
         // A large zone takes seconds.
@@ -413,6 +468,20 @@ impl<S: InventoryStore> Upkeep<S> {
             condition.expires = timers.expires();
         });
     }
+}
+
+/// What a future comes to, or what it said when it panicked.
+async fn unwinding<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, String> {
+    // After a panic the future is dropped, and what it shares with others is whole at every await.
+    let polled =
+        std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        });
+    polled.await.map_err(|panic: Box<dyn Any + Send>| match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(panic) => panic.downcast_ref::<&str>().map_or_else(String::new, |text| (*text).to_owned()),
+    })
 }
 
 /// The times of a zone's SOA record.

@@ -182,3 +182,25 @@ fn what_a_primary_delegates_or_redirects_is_not_served_from_pools() {
     assert_eq!(server.condition(&name), "ok");
     assert!(logged(&server, "served again"));
 }
+
+#[test]
+fn a_declared_zone_that_becomes_a_secondary_is_not_there_until_it_is_transferred() {
+    let (fake, store) = (Fake::start(3, SELDOM), tempfile::tempdir().unwrap());
+    let server = TestServer::start(&format!(
+        "[store]\npath = \"{}\"\n[[zones]]\nname = \"{APEX}\"\nrecords = [\"@ SOA ns h 77 1 1 9 1\", \"@ NS ns.example.net.\"]\n",
+        store.path().display()
+    ));
+    assert_eq!(serial(&server), Ok(77));
+    fake.edit(|zone| zone.rcode = ResponseCode::Refused);
+    server.reload(&objects(&[fake.address], store.path(), ""));
+    assert_eq!(serial(&server), Err((ResponseCode::ServFail, Some(14))));
+    wait("the log says that nothing is served", || {
+        logged(&server, "no primary confirms the zone; it answers SERVFAIL")
+    });
+    assert!(!logged(&server, "what is held is served"));
+    fake.edit(|zone| zone.rcode = ResponseCode::NoError);
+    wait_for(&Ok(3), || serial(&server));
+    fake.edit(|zone| zone.rcode = ResponseCode::Refused);
+    server.reload(&objects(&[fake.address, ([127, 0, 0, 1], free_port()).into()], store.path(), ""));
+    wait("the log says that it is served", || logged(&server, "what is held is served until it expires"));
+}

@@ -11,12 +11,13 @@ use crate::model::zone::builder::ZoneBuilder;
 use crate::transfer::secondary::stream::soa;
 
 /// Hurried, so that no test waits.
-const PATIENCE: Patience = Patience {
+pub(in crate::transfer::secondary) const PATIENCE: Patience = Patience {
     connect: Duration::from_secs(5),
     message: Duration::from_millis(300),
     transfer: Duration::from_secs(20),
     soa: [Duration::from_millis(50); 2],
     rate_min: 1 << 20,
+    grace: Duration::from_millis(300),
     allowance: Allowance { messages: 1000, records: 1000, octets: 1 << 20 },
 };
 
@@ -40,7 +41,7 @@ fn a(owner: &str) -> Record {
 }
 
 /// An answer to `query` with these records, framed for TCP.
-fn answer(query: &[u8], records: &[Record]) -> Vec<u8> {
+pub(in crate::transfer::secondary) fn answer(query: &[u8], records: &[Record]) -> Vec<u8> {
     let end = 12 + apex().wire().len() + 4;
     let mut message = query[..end].to_vec();
     message[2] = 0x84;
@@ -130,6 +131,26 @@ async fn messages_that_trickle_are_not_waited_for() {
         }
     });
     assert_eq!(received.await, Err(Refusal::Slow("transfer the zone: it trickles")));
+}
+
+#[tokio::test]
+async fn a_primary_may_take_its_time_before_the_first_message() {
+    let received = from(None, async |mut stream: TcpStream, query: Vec<u8>| {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        stream.write_all(&answer(&query, &[soa(&apex(), 1)])).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        stream.write_all(&answer(&query, &[a("a"), soa(&apex(), 1)])).await.unwrap();
+        pending::<()>().await;
+    });
+    assert!(matches!(received.await, Ok(Received::Whole(_))));
+}
+
+#[test]
+fn a_slow_primary_has_to_be_worth_its_place() {
+    let Patience { transfer, rate_min, grace, .. } = Patience::default();
+    assert!(rate_min >= 16 << 10 && grace <= Duration::from_secs(10));
+    // Whoever keeps to the rate cannot give more than a transfer may amount to.
+    assert!(rate_min * transfer.as_secs() <= Allowance::default().octets as u64);
 }
 
 #[tokio::test]

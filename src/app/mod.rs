@@ -39,7 +39,7 @@ use crate::health::probe::{Prober, tls};
 use crate::health::schedule::{self, Assigned, Schedule};
 use crate::model::hosting::Hosting;
 use crate::model::inventory::{Change, Contradiction};
-use crate::model::limits::{PASSED_ON_QUEUED_MAX, TRANSITIONS_QUEUED_MAX};
+use crate::model::limits::TRANSITIONS_QUEUED_MAX;
 use crate::model::name::Name;
 use crate::steering::publish::{self, Live, Publisher, Serials};
 use crate::steering::table::RecordTable;
@@ -284,13 +284,15 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let ended = CancellationToken::new();
     spawn_essential(&mut tasks, &ended, secondaries.clone().run());
     let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy), fittings);
-    let (pass_on, passed_on) = mpsc::channel(PASSED_ON_QUEUED_MAX);
+    let (pass_on, passed_on) = transfer::queues();
     let ordinary = transfer::ordinary(engine.worker(registry.worker()));
     let engine = engine.passing_on(pass_on);
     let listener = secondaries.clone();
     let notified: NotifyListener = Box::new(move |apex, from, key| listener.notify(apex, from, key));
     let service = Arc::new(Service::new(Arc::clone(&table), assigned.clone(), ordinary, notified, registry.worker()));
-    spawn_essential(&mut tasks, &ended, transfer::serve(service, passed_on, stop.clone()));
+    for arrivals in passed_on {
+        spawn_essential(&mut tasks, &ended, transfer::serve(Arc::clone(&service), arrivals, stop.clone()));
+    }
     let notifier = Notifier::new(assigned.clone(), serials.clone(), live.clone(), registry.worker());
     spawn_essential(&mut tasks, &ended, notifier.run(stop.clone()));
     let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();

@@ -9,8 +9,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::dns::engine::{Client, Transport, Worker};
-use crate::dns::transport::{Back, PassedOn, Responder, unix_time};
-use crate::model::limits::PASSED_ON_AT_ONCE_MAX;
+use crate::dns::transport::{Back, PassedOn, PassingOn, Responder, unix_time};
+use crate::model::limits::{
+    PASSED_ON_TCP_AT_ONCE_MAX, PASSED_ON_TCP_QUEUED_MAX, PASSED_ON_UDP_AT_ONCE_MAX, PASSED_ON_UDP_QUEUED_MAX,
+};
 use crate::transfer::exchange::Outlet;
 use crate::transfer::serve::{Ordinary, Service};
 
@@ -31,9 +33,30 @@ fn random() -> u64 {
     RandomState::new().hash_one(0_u8)
 }
 
+/// What comes by one transport.
+#[derive(Debug)]
+pub(super) struct Arrivals {
+    /// The queries that wait.
+    queue: mpsc::Receiver<PassedOn>,
+    /// How many are answered at one time.
+    at_once: usize,
+}
+
+/// Both ends of the queues: each transport has its own, and its own limits.
+pub(super) fn queues() -> (PassingOn, [Arrivals; 2]) {
+    let (udp, datagrams) = mpsc::channel(PASSED_ON_UDP_QUEUED_MAX);
+    let (tcp, streams) = mpsc::channel(PASSED_ON_TCP_QUEUED_MAX);
+    let arrivals = [
+        Arrivals { queue: datagrams, at_once: PASSED_ON_UDP_AT_ONCE_MAX },
+        Arrivals { queue: streams, at_once: PASSED_ON_TCP_AT_ONCE_MAX },
+    ];
+    (PassingOn { udp, tcp }, arrivals)
+}
+
 /// Answers what comes until `stop`; what is under way ends with the connections that it is for.
-pub(super) async fn serve(service: Arc<Service>, mut queue: mpsc::Receiver<PassedOn>, stop: CancellationToken) {
-    let permits = Arc::new(Semaphore::new(PASSED_ON_AT_ONCE_MAX));
+pub(super) async fn serve(service: Arc<Service>, arrivals: Arrivals, stop: CancellationToken) {
+    let Arrivals { mut queue, at_once } = arrivals;
+    let permits = Arc::new(Semaphore::new(at_once));
     let mut tasks = JoinSet::new();
     loop {
         let free = Arc::clone(&permits).acquire_owned();

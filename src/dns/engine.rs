@@ -14,7 +14,7 @@ use crate::config::guard::CookieSecret;
 use crate::dns::cookie::{self, Checked, Standing};
 use crate::dns::respond::{Answer, respond};
 use crate::dns::rrl::{Bucket, RateLimiter, ResponseClass};
-use crate::dns::transport::{PassedOn, PassedOnSender};
+use crate::dns::transport::{PassedOn, PassingOn};
 use crate::dns::{ahead, chaos};
 use crate::model::limits::UDP_PAYLOAD_MIN;
 use crate::model::rrset::Rtype;
@@ -91,20 +91,20 @@ pub struct Engine {
     /// What no reload changes.
     fittings: Arc<Fittings>,
     /// Where queries go that are not answered here.
-    queue: Option<PassedOnSender>,
+    queues: Option<PassingOn>,
 }
 
 impl Engine {
     /// An engine that answers from `table` under `policy`.
     pub const fn new(table: Arc<ArcSwap<RecordTable>>, policy: Arc<ArcSwap<Policy>>, fittings: Arc<Fittings>) -> Self {
-        Self { table, policy, fittings, queue: None }
+        Self { table, policy, fittings, queues: None }
     }
 
-    /// An engine that has transfers, NOTIFY and whatever is signed answered at the end of `queue`. Without one, transfers
+    /// An engine that has transfers, NOTIFY and whatever is signed answered at the end of `queues`. Without one, transfers
     /// are refused, and signatures are not looked at.
     #[must_use]
-    pub fn passing_on(self, queue: PassedOnSender) -> Self {
-        Self { queue: Some(queue), ..self }
+    pub fn passing_on(self, queues: PassingOn) -> Self {
+        Self { queues: Some(queues), ..self }
     }
 
     /// The engine of one worker, which counts into `counters`.
@@ -113,7 +113,7 @@ impl Engine {
             table: Cache::new(Arc::clone(&self.table)),
             policy: Cache::new(Arc::clone(&self.policy)),
             fittings: Arc::clone(&self.fittings),
-            queue: self.queue.clone(),
+            queues: self.queues.clone(),
             counters,
             qname: LowerName::default(),
             target: LowerName::default(),
@@ -130,7 +130,7 @@ pub struct Worker {
     /// What no reload changes.
     fittings: Arc<Fittings>,
     /// Where queries go that are not answered here.
-    queue: Option<PassedOnSender>,
+    queues: Option<PassingOn>,
     /// Where this worker counts.
     counters: Arc<Counters>,
     /// The question's name, reused from query to query.
@@ -186,7 +186,7 @@ impl Worker {
     /// Answers `query`, which came at `now`, into `out`. `random` decides what is left to chance. Counts what it answers;
     /// the transport counts what came and went.
     pub fn answer(&mut self, query: &[u8], client: &Client, now: UnixTime, random: u64, out: &mut [u8]) -> Reply {
-        let Self { table, policy, fittings, queue, counters, qname, target } = self;
+        let Self { table, policy, fittings, queues, counters, qname, target } = self;
         let policy = &**policy.load();
         let mut asking =
             Asking { client, now, policy, fittings, counters, is_known: client.transport == Transport::Tcp };
@@ -204,14 +204,18 @@ impl Worker {
                 return Reply::of(put_error(out, header, rcode));
             }
         };
-        if queue.is_some() && is_passed_on(&parsed) {
-            return Reply { len: put_error(out, parsed.header, Rcode::ServFail), passed_on: true };
-        }
         let (opt, fault) = parsed.edns.map_or((None, None), |edns| {
             let (opt, fault) = asking.options(&edns, parsed.question);
             (Some(opt), fault)
         });
         let bucket = asking.bucket();
+        if queues.is_some() && is_passed_on(&parsed) {
+            // What it comes to is not known yet, and mostly an error: it counts as one, and slips like one.
+            if asking.limit(bucket, ResponseClass::Error, random) == Passage::Nothing {
+                return Reply::of(0);
+            }
+            return Reply { len: put_error(out, parsed.header, Rcode::ServFail), passed_on: true };
+        }
         let size = size_limit(client.transport, &parsed, policy);
         let kept = opt.as_ref().map_or(0, Opt::octets);
         let Some(mut message) = Message::start(out, size, parsed.question, kept) else {
@@ -248,7 +252,7 @@ impl Worker {
 impl Worker {
     /// Passes a query on; whether that was possible.
     pub(super) fn pass_on(&self, query: PassedOn) -> bool {
-        let sent = self.queue.as_ref().is_some_and(|queue| queue.try_send(query).is_ok());
+        let sent = self.queues.as_ref().is_some_and(|queues| queues.try_send(query));
         let counter = if sent { &self.counters.passed_on } else { &self.counters.pass_on_failed };
         counter.increment();
         sent
@@ -257,10 +261,11 @@ impl Worker {
 
 /// Whether a query is answered elsewhere: what needs many messages, a clock, or a key.
 ///
-/// Rate limits do not see these queries, so over UDP none may be worth forging an address for. An answer to NOTIFY, a refused
-/// transfer and a signature that does not hold repeat the question, and at most an Extended DNS Error comes on top. IXFR
-/// gives those who may transfer the SOA record alone (RFC 1995 §2), and AXFR does not exist over UDP (RFC 5936 §4.2). A query
-/// whose signature holds comes back to an engine without it, and there the limits count.
+/// Rate limits see these queries as errors, before anybody knows their answers, so over UDP none may be worth forging an
+/// address for. An answer to NOTIFY, a refused transfer and a signature that does not hold repeat the question, and at most
+/// an Extended DNS Error comes on top. IXFR gives those who may transfer the SOA record alone (RFC 1995 §2), and AXFR does
+/// not exist over UDP (RFC 5936 §4.2). A query whose signature holds comes back to an engine without it, and there its
+/// answer counts as what it is.
 fn is_passed_on(query: &Query<'_>) -> bool {
     let edns_is_ours = query.edns.is_none_or(|edns| edns.version == 0);
     let is_transfer = query.qclass == CLASS_IN && matches!(query.qtype, Rtype::AXFR | Rtype::IXFR);

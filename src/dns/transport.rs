@@ -41,8 +41,29 @@ impl Responder for Worker {
     }
 }
 
-/// Where queries go that are answered elsewhere. It is bounded, and who would have to wait answers SERVFAIL instead.
+/// A queue of queries that are answered elsewhere. It is bounded, and who would have to wait answers SERVFAIL instead.
 pub type PassedOnSender = mpsc::Sender<PassedOn>;
+
+/// Where queries go that are answered elsewhere: a queue for each transport. Sources of datagrams can be forged, so whatever
+/// comes as datagrams must not keep those out who have a connection.
+#[derive(Clone, Debug)]
+pub struct PassingOn {
+    /// What came over UDP.
+    pub udp: PassedOnSender,
+    /// What came over TCP.
+    pub tcp: PassedOnSender,
+}
+
+impl PassingOn {
+    /// Puts a query into the queue of its transport, if there is room.
+    pub(super) fn try_send(&self, query: PassedOn) -> bool {
+        let queue = match query.back {
+            Back::Udp(_) => &self.udp,
+            Back::Tcp(_) => &self.tcp,
+        };
+        queue.try_send(query).is_ok()
+    }
+}
 
 /// A query that somebody else answers, and how.
 #[derive(Debug)]
@@ -130,6 +151,24 @@ pub(super) mod testing {
             out[..len].copy_from_slice(&query[..len]);
             Reply::of(len)
         }
+    }
+
+    #[test]
+    fn what_waits_over_udp_keeps_nobody_out_over_tcp() {
+        let (udp, mut datagrams) = mpsc::channel(1);
+        let (tcp, mut streams) = mpsc::channel(1);
+        let queues = PassingOn { udp, tcp };
+        let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").unwrap());
+        let source = socket.local_addr().unwrap();
+        let over_udp = |number: u8| {
+            let back = Back::Udp(UdpBack { socket: Arc::clone(&socket), client: source, asked: None });
+            PassedOn { query: vec![number], source, back }
+        };
+        let over_tcp = |number: u8| PassedOn { query: vec![number], source, back: Back::Tcp(mpsc::channel(1).0) };
+        let sent = [over_udp(1), over_udp(2), over_tcp(3), over_tcp(4)].map(|query| queues.try_send(query));
+        assert_eq!(sent, [true, false, true, false]);
+        let heard = [&mut datagrams, &mut streams].map(|queue| queue.try_recv().unwrap().query);
+        assert_eq!(heard, [[1], [3]]);
     }
 
     #[test]

@@ -109,10 +109,14 @@ pub const RETRY_MAX: Duration = Duration::from_hours(24 * 14);
 pub const EXPIRE_MIN: Duration = Duration::from_secs(2);
 /// Longest wait between attempts to get a zone that we have never had.
 pub const FIRST_TRANSFER_RETRY_MAX: Duration = Duration::from_mins(5);
-/// Queries that wait for whoever answers transfers, NOTIFY and what is signed; each is at most a message.
-pub const PASSED_ON_QUEUED_MAX: usize = 256;
+/// Queries over TCP that wait for whoever answers transfers, NOTIFY and what is signed; each is at most a message.
+pub const PASSED_ON_TCP_QUEUED_MAX: usize = 256;
 /// Queries of that kind that are being answered at one time; all but transfers are done in a moment.
-pub const PASSED_ON_AT_ONCE_MAX: usize = 256;
+pub const PASSED_ON_TCP_AT_ONCE_MAX: usize = 256;
+/// The same over UDP, where sources can be forged: a number of its own, so that no flood takes the place of connections.
+pub const PASSED_ON_UDP_QUEUED_MAX: usize = 256;
+/// Those that are being answered at one time: none of them waits for its client, so few are enough.
+pub const PASSED_ON_UDP_AT_ONCE_MAX: usize = 16;
 /// Transfers of zones at one time: each reads a whole zone and holds some messages of 16 KiB.
 pub const TRANSFERS_MAX: usize = 32;
 /// Transfers at one time to one address: a secondary that has just started asks for several zones.

@@ -1,6 +1,7 @@
 //! One exchange: a request that was passed on, and the messages that answer it, each signed if the request was.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -132,4 +133,10 @@ impl ResponseHandler for Exchange {
 /// Seconds since 1970.
 pub(super) fn unix_now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+}
+
+/// A message id that nobody can guess (RFC 5452 §4.3): the standard library seeds its hashes from the system.
+pub(super) fn random_id() -> u16 {
+    let [a, b, ..] = RandomState::new().hash_one(0_u8).to_be_bytes();
+    u16::from_be_bytes([a, b])
 }

@@ -20,7 +20,7 @@ use crate::model::limits::NOTIFIES_AT_ONCE_MAX;
 use crate::model::name::Name;
 use crate::steering::publish::{Live, Serials};
 use crate::telemetry::Counters;
-use crate::transfer::exchange::unix_now;
+use crate::transfer::exchange::{random_id, unix_now};
 use crate::transfer::tsig::Key;
 use crate::wire::query::{HEADER_OCTETS, OPCODE_NOTIFY};
 
@@ -247,12 +247,6 @@ impl Notice {
         message.extend_from_slice(&[0, 6, 0, 1]);
         message
     }
-}
-
-/// A message id that nobody can guess: the standard library's hashes are seeded by the system.
-fn random_id() -> u16 {
-    use std::hash::{BuildHasher, RandomState};
-    u16::try_from(RandomState::new().hash_one(0_u8) & 0xffff).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hickory_server::net::runtime::{Time, TokioTime};
@@ -19,6 +20,7 @@ use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseI
 use hickory_server::zone_handler::MessageResponseBuilder;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::health::schedule::Assigned;
@@ -41,8 +43,10 @@ use crate::wire::query::HEADER_OCTETS;
 const NOTAUTH: u8 = 9;
 /// Response code FORMERR.
 const FORMERR: u8 = 1;
-/// Refusals of one address and zone that are logged: the first one. So many pairs are remembered.
+/// Refusals of one address and zone that are logged: the first one in a while. So many pairs are remembered.
 const REFUSALS_REMEMBERED_MAX: usize = 1_000;
+/// After so long all are forgotten: forged addresses must not silence the log for good.
+const REFUSALS_REMEMBERED_FOR: Duration = Duration::from_hours(1);
 
 /// Answers a query in full: octets in, octets out; 0 is silence.
 pub type Ordinary = Box<dyn Fn(&[u8], IpAddr, bool, &mut [u8]) -> usize + Send + Sync>;
@@ -65,7 +69,7 @@ pub struct Service {
     /// Transfers under way, by the client's address.
     transfers: Mutex<HashMap<IpAddr, usize>>,
     /// Refusals that have been logged.
-    refusals: Mutex<HashSet<(IpAddr, Name)>>,
+    refusals: Mutex<Refusals>,
 }
 
 impl fmt::Debug for Service {
@@ -103,7 +107,7 @@ impl Service {
         notified: NotifyListener,
         counters: Arc<Counters>,
     ) -> Self {
-        let (transfers, refusals) = (Mutex::default(), Mutex::default());
+        let (transfers, refusals) = (Mutex::default(), Mutex::new(Refusals::new(Instant::now())));
         Self { assigned, histories: Histories::new(table), ordinary, notified, counters, transfers, refusals }
     }
 
@@ -118,7 +122,10 @@ impl Service {
             Some(Ok(Verified { message, signer })) => (message, Some(signer)),
             Some(Err(rejected)) => {
                 self.counters.tsig_rejected.increment_shared();
-                let answer = rejection(&request, rejected, now);
+                let protocol = if outlet.is_stream() { Protocol::Tcp } else { Protocol::Udp };
+                let parsed = Request::from_bytes(request.clone(), source, protocol);
+                let has_edns = parsed.is_ok_and(|request| request.edns.is_some());
+                let answer = rejection(&request, has_edns, rejected, now);
                 // Whoever has gone needs no answer.
                 Exchange::new(outlet, None, UDP_PAYLOAD_DEFAULT).send(answer).await.ok();
                 return;
@@ -149,8 +156,31 @@ impl Service {
 
     /// Whether a refusal is the first of its kind.
     fn is_news(&self, client: IpAddr, zone: &Name) -> bool {
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        refusals.len() < REFUSALS_REMEMBERED_MAX && refusals.insert((client, zone.clone()))
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).is_news(Instant::now(), client, zone)
+    }
+}
+
+/// Refusals that have been logged lately.
+#[derive(Debug)]
+struct Refusals {
+    /// Since when they are remembered.
+    since: Instant,
+    /// Whom and what they were for.
+    pairs: HashSet<(IpAddr, Name)>,
+}
+
+impl Refusals {
+    /// Remembers nothing yet.
+    fn new(since: Instant) -> Self {
+        Self { since, pairs: HashSet::new() }
+    }
+
+    /// Whether a refusal is the first of its kind; remembers it.
+    fn is_news(&mut self, now: Instant, client: IpAddr, zone: &Name) -> bool {
+        if now.duration_since(self.since) >= REFUSALS_REMEMBERED_FOR {
+            *self = Self::new(now);
+        }
+        self.pairs.len() < REFUSALS_REMEMBERED_MAX && self.pairs.insert((client, zone.clone()))
     }
 }
 
@@ -185,7 +215,11 @@ impl RequestHandler for Dispatch {
                     let mut metadata = Metadata::response_from_request(&request.metadata);
                     // RFC 1996 §4.7: the answer repeats the request, and QR is set.
                     metadata.authoritative = true;
-                    let answer = MessageResponseBuilder::from_message_request(request).build_no_records(metadata);
+                    let mut builder = MessageResponseBuilder::from_message_request(request);
+                    if let Some(edns) = &edns {
+                        builder.edns(edns);
+                    }
+                    let answer = builder.build_no_records(metadata);
                     response.send_response(answer).await.ok();
                     Ok(())
                 }
@@ -424,12 +458,28 @@ async fn write(
 }
 
 /// The answer to a request whose signature does not hold.
-fn rejection(request: &[u8], rejected: Rejected, now: u64) -> Vec<u8> {
+fn rejection(request: &[u8], has_edns: bool, rejected: Rejected, now: u64) -> Vec<u8> {
+    // RFC 6891 §6.1.1: who sends an OPT record gets one. TSIG comes behind it (RFC 8945 §5.1).
+    let put_opt = |answer: &mut Vec<u8>| {
+        if has_edns {
+            let [s0, s1] = UDP_PAYLOAD_DEFAULT.to_be_bytes();
+            let [t0, t1] = Rtype::OPT.0.to_be_bytes();
+            answer.extend_from_slice(&[0, t0, t1, s0, s1, 0, 0, 0, 0, 0, 0]);
+            if let Some([.., additionals]) = answer.first_chunk_mut::<HEADER_OCTETS>() {
+                *additionals += 1;
+            }
+        }
+    };
     match rejected {
-        Rejected::Malformed => header_answer(request, FORMERR),
+        Rejected::Malformed => {
+            let mut answer = header_answer(request, FORMERR);
+            put_opt(&mut answer);
+            answer
+        }
         Rejected::Refused(refusal) => {
             debug!(error = %refusal.error, "a signature was rejected");
             let mut answer = question_answer(request, NOTAUTH);
+            put_opt(&mut answer);
             refusal.put(&mut answer, now);
             answer
         }
@@ -457,4 +507,25 @@ fn question_answer(request: &[u8], code: u8) -> Vec<u8> {
         }
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn forged_addresses_silence_the_log_for_an_hour_only() {
+        let start = Instant::now();
+        let zone = Name::parse("example.com", None).unwrap();
+        let client = |number: u32| IpAddr::from(Ipv4Addr::from_bits(number));
+        let mut refusals = Refusals::new(start);
+        let mut news = |now, number| refusals.is_news(now, client(number), &zone);
+        assert!((0..1_000).all(|number| news(start, number)));
+        let late = start + REFUSALS_REMEMBERED_FOR;
+        let earlier = late.checked_sub(Duration::from_secs(1)).unwrap();
+        assert!(!news(earlier, 1_000), "there are too many");
+        assert!(news(late, 1_000) && !news(late, 1_000), "the first one, and then no more");
+    }
 }

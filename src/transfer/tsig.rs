@@ -22,6 +22,9 @@ pub const FUDGE: u16 = 300;
 /// Messages of a stream between two signed ones, at the most (RFC 8945 §5.3.1).
 pub const UNSIGNED_MAX: usize = 99;
 
+/// Octets that a digest has at the least, whatever the algorithm (RFC 8945 §5.2.2.1).
+const DIGEST_OCTETS_MIN: usize = 10;
+
 /// Error codes of TSIG (RFC 8945 §3), with their numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum TsigError {
@@ -126,6 +129,11 @@ impl Key {
         self.signer.sign(octets).unwrap_or_default()
     }
 
+    /// How long a digest may be (RFC 8945 §5.2.2.1): ten octets and half of it at the least.
+    fn digest_lengths(&self) -> std::ops::RangeInclusive<usize> {
+        (self.digest_octets / 2).max(DIGEST_OCTETS_MIN)..=self.digest_octets
+    }
+
     /// Compares a digest with that of `octets` (RFC 8945 §5.2.2).
     fn compare(&self, octets: &[u8], mac: &[u8]) -> Result<(), TsigError> {
         if mac.len() == self.digest_octets {
@@ -133,7 +141,7 @@ impl Key {
         }
         // RFC 8945 §5.2.2.1: shorter ones are allowed down to half; we want all of it, but say so only to those that
         // have the key. The comparison takes the same time wherever the difference is.
-        if mac.len() > self.digest_octets || mac.len() < self.digest_octets / 2 {
+        if !self.digest_lengths().contains(&mac.len()) {
             return Err(TsigError::BadSig);
         }
         let differences = self.digest(octets).iter().zip(mac).fold(0, |all, (a, b)| all | (a ^ b));
@@ -158,8 +166,8 @@ pub fn verify<'k>(
     let Some(key) = key.filter(|key| tsig.algorithm.eq_ignore_ascii_case(key.algorithm)) else {
         return Err(refused(TsigError::BadKey, None));
     };
-    // RFC 8945 §5.2.2.1: a digest longer than there are is a malformed message.
-    if tsig.mac.len() > key.digest_octets {
+    // RFC 8945 §5.2.2.1: a digest that is longer than there are, or shorter than may be, is a malformed message.
+    if !key.digest_lengths().contains(&tsig.mac.len()) {
         return Err(Rejected::Malformed);
     }
     let mut digested = tsig.digested(&message);

@@ -191,11 +191,6 @@ impl<'b> Message<'b> {
         Some((start + RECORD_HEAD_OCTETS, usize::from(u16::from_be_bytes([*l0, *l1]))))
     }
 
-    /// Records in the answer section so far.
-    pub const fn answers(&self) -> u16 {
-        self.answers
-    }
-
     /// Copies octets of a record that needs no owner patched.
     pub fn answer_raw(&mut self, octets: &[u8]) -> Result<(), Full> {
         let end = self.len + octets.len();
@@ -210,6 +205,12 @@ impl<'b> Message<'b> {
     /// Counts a record put together from raw octets.
     pub fn count_answer(&mut self) {
         self.answers += 1;
+    }
+
+    /// Takes back what the answer section has from an offset on, where it had so many records.
+    pub fn take_back(&mut self, end: usize, answers: u16) {
+        self.len = end;
+        self.answers = answers;
     }
 
     /// Takes all records back; with `truncated` the client is told to come again over TCP (RFC 2181 §9).

@@ -37,7 +37,7 @@ pub(super) enum Need<'n> {
 pub(super) fn of_answer(chain: &mut Chain<'_, '_>) {
     let Some(start) = chain.answer_at.filter(|_| chain.qtype.host_offset().is_some()) else { return };
     let mut hosts = Hosts::default();
-    let added = add_hosts(chain, chain.qtype, start, chain.message.answers(), Need::Courtesy, &mut hosts);
+    let added = add_hosts(chain, chain.qtype, start, chain.message.answer_count(), Need::Courtesy, &mut hosts);
     debug_assert_eq!(added, Ok(()), "a courtesy never fails");
 }
 

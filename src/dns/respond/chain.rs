@@ -228,7 +228,7 @@ impl<'w, 'b> Chain<'w, 'b> {
         Ok(Rcode::NoError)
     }
 
-    /// RFC 8482: over UDP one RRset is enough, so that ANY amplifies nothing; over TCP all are given.
+    /// RFC 8482 §4.1: over UDP one RRset is enough, so that ANY amplifies nothing; over TCP all are given that fit.
     fn any(&mut self, zone: &ZoneTable, node: &Node, slot: Option<&Slot>, name: &LowerName) -> Result<Rcode, Full> {
         let start = self.message.len();
         let mut is_nodata = true;
@@ -244,8 +244,17 @@ impl<'w, 'b> Chain<'w, 'b> {
         let fixed = node.owner().rrsets().filter(|rrset| live.is_none() || !is_outranked(*rrset));
         for rrset in fixed {
             is_nodata = false;
-            if !self.any_is_enough(start) {
-                self.rrset(rrset, name)?;
+            if self.any_is_enough(start) {
+                break;
+            }
+            let (end, answers) = (self.message.len(), self.message.answer_count());
+            if self.rrset(rrset, name).is_err() {
+                // A client over TCP that is told to come again over TCP never gets anything.
+                if end == start {
+                    return Err(Full);
+                }
+                self.message.take_back(end, answers);
+                break;
             }
         }
         if is_nodata {

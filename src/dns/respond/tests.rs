@@ -109,8 +109,13 @@ fn read_name(octets: &[u8], mut at: usize) -> (Name, usize) {
 /// Who asks.
 const CLIENT: Client = Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), transport: Transport::Udp };
 
-/// Asks within a size; gives code and flags, then each record with its section.
+/// Asks over UDP within a size; gives code and flags, then each record with its section.
 fn ask_within(table: &RecordTable, size: usize, question: &str) -> Vec<String> {
+    ask_as(&CLIENT, table, size, question)
+}
+
+/// Asks as a client, likewise.
+fn ask_as(client: &Client, table: &RecordTable, size: usize, question: &str) -> Vec<String> {
     let (owner, rtype) = question.split_once(' ').unwrap();
     let number = |(name, number): (&str, u16)| (name == rtype).then_some(number);
     let types = [("A", 1), ("NS", 2), ("CNAME", 5), ("SOA", 6), ("MX", 15), ("TXT", 16), ("AAAA", 28), ("SRV", 33)];
@@ -124,7 +129,7 @@ fn ask_within(table: &RecordTable, size: usize, question: &str) -> Vec<String> {
     let mut buffer = vec![0; size];
     let mut message = Message::start(&mut buffer, size, query.question, 0).unwrap();
     let names = (&mut qname, &mut target);
-    let answer = respond(table, &mut message, &query, names, &CLIENT, 7, &Counters::default());
+    let answer = respond(table, &mut message, &query, names, client, 7, &Counters::default());
     if answer.truncated {
         message.clear(true);
     }
@@ -437,6 +442,41 @@ fn rfc9460_section_7_3_hints_follow_health() {
             ("fixed ANY", "NoError aa | an fixed 3600 HTTPS 1 mail.example.com. ipv4hint=192.0.2.1"),
         ],
     );
+}
+
+#[test]
+fn rfc8482_section_4_1_any_over_tcp_gives_what_fits() {
+    let table = table(
+        &[
+            "many A 192.0.2.1",
+            "many AAAA 2001:db8::1",
+            "many TXT text",
+            "hints HTTPS 1 many ipv4hint=auto",
+            "hints A 192.0.2.1",
+        ],
+        &[],
+    );
+    let client = Client { transport: Transport::Tcp, ..CLIENT };
+    let any = |owner: &str, size| ask_as(&client, &table, size, &format!("{owner} ANY"));
+    let everything = any("many", 65_535);
+    assert_eq!(everything.len(), 4);
+    // Header, question, and then records of 16, 28 and 17 octets, of which one more fits each time.
+    let question = 12 + name("many").wire().len() + 4;
+    let sizes: Vec<usize> = (1..=61).map(|more| any("many", question + more).len()).collect();
+    assert!(sizes.is_sorted() && sizes.last() == Some(&4), "{sizes:?}");
+    for (more, said) in (1..=61).map(|more| (more, any("many", question + more))) {
+        let is_truncated = said[0] == "NoError aatc";
+        assert_eq!(is_truncated, said.len() == 1, "{more}: {said:?}");
+        assert!(is_truncated || everything.starts_with(&said), "{more}: {said:?}");
+    }
+    // A record that is put together piece by piece leaves nothing behind.
+    let whole = any("hints", 65_535);
+    assert_eq!(whole.len(), 3);
+    let question = 12 + name("hints").wire().len() + 4;
+    for more in 16..60 {
+        let said = any("hints", question + more);
+        assert!(whole.starts_with(&said) && said.len() > 1, "{more}: {said:?}");
+    }
 }
 
 #[test]

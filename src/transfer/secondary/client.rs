@@ -1,6 +1,5 @@
 //! Asks a primary: for its SOA record, and for the zone. Whatever it says, and however slowly, it costs no more than it may.
 
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
@@ -17,6 +16,7 @@ use crate::model::limits::{
 };
 use crate::model::name::Name;
 use crate::model::rrset::Rtype;
+use crate::transfer::exchange::random_id;
 use crate::transfer::secondary::message::Question;
 use crate::transfer::secondary::refusal::{Refusal, rcode_word};
 use crate::transfer::secondary::soa::serial_of;
@@ -281,12 +281,6 @@ impl Connection {
 #[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 fn network(error: io::Error) -> Refusal {
     Refusal::Network(error.to_string())
-}
-
-/// An id that nobody can guess (RFC 5452 §4.3): the standard library seeds its hashes from the system.
-fn random_id() -> u16 {
-    let [a, b, ..] = RandomState::new().hash_one(0_u8).to_be_bytes();
-    u16::from_be_bytes([a, b])
 }
 
 /// Seconds since 1970, as signatures have them.

@@ -8,11 +8,8 @@ use crate::model::name::{LABEL_OCTETS_MAX, NAME_OCTETS_MAX, Name};
 use crate::model::rrset::{Record, Rtype};
 use crate::model::svcb::Svcb;
 use crate::transfer::secondary::refusal::Refusal;
+use crate::wire::query::{CLASS_IN, HEADER_OCTETS};
 
-/// Octets of a header (RFC 1035 §4.1.1).
-const HEADER_OCTETS: usize = 12;
-/// Class IN.
-const CLASS_IN: u16 = 1;
 /// A response, in the third octet.
 const RESPONSE: u8 = 0x80;
 /// The operation code, in the third octet.

@@ -182,7 +182,7 @@ fn time_of(time: u64) -> Vec<u8> {
 #[test]
 fn rfc8945_section_5_2_2_1_short_digests_are_refused() {
     let ring = keys(TsigAlgorithm::HmacSha256);
-    for (octets, expected) in [(16, TsigError::BadTrunc), (31, TsigError::BadTrunc), (15, TsigError::BadSig)] {
+    for octets in [16, 31] {
         let mut query = message(1, b"q");
         key(TsigAlgorithm::HmacSha256).sign_query(&mut query, NOW);
         let (mut plain, mut tsig) = split(&query).unwrap().unwrap();
@@ -192,15 +192,18 @@ fn rfc8945_section_5_2_2_1_short_digests_are_refused() {
         let mut forged = plain.clone();
         wrong.put(&mut forged);
         tsig.put(&mut plain);
-        assert_eq!(rejected(&ring, &plain, NOW).0, expected, "{octets}");
+        assert_eq!(rejected(&ring, &plain, NOW).0, TsigError::BadTrunc, "{octets}");
         assert_eq!(rejected(&ring, &forged, NOW).0, TsigError::BadSig, "nothing is told to those without the key");
     }
-    let mut query = message(1, b"q");
-    key(TsigAlgorithm::HmacSha256).sign_query(&mut query, NOW);
-    let (mut plain, mut tsig) = split(&query).unwrap().unwrap();
-    tsig.mac.push(0);
-    tsig.put(&mut plain);
-    assert!(matches!(check(&ring, &plain, NOW), Err(Rejected::Malformed)));
+    // No digest has such a length: FORMERR.
+    for octets in [0, 10, 15, 33] {
+        let mut query = message(1, b"q");
+        key(TsigAlgorithm::HmacSha256).sign_query(&mut query, NOW);
+        let (mut plain, mut tsig) = split(&query).unwrap().unwrap();
+        tsig.mac.resize(octets, 0);
+        tsig.put(&mut plain);
+        assert!(matches!(check(&ring, &plain, NOW), Err(Rejected::Malformed)), "{octets}");
+    }
 }
 
 #[test]

@@ -3,16 +3,18 @@
 //! It costs one cache miss to find a value where tables with a directory in front cost two, and the place where a
 //! search will begin is known before memory is read, so that it can be asked for ahead.
 
+use std::sync::Arc;
+
 /// Places per value in use, as a fraction: runs of taken places stay short.
 const LOAD_MAX: (usize, usize) = (3, 4);
 /// Places of the smallest table that is not empty.
 const PLACES_MIN: usize = 4;
 
-/// Values found by hash and a comparison.
-#[derive(Clone, Debug)]
+/// Values found by hash and a comparison. A clone shares them, until one of both is written.
+#[derive(Debug)]
 pub struct Shard<T> {
     /// A power of two, or none; at least one of them is free.
-    places: Box<[Place<T>]>,
+    places: Arc<[Place<T>]>,
     /// How many hold a value.
     len: usize,
 }
@@ -38,11 +40,22 @@ impl<T> Place<T> {
 
 impl<T> Default for Shard<T> {
     fn default() -> Self {
-        Self { places: Box::default(), len: 0 }
+        Self { places: Arc::default(), len: 0 }
+    }
+}
+
+impl<T> Clone for Shard<T> {
+    fn clone(&self) -> Self {
+        Self { places: Arc::clone(&self.places), len: self.len }
     }
 }
 
 impl<T> Shard<T> {
+    /// Whether both are one value, without looking into them.
+    pub fn shares(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.places, &other.places)
+    }
+
     /// The place where the search for a hash begins. Memory is not read.
     pub fn home(&self, hash: u64) -> Option<&Place<T>> {
         self.places.get(self.home_index(hash))
@@ -66,42 +79,6 @@ impl<T> Shard<T> {
         None
     }
 
-    /// As [`Shard::find`], to be changed in place.
-    pub fn find_mut(&mut self, hash: u64, same_key: impl Fn(&T) -> bool) -> Option<&mut T> {
-        let index = self.index_of(hash, same_key)?;
-        self.places.get_mut(index)?.value.as_mut()
-    }
-
-    /// Puts `value` in the place of the one with the same key, which is returned.
-    pub fn insert(&mut self, hash: u64, value: T, same_key: impl Fn(&T) -> bool) -> Option<T> {
-        if let Some(before) = self.find_mut(hash, same_key) {
-            return Some(std::mem::replace(before, value));
-        }
-        if (self.len + 1) * LOAD_MAX.1 > self.places.len() * LOAD_MAX.0 {
-            self.grow();
-        }
-        self.put(Place { hash, value: Some(value) });
-        None
-    }
-
-    /// Takes a value out.
-    pub fn remove(&mut self, hash: u64, same_key: impl Fn(&T) -> bool) -> Option<T> {
-        let mut free = self.index_of(hash, same_key)?;
-        let removed = self.places.get_mut(free)?.value.take();
-        self.len -= 1;
-        // What was pushed behind its home by the one that is gone moves up, so that no search ends too early.
-        let mut next = self.following(free);
-        while let Some(hash) = self.places.get(next).and_then(|place| place.value.as_ref().map(|_| place.hash)) {
-            let pushed = self.distance(self.home_index(hash), next);
-            if pushed >= self.distance(free, next) {
-                self.places.swap(free, next);
-                free = next;
-            }
-            next = self.following(next);
-        }
-        removed
-    }
-
     /// All values with their hashes, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         self.places.iter().filter_map(|place| Some((place.hash, place.value.as_ref()?)))
@@ -120,13 +97,66 @@ impl<T> Shard<T> {
         }
     }
 
+    /// The home of a hash: its lowest bits. Shards are told apart by others.
+    fn home_index(&self, hash: u64) -> usize {
+        usize::try_from(hash & u64::from(u32::MAX)).unwrap_or(0) & self.places.len().wrapping_sub(1)
+    }
+
+    /// The index behind an index.
+    fn following(&self, index: usize) -> usize {
+        (index + 1) & self.places.len().wrapping_sub(1)
+    }
+
+    /// How far it is forward from one index to another.
+    fn distance(&self, from: usize, to: usize) -> usize {
+        to.wrapping_sub(from) & self.places.len().wrapping_sub(1)
+    }
+}
+
+impl<T: Clone> Shard<T> {
+    /// As [`Shard::find`], to be changed in place.
+    pub fn find_mut(&mut self, hash: u64, same_key: impl Fn(&T) -> bool) -> Option<&mut T> {
+        let index = self.index_of(hash, same_key)?;
+        Arc::make_mut(&mut self.places).get_mut(index)?.value.as_mut()
+    }
+
+    /// Puts `value` in the place of the one with the same key, which is returned.
+    pub fn insert(&mut self, hash: u64, value: T, same_key: impl Fn(&T) -> bool) -> Option<T> {
+        if let Some(before) = self.find_mut(hash, same_key) {
+            return Some(std::mem::replace(before, value));
+        }
+        if (self.len + 1) * LOAD_MAX.1 > self.places.len() * LOAD_MAX.0 {
+            self.grow();
+        }
+        self.put(Place { hash, value: Some(value) });
+        None
+    }
+
+    /// Takes a value out.
+    pub fn remove(&mut self, hash: u64, same_key: impl Fn(&T) -> bool) -> Option<T> {
+        let mut free = self.index_of(hash, same_key)?;
+        let removed = Arc::make_mut(&mut self.places).get_mut(free)?.value.take();
+        self.len -= 1;
+        // What was pushed behind its home by the one that is gone moves up, so that no search ends too early.
+        let mut next = self.following(free);
+        while let Some(hash) = self.places.get(next).and_then(|place| place.value.as_ref().map(|_| place.hash)) {
+            let pushed = self.distance(self.home_index(hash), next);
+            if pushed >= self.distance(free, next) {
+                Arc::make_mut(&mut self.places).swap(free, next);
+                free = next;
+            }
+            next = self.following(next);
+        }
+        removed
+    }
+
     /// Puts a new value behind those that are at its home already.
     fn put(&mut self, new: Place<T>) {
         let mut index = self.home_index(new.hash);
         while self.places.get(index).is_some_and(|place| place.value.is_some()) {
             index = self.following(index);
         }
-        if let Some(place) = self.places.get_mut(index) {
+        if let Some(place) = Arc::make_mut(&mut self.places).get_mut(index) {
             *place = new;
             self.len += 1;
         }
@@ -135,25 +165,17 @@ impl<T> Shard<T> {
     /// Moves everything into twice the places.
     fn grow(&mut self) {
         let places = (self.places.len() * 2).max(PLACES_MIN);
-        let before = std::mem::replace(&mut self.places, (0..places).map(|_| Place::FREE).collect());
+        let mut before = std::mem::replace(&mut self.places, (0..places).map(|_| Place::FREE).collect());
         self.len = 0;
-        for place in before.into_iter().filter(|place| place.value.is_some()) {
-            self.put(place);
+        // What nobody shares is moved.
+        if let Some(before) = Arc::get_mut(&mut before) {
+            for Place { hash, value } in before.iter_mut().filter(|place| place.value.is_some()) {
+                self.put(Place { hash: *hash, value: value.take() });
+            }
+            return;
         }
-    }
-
-    /// The home of a hash: its lowest bits. Shards are told apart by others.
-    fn home_index(&self, hash: u64) -> usize {
-        usize::try_from(hash & u64::from(u32::MAX)).unwrap_or(0) & self.places.len().wrapping_sub(1)
-    }
-
-    /// The index behind an index.
-    const fn following(&self, index: usize) -> usize {
-        (index + 1) & self.places.len().wrapping_sub(1)
-    }
-
-    /// How far it is forward from one index to another.
-    const fn distance(&self, from: usize, to: usize) -> usize {
-        to.wrapping_sub(from) & self.places.len().wrapping_sub(1)
+        for place in before.iter().filter(|place| place.value.is_some()) {
+            self.put(place.clone());
+        }
     }
 }

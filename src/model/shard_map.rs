@@ -1,10 +1,8 @@
 //! A hash map whose copy is cheap: what lets one name of a million change without rebuilding its zone.
 //!
-//! About √n shards, each behind an `Arc`. A clone copies √n pointers; a write then copies the one shard that it
-//! touches, unless nobody shares it. Readers of older clones see nothing. A difference skips the shards that two maps
-//! share. The caller gives the hash, so that one pass over a domain name serves all its suffixes.
-
-use std::sync::Arc;
+//! About √n shards. A clone copies √n pointers; a write then copies the one shard that it touches, unless nobody shares
+//! it. Readers of older clones see nothing. A difference skips the shards that two maps share. The caller gives the hash,
+//! so that one pass over a domain name serves all its suffixes.
 
 use crate::model::shard::{Place, Shard};
 
@@ -15,7 +13,7 @@ const SHARDS_MAX: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct ShardMap<T> {
     /// Shards by bits 40 and up of the hash: within a shard, the lowest 32 count.
-    shards: Box<[Arc<Shard<T>>]>,
+    shards: Box<[Shard<T>]>,
     /// How many values there are.
     len: usize,
 }
@@ -24,7 +22,7 @@ impl<T: Clone> ShardMap<T> {
     /// An empty map with as many shards as `expected` values want.
     pub fn with_capacity(expected: usize) -> Self {
         let shards = expected.isqrt().next_power_of_two().min(SHARDS_MAX);
-        Self { shards: (0..shards).map(|_| Arc::default()).collect(), len: 0 }
+        Self { shards: (0..shards).map(|_| Shard::default()).collect(), len: 0 }
     }
 
     /// Puts `value` in the place of the one with the same key, which is returned.
@@ -34,7 +32,7 @@ impl<T: Clone> ShardMap<T> {
             self.reshard();
         }
         let index = self.shard_index(hash);
-        let before = Arc::make_mut(self.shards.get_mut(index)?).insert(hash, value, same_key);
+        let before = self.shards.get_mut(index)?.insert(hash, value, same_key);
         self.len += usize::from(before.is_none());
         before
     }
@@ -43,7 +41,7 @@ impl<T: Clone> ShardMap<T> {
     pub fn remove(&mut self, hash: u64, same_key: impl Fn(&T) -> bool) -> Option<T> {
         self.find(hash, &same_key)?;
         let index = self.shard_index(hash);
-        let removed = Arc::make_mut(self.shards.get_mut(index)?).remove(hash, same_key);
+        let removed = self.shards.get_mut(index)?.remove(hash, same_key);
         self.len -= usize::from(removed.is_some());
         removed
     }
@@ -51,16 +49,16 @@ impl<T: Clone> ShardMap<T> {
     /// A value to be changed in place, its key not.
     pub fn find_mut(&mut self, hash: u64, same_key: impl Fn(&T) -> bool) -> Option<&mut T> {
         let index = self.shard_index(hash);
-        Arc::make_mut(self.shards.get_mut(index)?).find_mut(hash, same_key)
+        self.shards.get_mut(index)?.find_mut(hash, same_key)
     }
 
     /// Moves everything into four times the shards.
     fn reshard(&mut self) {
         let mut larger = Self::with_capacity(self.len.saturating_mul(4));
-        for (hash, value) in self.shards.iter().flat_map(|shard| shard.iter()) {
+        for (hash, value) in self.shards.iter().flat_map(Shard::iter) {
             let index = larger.shard_index(hash);
             if let Some(shard) = larger.shards.get_mut(index) {
-                Arc::make_mut(shard).insert(hash, value.clone(), |_| false);
+                shard.insert(hash, value.clone(), |_| false);
             }
         }
         self.shards = larger.shards;
@@ -95,7 +93,7 @@ impl<T> ShardMap<T> {
 
     /// All values, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.shards.iter().flat_map(|shard| shard.iter()).map(|(_, value)| value)
+        self.shards.iter().flat_map(Shard::iter).map(|(_, value)| value)
     }
 
     /// Values of `self` in shards that `other` does not share: all that can differ, and perhaps some that do not.
@@ -103,7 +101,7 @@ impl<T> ShardMap<T> {
         let comparable = self.shards.len() == other.shards.len();
         self.shards.iter().enumerate().flat_map(move |(index, shard)| {
             let theirs = other.shards.get(index).filter(|_| comparable);
-            let shared = theirs.is_some_and(|theirs| Arc::ptr_eq(shard, theirs));
+            let shared = theirs.is_some_and(|theirs| shard.shares(theirs));
             (!shared).then(|| shard.iter()).into_iter().flatten().map(|(_, value)| value)
         })
     }

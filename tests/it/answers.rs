@@ -24,6 +24,8 @@ records = [
   "chain 60 CNAME ns1",
   "dangling 60 CNAME nothing",
   "outside 60 CNAME www.example.net.",
+  "signed 60 CNAME outside",
+  "signed 60 NSEC www CNAME NSEC",
   "loop1 60 CNAME loop2",
   "loop2 60 CNAME loop1",
   "to-live 60 CNAME www",
@@ -125,6 +127,17 @@ fn static_names() {
         ("alias.example.test.", CNAME, NoError, &["alias.example.test. 60 IN CNAME chain.example.test."], &[]),
         ("dangling.example.test.", A, NXDomain, &["dangling.example.test. 60 IN CNAME nothing.example.test."], &[SOA]),
         ("outside.example.test.", A, NoError, &["outside.example.test. 60 IN CNAME www.example.net."], &[]),
+        // A CNAME may have NSEC records beside it, which are found, and is followed for everything else (RFC 4035 §2.5).
+        (
+            "signed.example.test.",
+            A,
+            NoError,
+            &[
+                "outside.example.test. 60 IN CNAME www.example.net.",
+                "signed.example.test. 60 IN CNAME outside.example.test.",
+            ],
+            &[],
+        ),
         // Outside every zone.
         ("www.example.net.", A, Refused, &[], &[]),
         ("test.", A, Refused, &[], &[]),
@@ -132,6 +145,9 @@ fn static_names() {
     ] {
         expect(dns, name, rtype, code, answers, authorities);
     }
+    let nsec = dns.ask(&question("signed.example.test.", RecordType::from(47)));
+    let types: Vec<RecordType> = nsec.answers.iter().map(|record| record.record_type()).collect();
+    assert_eq!(types, [RecordType::from(47)], "{nsec}");
     // A loop ends.
     let looped = dns.ask_tcp(&question("loop1.example.test.", A));
     assert_eq!(looped.metadata.response_code, NoError);

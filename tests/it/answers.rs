@@ -146,7 +146,7 @@ fn static_names() {
         expect(dns, name, rtype, code, answers, authorities);
     }
     let nsec = dns.ask(&question("signed.example.test.", RecordType::from(47)));
-    let types: Vec<RecordType> = nsec.answers.iter().map(|record| record.record_type()).collect();
+    let types: Vec<RecordType> = nsec.answers.iter().map(hickory_proto::rr::Record::record_type).collect();
     assert_eq!(types, [RecordType::from(47)], "{nsec}");
     // A loop ends.
     let looped = dns.ask_tcp(&question("loop1.example.test.", A));

@@ -447,7 +447,13 @@ fn rfc9460_section_7_3_hints_follow_health() {
 #[test]
 fn rfc8482_section_4_1_any_over_tcp_gives_what_fits() {
     let table = table(
-        &["many A 192.0.2.1", "many AAAA 2001:db8::1", "many TXT text", "hints HTTPS 1 many ipv4hint=auto", "hints A 192.0.2.1"],
+        &[
+            "many A 192.0.2.1",
+            "many AAAA 2001:db8::1",
+            "many TXT text",
+            "hints HTTPS 1 many ipv4hint=auto",
+            "hints A 192.0.2.1",
+        ],
         &[],
     );
     let client = Client { transport: Transport::Tcp, ..CLIENT };

@@ -183,7 +183,7 @@ mod tests {
         let one = task(0, 9);
         queue.push(one.clone());
         queue.push(one.clone());
-        assert_eq!(start(&mut queue), [one.clone()]);
+        assert_eq!(start(&mut queue), std::slice::from_ref(&one));
         queue.push(one.clone());
         queue.push(one.clone());
         assert_eq!(start(&mut queue), []);

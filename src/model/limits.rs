@@ -127,6 +127,8 @@ pub const JOURNAL_DIFFERENCES_MAX: usize = 180;
 pub const JOURNAL_OCTETS_MAX: usize = 8 << 20;
 /// NOTIFY messages that wait for an answer at one time; the others wait for them.
 pub const NOTIFIES_AT_ONCE_MAX: usize = 64;
+/// Those to one address: some that do not answer must not delay the others.
+pub const NOTIFIES_PER_PEER_MAX: usize = 8;
 /// Monitors of one server.
 pub const MONITORS_MAX: usize = 200_000;
 /// Pools of one server.

@@ -1,6 +1,8 @@
 //! Tells other servers that a zone has changed (RFC 1996), until they answer or it is no use.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod queue;
+
+use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -8,7 +10,6 @@ use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -16,11 +17,11 @@ use tracing::{debug, info, warn};
 use crate::health::schedule::Assigned;
 use crate::model::hosting::Peer;
 use crate::model::id::ZoneId;
-use crate::model::limits::NOTIFIES_AT_ONCE_MAX;
 use crate::model::name::Name;
 use crate::steering::publish::{Live, Serials};
 use crate::telemetry::Counters;
 use crate::transfer::exchange::{random_id, unix_now};
+use crate::transfer::notify::queue::{Queue, Task};
 use crate::transfer::tsig::Key;
 use crate::wire::query::{HEADER_OCTETS, OPCODE_NOTIFY};
 
@@ -51,9 +52,6 @@ pub struct Notifier {
     counters: Arc<Counters>,
 }
 
-/// One zone and one server to tell.
-type Task = (ZoneId, Peer);
-
 impl Notifier {
     /// Tells of changes of `serials`.
     pub const fn new(
@@ -69,6 +67,7 @@ impl Notifier {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut told = Serials::default();
         let mut queue = Queue::default();
+        let mut failing = HashSet::new();
         loop {
             // An error means that publish has ended, and the server with it.
             let ready = self.live.wait_for(|live| live.waiting == 0);
@@ -85,17 +84,36 @@ impl Notifier {
             }
             told = serials;
             loop {
-                queue.start(&self);
+                queue.start(|task| {
+                    let notifier = self.clone();
+                    async move { notifier.tell(&task).await }
+                });
                 tokio::select! {
                     () = stop.cancelled() => return,
                     changed = self.serials.changed() => match changed {
                         Ok(()) => break,
                         Err(_) => return,
                     },
-                    Some(ended) = queue.running.join_next() => if let Ok((task, is_answered)) = ended {
-                        queue.end(&self, task, is_answered);
-                    },
+                    Some((task, is_answered)) = queue.next_ended() => self.report(&mut failing, task, is_answered),
                 }
+            }
+        }
+    }
+
+    /// Counts what came of a message, and says so when it is not what came of the last one; `failing` are those that failed.
+    fn report(&self, failing: &mut HashSet<Task>, task: Task, is_answered: bool) {
+        let assigned = Arc::clone(&self.assigned.borrow());
+        let zone = assigned.inventory.hostings.find(task.0).map(|hosting| hosting.apex.to_string());
+        let peer = task.1.address;
+        if is_answered {
+            self.counters.notifies_answered.increment_shared();
+            if failing.remove(&task) {
+                info!(zone, %peer, "the server answers NOTIFY again");
+            }
+        } else {
+            self.counters.notifies_failed.increment_shared();
+            if failing.insert(task) {
+                warn!(zone, %peer, "the server does not answer NOTIFY; it will learn of changes when it asks");
             }
         }
     }
@@ -127,66 +145,6 @@ impl Notifier {
             None => None,
         };
         Some(Notice { zone: hosting.apex.clone(), peer: peer.address, key })
-    }
-}
-
-/// Messages that are to be sent, each once.
-#[derive(Debug, Default)]
-struct Queue {
-    /// In this order.
-    waiting: VecDeque<Task>,
-    /// Those that wait or run; true if a task that runs has to run again.
-    known: HashMap<Task, bool>,
-    /// Those that run.
-    running: JoinSet<(Task, bool)>,
-    /// Those that failed the last time: that has been said.
-    failing: HashSet<Task>,
-}
-
-impl Queue {
-    /// Adds a task; one that runs runs again.
-    fn push(&mut self, task: Task) {
-        if let Some(again) = self.known.get_mut(&task) {
-            *again = !self.waiting.contains(&task);
-        } else {
-            self.known.insert(task.clone(), false);
-            self.waiting.push_back(task);
-        }
-    }
-
-    /// Starts tasks, as many as may run.
-    fn start(&mut self, notifier: &Notifier) {
-        while self.running.len() < NOTIFIES_AT_ONCE_MAX
-            && let Some(task) = self.waiting.pop_front()
-        {
-            let notifier = notifier.clone();
-            self.running.spawn(async move {
-                let is_answered = notifier.tell(&task).await;
-                (task, is_answered)
-            });
-        }
-    }
-
-    /// A task has ended.
-    fn end(&mut self, notifier: &Notifier, task: Task, is_answered: bool) {
-        let (id, peer) = &task;
-        let assigned = Arc::clone(&notifier.assigned.borrow());
-        let zone = assigned.inventory.hostings.find(*id).map(|hosting| hosting.apex.to_string());
-        let peer = peer.address;
-        if is_answered {
-            notifier.counters.notifies_answered.increment_shared();
-            if self.failing.remove(&task) {
-                info!(zone, %peer, "the server answers NOTIFY again");
-            }
-        } else {
-            notifier.counters.notifies_failed.increment_shared();
-            if self.failing.insert(task.clone()) {
-                warn!(zone, %peer, "the server does not answer NOTIFY; it will learn of changes when it asks");
-            }
-        }
-        if self.known.remove(&task) == Some(true) {
-            self.push(task);
-        }
     }
 }
 

@@ -315,10 +315,15 @@ impl Dispatch {
             return Err(Refusal::of(ResponseCode::FormErr));
         }
         let since = is_incremental.then(|| client_serial(request)).transpose()?;
-        let permit = self.service.permit(client).ok_or_else(|| {
-            self.service.counters.transfers_refused.increment_shared();
-            Refusal::of(ResponseCode::ServFail)
-        })?;
+        // Over UDP there is one record to write, and forged sources must not keep those out who have a connection.
+        let permit = if self.exchange.is_stream() {
+            Some(self.service.permit(client).ok_or_else(|| {
+                self.service.counters.transfers_refused.increment_shared();
+                Refusal::of(ResponseCode::ServFail)
+            })?)
+        } else {
+            None
+        };
         let copy = self.copy(&hosting, since).await?;
         let has_edns = request.edns.is_some();
         let mut stream = Stream::new(&self.exchange, request.as_slice(), has_edns)

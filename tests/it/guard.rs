@@ -308,6 +308,41 @@ fn a_valid_cookie_is_not_limited() {
     assert!(truncated > 20, "{truncated}: it belongs to another address");
 }
 
+#[test]
+fn what_is_passed_on_is_limited_like_errors_and_over_tcp_not() {
+    let server = TestServer::start(&limited("rate = 1\nslip = 0"));
+    let notify = |options: &[u8]| {
+        let mut message = query("example.test", 6, IN, &opt(0, options));
+        message[2] = 4 << 3;
+        message
+    };
+    let sent = |message: &[u8]| {
+        let socket = UdpSocket::bind((HERE, 0)).unwrap();
+        let counted = || {
+            let counters = server.status().counters;
+            (counters.passed_on + counters.pass_on_failed, counters.rrl_dropped)
+        };
+        let before = counted();
+        for _ in 0..100 {
+            socket.send_to(message, server.dns().0).unwrap();
+        }
+        wait("each is passed on or dropped", || {
+            let (passed_on, dropped) = counted();
+            passed_on - before.0 + dropped - before.1 == 100
+        });
+        counted().0 - before.0
+    };
+    let learnt = ask(server.dns(), &asking(&cookie(b"8 octets"))).option(10).unwrap().to_vec();
+    let passed_on = sent(&notify(&[]));
+    assert!((1..=30).contains(&passed_on), "{passed_on}");
+    assert_eq!(ask_tcp(server.dns(), &notify(&[])).rcode, 9, "NOTAUTH: TCP has no forged addresses");
+    assert_eq!(sent(&notify(&cookie(&learnt))), 100, "nor has who has a good cookie");
+    server.reload(&limited("rate = 1\nslip = 1"));
+    assert_eq!(sent(&notify(&[])), 100, "errors slip as they are");
+    server.reload(&format!("[rrl]\nrate = 1\n{ZONE}"));
+    assert_eq!(sent(&notify(&[])), 100, "loopback is exempt by default");
+}
+
 /// A zone for clients of one network, an alias into it from a zone for everybody, and a zone for nobody.
 const LISTED: &str = r#"
 [[zones]]

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hickory_proto::op::{OpCode, ResponseCode};
 use hickory_proto::rr::{RData, RecordType};
@@ -12,6 +13,7 @@ use crate::harness::client::{receive_framed, send_framed, with_edns};
 use crate::harness::origin::load_balancer;
 use crate::harness::tools::installed;
 use crate::harness::{PATIENCE, TestServer, extended_error, question, run, wait};
+use crate::query::OPT;
 
 /// A zone with a live name, which is copied with a key, or without from 127.0.0.2.
 fn objects(serial: &str, more: &str) -> String {
@@ -183,12 +185,52 @@ fn transfers_over_udp() {
     assert_eq!(lines(&text).iter().filter(|line| !line.contains("TSIG")).count(), 1, "the SOA alone: {text}");
 }
 
+/// A query with a signature of a key that nobody has; with an OPT record before it, or not.
+fn signed_by_nobody(rtype: RecordType, has_edns: bool) -> Vec<u8> {
+    let mut octets = question("example.test.", rtype).to_vec().unwrap();
+    octets[11] = 1;
+    if has_edns {
+        octets[11] = 2;
+        octets.extend_from_slice(OPT);
+    }
+    octets.extend_from_slice(b"\x04nobo\0\0\xfa\0\xff\0\0\0\0");
+    let rdata = [b"\x0bhmac-sha256\0\0\0\0\0\0\x07\x01\x2c\0\x20".as_slice(), &[7; 32], &[0; 6]].concat();
+    octets.extend_from_slice(&u16::try_from(rdata.len()).unwrap().to_be_bytes());
+    octets.extend_from_slice(&rdata);
+    octets
+}
+
+#[test]
+fn a_flood_over_udp_takes_no_transfers_away() {
+    let server = TestServer::start(&objects("records", "").replace("127.0.0.2", "127.0.0.1"));
+    let octets = signed_by_nobody(RecordType::SOA, false);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Nobody waits for the answers.
+        let flood = scope.spawn(|| {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            socket.connect(server.dns().0).unwrap();
+            while !is_over.load(Ordering::Relaxed) {
+                // More than the kernel keeps may be refused.
+                socket.send(&octets).ok();
+            }
+        });
+        wait("datagrams are turned away", || server.status().counters.pass_on_failed > 0);
+        let codes: Vec<_> = (0..50)
+            .map(|_| server.dns().ask_tcp(&question("example.test.", RecordType::AXFR)).metadata.response_code)
+            .collect();
+        is_over.store(true, Ordering::Relaxed);
+        flood.join().unwrap();
+        assert_eq!(codes, [ResponseCode::NoError; 50]);
+    });
+}
+
 #[test]
 fn what_is_passed_on_over_udp_amplifies_nothing() {
     /// An Extended DNS Error, for those who have EDNS.
     const ERROR_OCTETS: usize = 6;
-    // Limits as tight as can be: what is passed on does not go through them, and has to be harmless by itself.
-    let server = TestServer::start(&format!("[rrl]\nrate = 1\nexempt = []\n{}", objects("records", "")));
+    // Without rate limits, which do not know what an answer will be: it has to be harmless by itself.
+    let server = TestServer::start(&format!("[rrl]\nenabled = false\n{}", objects("records", "")));
     let ask_from = |last: u8, query: &[u8]| {
         let socket = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, last), 0)).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -220,16 +262,10 @@ fn what_is_passed_on_over_udp_amplifies_nothing() {
         }
     }
     // Signatures of keys that nobody has, over whatever would be large.
-    for rtype in [RecordType::AXFR, RecordType::ANY, RecordType::SOA] {
-        let mut octets = query(rtype).to_vec().unwrap();
-        let length = octets.len();
-        octets[11] = 1;
-        octets.extend_from_slice(b"\x04nobo\0\0\xfa\0\xff\0\0\0\0");
-        let rdata = [b"\x0bhmac-sha256\0\0\0\0\0\0\x07\x01\x2c\0\x20".as_slice(), &[7; 32], &[0; 6]].concat();
-        octets.extend_from_slice(&u16::try_from(rdata.len()).unwrap().to_be_bytes());
-        octets.extend_from_slice(&rdata);
+    for (rtype, has_edns) in [(RecordType::AXFR, false), (RecordType::ANY, true), (RecordType::SOA, false)] {
+        let octets = signed_by_nobody(rtype, has_edns);
         let (found, answered) = ask_from(1, &octets);
-        assert_eq!((found, answered > length), (9, true), "NOTAUTH, and why");
+        assert_eq!((found, answered > query(rtype).to_vec().unwrap().len()), (9, true), "NOTAUTH, and why");
         assert!(answered <= octets.len(), "{rtype}: {answered} octets for {}", octets.len());
     }
     // Who may transfer is told the serial: one record.
@@ -240,6 +276,19 @@ fn what_is_passed_on_over_udp_amplifies_nothing() {
     let (found, length) = ask_from(2, &octets);
     assert_eq!(found, 0);
     assert!(length < octets.len() * 2, "{length} octets for {}", octets.len());
+}
+
+#[test]
+fn rfc6891_section_6_1_1_who_sends_opt_gets_one() {
+    let server = TestServer::start(&objects("records", ""));
+    for has_edns in [false, true] {
+        let mut stream = server.dns().connect();
+        send_framed(&mut stream, &signed_by_nobody(RecordType::SOA, has_edns));
+        let answer = receive_framed(&mut stream).unwrap();
+        let answer = hickory_proto::op::Message::from_vec(&answer).unwrap();
+        assert_eq!((answer.metadata.response_code, answer.edns.is_some()), (ResponseCode::NotAuth, has_edns));
+        assert!(answer.signature.is_some(), "TSIG is the last record");
+    }
 }
 
 #[test]

@@ -122,6 +122,15 @@ impl Service {
             Some(Ok(Verified { message, signer })) => (message, Some(signer)),
             Some(Err(rejected)) => {
                 self.counters.tsig_rejected.increment_shared();
+                let client = source.ip().to_canonical();
+                // Over UDP anybody could fill the log, and what is remembered of it.
+                if outlet.is_stream() && self.is_news(client, &Name::root()) {
+                    let why = match &rejected {
+                        Rejected::Malformed => "it is malformed".to_owned(),
+                        Rejected::Refused(refusal) => refusal.error.to_string(),
+                    };
+                    info!(%client, why, "a signature does not hold");
+                }
                 let protocol = if outlet.is_stream() { Protocol::Tcp } else { Protocol::Udp };
                 let parsed = Request::from_bytes(request.clone(), source, protocol);
                 let has_edns = parsed.is_ok_and(|request| request.edns.is_some());

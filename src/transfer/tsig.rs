@@ -42,6 +42,18 @@ pub enum TsigError {
     BadTrunc = 22,
 }
 
+/// What an error code of TSIG that the other end sends asks people to look at (RFC 8945 §5.3.2).
+fn explained(code: u16) -> String {
+    let cure = match code {
+        16 => "BADSIG, the secrets differ",
+        17 => "BADKEY, it has no key of this name and algorithm",
+        18 => "BADTIME, the clocks differ by more than five minutes",
+        22 => "BADTRUNC, it wants a longer digest",
+        _ => return format!("error {code}"),
+    };
+    cure.to_owned()
+}
+
 /// Why an answer is not what it should be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Unverified {
@@ -55,7 +67,7 @@ pub enum Unverified {
     #[error(transparent)]
     Broken(#[from] TsigError),
     /// The other end refuses our signature; the number is its error code.
-    #[error("the server refuses our signature with error {0}")]
+    #[error("the server refuses our signature: {}", explained(*.0))]
     Refused(u16),
 }
 

@@ -199,7 +199,10 @@ impl<R: Responder> Serving<R> {
 
     /// Answers a batch.
     fn respond(&mut self, batch: &mut Batch, random: &mut Random) {
-        self.responder.look_ahead(batch.queries());
+        // What is answered at once is asked for soon enough.
+        if batch.queries().nth(1).is_some() {
+            self.responder.look_ahead(batch.queries());
+        }
         let now = unix_time();
         batch.respond(|query, source, asked, out| {
             // Nobody listens on port 0: the source is forged, and an answer could only feed a loop.

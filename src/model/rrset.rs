@@ -1,11 +1,12 @@
 //! Record types and `RRset`s. An [`Owner`] keeps all records of one owner name in one allocation, already in the form
 //! in which an answer copies them.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::model::limits::{RRSET_OCTETS_MAX, RRSET_RECORDS_MAX};
-use crate::model::name::Name;
+use crate::model::name::{Name, compare_canonically};
 
 /// A record type by its number (RFC 1035 §3.2.2, RFC 3597).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -256,6 +257,25 @@ pub fn render_record(octets: &mut Vec<u8>, rtype: Rtype, ttl: u32, rdata: &[u8])
     octets.extend_from_slice(&length.to_be_bytes());
     octets.extend_from_slice(rdata);
     Some(())
+}
+
+/// Walks two lists of owners in canonical order (RFC 4034 §6.1) at once, and gives those with one name together. That is
+/// the usual case, and costs a comparison.
+pub fn paired<'o>(
+    one: impl IntoIterator<Item = &'o Owner>,
+    other: impl IntoIterator<Item = &'o Owner>,
+) -> impl Iterator<Item = (Option<&'o Owner>, Option<&'o Owner>)> {
+    let (mut one, mut other) = (one.into_iter().peekable(), other.into_iter().peekable());
+    std::iter::from_fn(move || {
+        let order = match (one.peek(), other.peek()) {
+            (None, None) => return None,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(one), Some(other)) if one.name_wire() == other.name_wire() => Ordering::Equal,
+            (Some(one), Some(other)) => compare_canonically(one.name_wire(), other.name_wire()),
+        };
+        Some((one.next_if(|_| order.is_le()), other.next_if(|_| order.is_ge())))
+    })
 }
 
 /// Iterator over the `RRset`s of an owner.

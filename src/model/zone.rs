@@ -166,7 +166,9 @@ impl Zone {
     /// What the records at exactly this name cover.
     fn cover_at(&self, name: &Name) -> Option<Cover> {
         let owner = |index: &u32| usize::try_from(*index).ok().and_then(|index| self.owners.get(index));
-        let order = |index: &u32| owner(index).map_or(Ordering::Less, |owner| owner.name().cmp(name));
+        let order = |index: &u32| {
+            owner(index).map_or(Ordering::Less, |owner| compare_canonically(owner.name_wire(), name.wire()))
+        };
         let found = self.covers.binary_search_by(order).ok()?;
         self.covers.get(found).and_then(owner).and_then(|owner| Cover::of(owner, &self.apex))
     }

@@ -3,7 +3,6 @@
 //! A table never changes. A change makes a new one, which shares all zones and all names but those that it touches.
 //! What changes with health is inside the slots: those are swapped in place, without a new table.
 
-use std::cmp::Ordering;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 
 use crate::model::name::{LABELS_MAX, Name};
-use crate::model::rrset::{Owner, Rtype, render_record};
+use crate::model::rrset::{Owner, Rtype, paired, render_record};
 use crate::model::shard::Place;
 use crate::model::shard_map::ShardMap;
 use crate::model::zone::{Cover, Zone};
@@ -336,20 +335,7 @@ impl ZoneTable {
     /// Becomes the next version of the zone.
     fn follow(&mut self, zone: &Arc<Zone>) {
         let before = std::mem::replace(&mut self.zone, Arc::clone(zone));
-        let (mut old, mut new) = (before.owners().iter().peekable(), zone.owners().iter().peekable());
-        loop {
-            let order = match (old.peek(), new.peek()) {
-                (None, None) => break,
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(one), Some(other)) if one.name_wire() == other.name_wire() => Ordering::Equal,
-                (Some(one), Some(other)) => one.name().cmp(&other.name()),
-            };
-            let gone = if order.is_le() { old.next() } else { None };
-            let there = if order.is_ge() { new.next() } else { None };
-            if gone.zip(there).is_some_and(|(gone, there)| gone == there) {
-                continue;
-            }
+        for (gone, there) in paired(before.owners(), zone.owners()).filter(|(gone, there)| gone != there) {
             let Some(name) = there.or(gone).map(Owner::name) else { continue };
             let owner = there.cloned().unwrap_or_else(|| Owner::empty(&name));
             if let Some(node) = self.node_mut(&name) {

@@ -1,12 +1,10 @@
 //! A version of a zone: what every copy under one serial has, and how two versions differ.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
-use std::iter::Peekable;
 use std::sync::Arc;
 
-use crate::model::name::Name;
-use crate::model::rrset::{Owner, RecordRef, Rrset, Rtype, render_record};
+use crate::model::name::{Name, compare_canonically};
+use crate::model::rrset::{Owner, RecordRef, Rrset, Rtype, paired, render_record};
 use crate::model::svcb::autos;
 use crate::model::zone::Zone;
 use crate::steering::compile::{Addresses, LiveAnswer};
@@ -84,7 +82,8 @@ impl Version {
 
     /// The owner in the place of the zone's own at a name.
     fn find_replaced(&self, name: &Name) -> Option<&Owner> {
-        let index = self.replaced.binary_search_by(|owner| owner.name().cmp(name)).ok()?;
+        let order = |owner: &Owner| compare_canonically(owner.name_wire(), name.wire());
+        let index = self.replaced.binary_search_by(order).ok()?;
         self.replaced.get(index)
     }
 
@@ -105,40 +104,8 @@ impl Version {
 
     /// Its owners in canonical order. Their SOA record has another serial: see [`Version::soa`].
     pub(super) fn owners(&self) -> impl Iterator<Item = &Owner> {
-        Owners { own: self.zone.owners().iter().peekable(), replaced: self.replaced.iter().peekable() }
+        paired(self.zone.owners(), &self.replaced).filter_map(|(own, replaced)| replaced.or(own))
     }
-}
-
-/// Two ordered lists of owners as one, the second of which wins.
-struct Owners<A: Iterator, B: Iterator> {
-    /// The zone's own.
-    own: Peekable<A>,
-    /// Those in their place.
-    replaced: Peekable<B>,
-}
-
-impl<'v, A: Iterator<Item = &'v Owner>, B: Iterator<Item = &'v Owner>> Iterator for Owners<A, B> {
-    type Item = &'v Owner;
-
-    fn next(&mut self) -> Option<&'v Owner> {
-        match (self.own.peek(), self.replaced.peek()) {
-            (Some(own), Some(replaced)) => match compare(own, replaced) {
-                Ordering::Less => self.own.next(),
-                Ordering::Greater => self.replaced.next(),
-                Ordering::Equal => {
-                    self.own.next();
-                    self.replaced.next()
-                }
-            },
-            (Some(_), None) => self.own.next(),
-            (None, _) => self.replaced.next(),
-        }
-    }
-}
-
-/// Canonical order of two owners (RFC 4034 §6.1). Those with one name are the usual case, and need no allocation.
-fn compare(a: &Owner, b: &Owner) -> Ordering {
-    if a.name_wire() == b.name_wire() { Ordering::Equal } else { a.name().cmp(&b.name()) }
 }
 
 /// A zone's SOA record with another serial, rendered.
@@ -217,21 +184,13 @@ impl Difference {
             added: Vec::new(),
             octets: old.soa.len() + new.soa.len(),
         };
-        let (mut before, mut after) = (old.owners().peekable(), new.owners().peekable());
-        while difference.octets <= octets_max {
-            let order = match (before.peek(), after.peek()) {
-                (None, None) => return Some(difference),
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(old), Some(new)) => compare(old, new),
-            };
-            let gone = before.next_if(|_| order != Ordering::Greater);
-            let there = after.next_if(|_| order != Ordering::Less);
-            if gone != there {
-                difference.owner(gone, there);
+        for (gone, there) in paired(old.owners(), new.owners()).filter(|(gone, there)| gone != there) {
+            difference.owner(gone, there);
+            if difference.octets > octets_max {
+                return None;
             }
         }
-        None
+        (difference.octets <= octets_max).then_some(difference)
     }
 
     /// Adds the difference between two owners of one name.

@@ -181,8 +181,8 @@ fn parse_records(mut rest: &[u8], [answers, authorities, additionals]: [u16; 3])
     if rest.is_empty() { Ok(Records { edns, is_signed }) } else { Err(Malformed) }
 }
 
-/// Skips a name that may end in a compression pointer; says whether it is the root.
-fn skip_name(mut rest: &[u8]) -> Option<(bool, &[u8])> {
+/// Skips a name that may end in a compression pointer; says whether it is the root, and gives what follows.
+pub fn skip_name(mut rest: &[u8]) -> Option<(bool, &[u8])> {
     let is_root = rest.first() == Some(&0);
     loop {
         let (length, tail) = rest.split_first()?;

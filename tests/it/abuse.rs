@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 use crate::harness::client::{receive_framed, send_framed};
 use crate::harness::server::Options;
 use crate::harness::tools::skipped;
-use crate::harness::{Dns, PATIENCE, TestServer, big_zone, question, wait};
+use crate::harness::{Dns, PATIENCE, Random, TestServer, big_zone, question, wait};
 use crate::query::{ID, IN, OPT, query};
 
 /// Packets of each attacker.
@@ -20,23 +20,6 @@ const PACKETS: usize = 100_000;
 const IN_FLIGHT: usize = 128;
 /// Octets that a server may grow by under attack: buffers of sockets and connections, and what the allocator keeps.
 const GROWTH_MAX: u64 = 48 << 20;
-
-/// Random numbers: `SplitMix64`.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap()
-    }
-}
 
 /// Resident memory of a process, in octets.
 fn resident(server: &TestServer) -> u64 {

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use pooldns::dns::engine::{Client, Transport};
 use pooldns::model::inventory::Declared;
 
+use crate::harness::Random;
 use crate::query::{CH, IN, OPT, client, query};
 use crate::subject::{NOW, Subject, paused_runtime};
 use crate::twin::plan::{BalancerPlan, Data, OriginPlan, PoolPlan, RecordPlan, World, ZonePlan};
@@ -99,15 +100,6 @@ fn declared() -> Declared {
     };
     let balancers = vec![balancer(0, "live", vec![0]), balancer(1, "*.live", vec![0]), balancer(2, "down", vec![1])];
     World { zones: vec![zone], pools: vec![pool(None), pool(Some(0))], balancers }.declared()
-}
-
-/// Random numbers: `SplitMix64`.
-fn next_random(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *state;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 /// A server that has settled: `live` is healthy, `down` is not.
@@ -227,19 +219,19 @@ fn no_random_packet_allocates() {
     with_subject(|subject| {
         let mut out = vec![0; 65_535];
         let bases: Vec<Vec<u8>> = kinds().into_iter().map(|(_, octets, _)| octets).collect();
-        let mut state = 1;
+        let mut numbers = Random(1);
         let mut codes = BTreeSet::new();
         for round in 0..20_000_usize {
             let mut packet = bases[round % bases.len()].clone();
-            for _ in 0..next_random(&mut state) % 4 {
-                let at = usize::try_from(next_random(&mut state)).unwrap() % packet.len();
-                packet[at] = next_random(&mut state).to_be_bytes()[0];
+            for _ in 0..numbers.next() % 4 {
+                let at = usize::try_from(numbers.next()).unwrap() % packet.len();
+                packet[at] = numbers.next().to_be_bytes()[0];
             }
             if round % 7 == 0 {
-                packet.truncate(usize::try_from(next_random(&mut state)).unwrap() % packet.len());
+                packet.truncate(usize::try_from(numbers.next()).unwrap() % packet.len());
             }
             let transport = if round % 2 == 0 { Transport::Udp } else { Transport::Tcp };
-            let random = next_random(&mut state);
+            let random = numbers.next();
             let mut len = 0;
             let count = allocations(|| {
                 len = subject.face.worker().answer(&packet, &client(transport), NOW, random, &mut out).len;

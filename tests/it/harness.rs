@@ -3,6 +3,7 @@
 
 pub(crate) mod client;
 pub(crate) mod origin;
+pub(crate) mod random;
 pub(crate) mod server;
 pub(crate) mod tls;
 pub(crate) mod tools;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use client::{Dns, addresses, extended_error, question, records};
 pub(crate) use origin::{Behaviour, Origin, Site};
+pub(crate) use random::Random;
 pub(crate) use server::{Ran, TestServer, run};
 
 /// Longer than anything takes on a busy machine.

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
@@ -16,7 +16,7 @@ use crate::model::limits::{
 };
 use crate::model::name::Name;
 use crate::model::rrset::Rtype;
-use crate::transfer::exchange::random_id;
+use crate::transfer::exchange::{random_id, unix_now};
 use crate::transfer::secondary::message::Question;
 use crate::transfer::secondary::refusal::{Refusal, rcode_word};
 use crate::transfer::secondary::soa::serial_of;
@@ -108,7 +108,7 @@ impl Exchange {
             None => None,
             Some(key) => {
                 let known = Key::new(key).ok_or_else(|| Refusal::Signature("our key cannot be used".to_owned()))?;
-                Some(known.sign_query(&mut message, now()))
+                Some(known.sign_query(&mut message, unix_now()))
             }
         };
         Ok(Self { question, message, verifier })
@@ -117,7 +117,7 @@ impl Exchange {
     /// Takes the signature off an answer, after having verified it.
     fn verify(&mut self, message: Vec<u8>) -> Result<Vec<u8>, Refusal> {
         let Some(verifier) = &mut self.verifier else { return Ok(message) };
-        verifier.take(&message, now()).map_err(|unverified| {
+        verifier.take(&message, unix_now()).map_err(|unverified| {
             let rcode = message.get(3).map_or(0, |octet| octet & 0x0f);
             match unverified {
                 // A server that refuses us often does so without a signature: tell what it says.
@@ -281,11 +281,6 @@ impl Connection {
 #[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 fn network(error: io::Error) -> Refusal {
     Refusal::Network(error.to_string())
-}
-
-/// Seconds since 1970, as signatures have them.
-fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

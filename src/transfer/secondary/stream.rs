@@ -202,15 +202,10 @@ impl Stream {
     /// The second record, which shows what kind of transfer it is (RFC 1995 §4).
     fn choose(&self, soa: Record, record: Record, serial: Option<u32>) -> Result<State, Refusal> {
         let incremental = self.question.qtype == Rtype::IXFR;
-        let mut zone = ZoneBuilder::new(self.id, self.question.apex.clone());
-        match serial {
+        match serial.filter(|_| record.rdata != soa.rdata) {
             None => {
-                add(&mut zone, &record);
-                Ok(State::Whole { soa, zone })
-            }
-            Some(_) if record.rdata == soa.rdata => {
-                add(&mut zone, &soa);
-                Ok(State::Complete(Received::Whole(zone)))
+                let zone = ZoneBuilder::new(self.id, self.question.apex.clone());
+                self.follow(State::Whole { soa, zone }, record)
             }
             Some(from) if incremental && Some(from) == self.held => {
                 Ok(State::Gone(Incremental { soa, differences: vec![Difference::new(from, record)] }))
@@ -286,6 +281,7 @@ pub(super) fn soa(apex: &crate::model::name::Name, serial: u32) -> Record {
 mod tests {
     use super::*;
     use crate::model::name::Name;
+    use crate::transfer::secondary::client::tests::put_record;
 
     fn id() -> ZoneId {
         ZoneId::declared("example.com")
@@ -321,13 +317,8 @@ mod tests {
                 message.truncate(12);
                 message[5] = 0;
             }
-            for Record { owner, rtype, ttl, rdata } in records {
-                message.extend_from_slice(owner.wire());
-                message.extend_from_slice(&rtype.0.to_be_bytes());
-                message.extend_from_slice(&[0, 1]);
-                message.extend_from_slice(&ttl.to_be_bytes());
-                message.extend_from_slice(&u16::try_from(rdata.len()).unwrap().to_be_bytes());
-                message.extend_from_slice(&rdata);
+            for record in records {
+                put_record(&mut message, &record);
             }
             assert!(!stream.is_complete(), "it goes on only if it is not complete");
             stream.take(&message)?;

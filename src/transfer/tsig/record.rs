@@ -3,7 +3,7 @@
 use hickory_proto::rr::Name as WireName;
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
-use crate::wire::query::HEADER_OCTETS;
+use crate::wire::query::{HEADER_OCTETS, skip_name};
 
 /// The type of TSIG records.
 pub const TSIG: u16 = 250;
@@ -118,13 +118,13 @@ pub(super) fn split(message: &[u8]) -> Result<Option<(Vec<u8>, Tsig)>, Malformed
     let [_, _, _, _, q0, q1, a0, a1, n0, n1, r0, r1] = *header;
     let mut rest = message.get(HEADER_OCTETS..).ok_or(Malformed)?;
     for _ in 0..u16::from_be_bytes([q0, q1]) {
-        rest = skip_name(rest).and_then(|rest| rest.get(4..)).ok_or(Malformed)?;
+        rest = skip_name(rest).and_then(|(_, rest)| rest.get(4..)).ok_or(Malformed)?;
     }
     let before_additional = u32::from(u16::from_be_bytes([a0, a1])) + u32::from(u16::from_be_bytes([n0, n1]));
     let count = before_additional + u32::from(u16::from_be_bytes([r0, r1]));
     for index in 0..count {
         let start = message.len() - rest.len();
-        let head = skip_name(rest).ok_or(Malformed)?;
+        let (_, head) = skip_name(rest).ok_or(Malformed)?;
         let ([t0, t1, c0, c1, ttl @ .., l0, l1], tail) = head.split_first_chunk::<10>().ok_or(Malformed)?;
         let (rdata, next) = tail.split_at_checked(usize::from(u16::from_be_bytes([*l0, *l1]))).ok_or(Malformed)?;
         rest = next;
@@ -170,17 +170,4 @@ fn read(message: &[u8], at: usize, rdata: &[u8]) -> Option<Tsig> {
 fn lower_wire(name: &WireName) -> Option<Vec<u8>> {
     use hickory_proto::serialize::binary::BinEncodable;
     name.to_lowercase().to_bytes().ok()
-}
-
-/// Skips a name that may end in a compression pointer.
-fn skip_name(mut rest: &[u8]) -> Option<&[u8]> {
-    loop {
-        let (length, tail) = rest.split_first()?;
-        match length {
-            0 => return Some(tail),
-            1..=63 => rest = tail.get(usize::from(*length)..)?,
-            0xc0.. => return tail.get(1..),
-            _ => return None,
-        }
-    }
 }

@@ -5,30 +5,13 @@ use std::fmt::Write as _;
 use super::message::type_text;
 use super::name::{Name, labels_text};
 use super::zone::{Data, Record, Zone};
-
-/// Small decisions out of one number (`SplitMix64`).
-struct Dice(u64);
-
-impl Dice {
-    /// The next number.
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// True once in `n` times.
-    fn once_in(&mut self, n: u64) -> bool {
-        self.next().is_multiple_of(n)
-    }
-}
+use crate::harness::Random;
 
 /// A file under way.
 struct Writer<'z> {
     zone: &'z Zone,
-    dice: Dice,
+    /// Small decisions out of one number.
+    dice: Random,
     /// What relative names are relative to.
     origin: Name,
     /// What `$TTL` says.
@@ -42,7 +25,7 @@ struct Writer<'z> {
 pub fn master_file(zone: &Zone) -> String {
     let mut writer = Writer {
         zone,
-        dice: Dice(zone.style),
+        dice: Random(zone.style),
         origin: zone.apex.clone(),
         ttl: zone.soa_ttl,
         last: None,

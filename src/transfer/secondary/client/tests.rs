@@ -40,6 +40,17 @@ fn a(owner: &str) -> Record {
     Record { owner, rtype: Rtype::A, ttl: 60, rdata: vec![192, 0, 2, 1] }
 }
 
+/// Appends a record.
+pub(in crate::transfer::secondary) fn put_record(message: &mut Vec<u8>, record: &Record) {
+    let Record { owner, rtype, ttl, rdata } = record;
+    message.extend_from_slice(owner.wire());
+    message.extend_from_slice(&rtype.0.to_be_bytes());
+    message.extend_from_slice(&[0, 1]);
+    message.extend_from_slice(&ttl.to_be_bytes());
+    message.extend_from_slice(&u16::try_from(rdata.len()).unwrap().to_be_bytes());
+    message.extend_from_slice(rdata);
+}
+
 /// An answer to `query` with these records, framed for TCP.
 pub(in crate::transfer::secondary) fn answer(query: &[u8], records: &[Record]) -> Vec<u8> {
     let end = 12 + apex().wire().len() + 4;
@@ -47,13 +58,8 @@ pub(in crate::transfer::secondary) fn answer(query: &[u8], records: &[Record]) -
     message[2] = 0x84;
     message[6..8].copy_from_slice(&u16::try_from(records.len()).unwrap().to_be_bytes());
     message[8..12].fill(0);
-    for Record { owner, rtype, ttl, rdata } in records {
-        message.extend_from_slice(owner.wire());
-        message.extend_from_slice(&rtype.0.to_be_bytes());
-        message.extend_from_slice(&[0, 1]);
-        message.extend_from_slice(&ttl.to_be_bytes());
-        message.extend_from_slice(&u16::try_from(rdata.len()).unwrap().to_be_bytes());
-        message.extend_from_slice(rdata);
+    for record in records {
+        put_record(&mut message, record);
     }
     [&u16::try_from(message.len()).unwrap().to_be_bytes(), &message[..]].concat()
 }
@@ -182,7 +188,7 @@ async fn a_primary_with_a_key_has_to_sign() {
             let mut message = framed[2..].to_vec();
             if let Some(secret) = algorithm {
                 let wrong = Key::new(&TsigKey { secret: Secret(vec![secret; 32]), ..key() }).unwrap();
-                drop(wrong.sign_query(&mut message, now()));
+                drop(wrong.sign_query(&mut message, unix_now()));
             }
             let length = u16::try_from(message.len()).unwrap().to_be_bytes();
             stream.write_all(&[&length[..], &message].concat()).await.unwrap();

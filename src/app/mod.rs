@@ -38,13 +38,13 @@ use crate::dns::udp::UdpWorkers;
 use crate::health::probe::{Prober, tls};
 use crate::health::schedule::{self, Assigned, Schedule};
 use crate::model::hosting::Hosting;
-use crate::model::inventory::{Change, Contradiction};
+use crate::model::inventory::Change;
 use crate::model::limits::TRANSITIONS_QUEUED_MAX;
 use crate::model::name::Name;
 use crate::steering::publish::{self, Live, Publisher, Serials};
 use crate::steering::table::RecordTable;
-use crate::store::InventoryStore;
 use crate::store::memory::MemoryStore;
+use crate::store::{CommitError, InventoryStore};
 use crate::telemetry::{Counters, Registry};
 use crate::transfer::notify::Notifier;
 use crate::transfer::secondary::{Condition, CopyError, Secondaries};
@@ -64,7 +64,7 @@ pub enum StartError {
     Copies(#[from] CopyError),
     /// A configuration that contradicts itself; parsing finds that first.
     #[error("the configuration contradicts itself: {0}")]
-    Inventory(#[from] Contradiction),
+    Inventory(#[from] CommitError),
     /// Threads or runtimes that the system does not give.
     #[error("the system does not give what is needed to start: {0}")]
     System(#[from] io::Error),

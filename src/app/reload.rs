@@ -162,7 +162,7 @@ impl<S: InventoryStore> Reloader<S> {
         let before = self.inner.policy.swap(Arc::new(policy));
         let stuck = stuck_serials(&self.inner.store.load(), &declared);
         let generation = match self.inner.store.commit(Change::Declare(declared)).await {
-            Ok(generation) => generation,
+            Ok(inventory) => inventory.generation,
             Err(contradiction) => {
                 self.inner.policy.store(before);
                 return Err(contradiction.to_string());

@@ -25,10 +25,10 @@ pub use crate::config::settings::{Policy, Settings};
 use crate::config::zone_files::ZoneFileReader;
 pub use crate::config::zone_files::{Progress, ZoneRead, ZonesRead};
 use crate::model::inventory::Declared;
+use crate::model::tree::{Node, Table, Value};
 use crate::spec::declared::{self, Document, Extent};
 use crate::spec::fault::Faults;
 use crate::spec::fields::{Key, Need, Path, Spot, check_keys, defaulted, optional, required};
-use crate::spec::tree::{Node, Table, Value};
 
 /// Everything that a configuration says.
 #[derive(Clone, Debug)]
@@ -144,7 +144,12 @@ fn interpret(
             check_root(*source, root, INCLUDED_KEYS, &mut faults);
         }
     }
-    let documents: Vec<Document<'_>> = roots.iter().map(|(source, root)| Document { source: *source, root }).collect();
+    let names: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
+    let named = roots.iter().map(|(source, root)| {
+        let name = names.get(*source).map_or("", String::as_str);
+        Document { source: *source, root, name }
+    });
+    let documents: Vec<Document<'_>> = named.collect();
     let nothing = ZonesRead::default();
     let mut zone_files = ZoneFileReader {
         sources: &mut sources,

@@ -5,9 +5,9 @@ use std::path::Path as FilePath;
 use crate::config::guard::{COOKIES_KEYS, RRL_KEYS};
 use crate::config::settings::{HEALTH_KEYS, LOG_KEYS, SERVER_KEYS, STORE_KEYS, TCP_KEYS};
 use crate::config::{Configuration, MAIN_KEYS, Policy, Settings, load, load_text};
+use crate::model::tree::{Entry, Node, Table, Value};
 use crate::spec::declared::ARRAYS;
 use crate::spec::fields::{Key, Need};
-use crate::spec::tree::{Entry, Node, Table, Value};
 use crate::spec::{header, hosting, key, load_balancer, monitor, pool, toml_text, zone};
 
 /// The text of the example.
@@ -126,8 +126,8 @@ fn the_examples_values_are_the_defaults() {
     walk("", &root, &mut |path, _| {
         for key in keys_of(path).unwrap_or_default().iter().filter(|key| key.need == Need::Defaulted) {
             let text = toml_text::render(&without(path, "", &root, key.name));
-            let without =
-                load_text("config/without", &text).unwrap_or_else(|report| panic!("{path}.{}: {report}", key.name));
+            let without = load_text("config/example.toml", &text)
+                .unwrap_or_else(|report| panic!("{path}.{}: {report}", key.name));
             let said = |it: &Configuration| (it.settings.clone(), it.policy.clone(), it.declared.clone());
             assert_eq!(said(&without), said(&example), "{path}.{}", key.name);
             compared += 1;

@@ -10,9 +10,9 @@ use crate::model::limits::{
     NSID_OCTETS_MAX, PROBER_THREADS_MAX, PROBES_IN_FLIGHT_MAX, STREAM_TIMEOUT_MAX, STREAM_TIMEOUT_MIN, THREADS_MAX,
     UDP_PAYLOAD_DEFAULT, UDP_PAYLOAD_MAX, UDP_PAYLOAD_MIN,
 };
+use crate::model::tree::Node;
 use crate::spec::fault::{Faults, Place};
 use crate::spec::fields::{Fields, Key, Spot, defaulted};
-use crate::spec::tree::Node;
 use crate::spec::value::{Word, boolean, duration, integer, octets, word};
 
 /// What is fixed while the process runs: a reload says which of them changed and wait for a restart.

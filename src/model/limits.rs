@@ -129,6 +129,8 @@ pub const JOURNAL_OCTETS_MAX: usize = 8 << 20;
 pub const NOTIFIES_AT_ONCE_MAX: usize = 64;
 /// Those to one address: some that do not answer must not delay the others.
 pub const NOTIFIES_PER_PEER_MAX: usize = 8;
+/// Records of one zone that is managed through the API: an edit looks at each. Larger zones belong in files.
+pub const RECORDS_PER_STORED_ZONE_MAX: usize = 100_000;
 /// Monitors of one server.
 pub const MONITORS_MAX: usize = 200_000;
 /// Pools of one server.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::model::tree::{Node, Table, Value, shown_text};
 use crate::spec::fault::{Fault, Faults, Place};
-use crate::spec::tree::{Node, Table, Value, shown_text};
 
 /// A key that a table may have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -9,9 +9,9 @@ use crate::model::hosting::{Hosting, Peer, SerialSource, TransferLive, TransferR
 use crate::model::id::ZoneId;
 use crate::model::limits::PEERS_MAX;
 use crate::model::name::Name;
+use crate::model::tree::{Node, Table, Value};
 use crate::spec::fault::Faults;
 use crate::spec::fields::{Fields, Key, Spot, optional, required};
-use crate::spec::tree::{Node, Table, Value};
 use crate::spec::value::{Word, list, network, word};
 
 /// The keys of a server that we talk to.

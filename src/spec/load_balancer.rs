@@ -4,14 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU16;
 
 use crate::model::id::{LoadBalancerId, PoolId};
+use crate::model::kept::Kept;
 use crate::model::limits::{LOAD_BALANCER_TTL_MAX, POOLS_PER_LOAD_BALANCER_MAX};
 use crate::model::load_balancer::{Answers, LoadBalancer, SteeringPolicy};
 use crate::model::name::Name;
+use crate::model::tree::{Node, Table, Value};
 use crate::model::zone::{Cover, Zone};
 use crate::spec::declared::Names;
 use crate::spec::fault::{Faults, Place};
 use crate::spec::fields::{Fields, Key, Spot, defaulted, required};
-use crate::spec::tree::{Node, Table, Value};
 use crate::spec::value::{Word, boolean, description, integer, word};
 
 /// The keys of a load balancer.
@@ -79,6 +80,7 @@ pub(super) fn parse(
         steering_policy: steering_policy?,
         ttl: ttl?,
         answers: answers?,
+        kept: Kept::default(),
     };
     warn_of_pools(&mut fields, &load_balancer, disabled);
     Some(load_balancer)
@@ -189,12 +191,19 @@ fn parse_answers(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Answers> {
 /// Builds a load balancer; `pool_name` gives the name of a pool.
 pub fn build<'n>(load_balancer: &LoadBalancer, pool_name: impl Fn(PoolId) -> &'n str) -> Table {
     // The id of a declared load balancer follows from its name.
-    let LoadBalancer { id: _, name, description, enabled, default_pools, fallback_pool, steering_policy, ttl, answers } =
-        load_balancer;
+    let LoadBalancer {
+        id: _,
+        name,
+        description,
+        enabled,
+        default_pools,
+        fallback_pool,
+        steering_policy,
+        ttl,
+        answers,
+        kept: _,
+    } = load_balancer;
     let default_pools = default_pools.iter().map(|pool| Node::text(pool_name(*pool))).collect();
-    let steering_policy = match steering_policy {
-        SteeringPolicy::Off => "off",
-    };
     let answers = match answers {
         Answers::All => Node::text("all"),
         Answers::Count(count) => Node::int(count.get()),
@@ -205,7 +214,7 @@ pub fn build<'n>(load_balancer: &LoadBalancer, pool_name: impl Fn(PoolId) -> &'n
         .with("enabled", Node::built(Value::Bool(*enabled)))
         .with("default_pools", Node::built(Value::Array(default_pools)))
         .with("fallback_pool", Node::text(pool_name(*fallback_pool)))
-        .with("steering_policy", Node::text(steering_policy))
+        .with("steering_policy", Node::text(steering_policy.word()))
         .with("ttl", Node::int(*ttl))
         .with("answers", answers)
 }

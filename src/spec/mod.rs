@@ -19,7 +19,6 @@ pub mod record;
 #[cfg(test)]
 mod strategies;
 pub mod toml_text;
-pub mod tree;
 pub mod value;
 pub mod warnings;
 pub mod zone;

@@ -7,10 +7,10 @@ use crate::model::limits::{
     CONSECUTIVE_MAX, INTERVAL_MAX, INTERVAL_MIN, MONITOR_TEXT_OCTETS_MAX, RETRIES_MAX, TIMEOUT_MAX, TIMEOUT_MIN,
 };
 use crate::model::monitor::{Check, ExpectedCodes, HttpCheck, Monitor, Scheme};
+use crate::model::tree::{Node, Table, Value};
 use crate::spec::fault::Faults;
 use crate::spec::fields::{Fields, Key, Spot, defaulted, optional, required};
 use crate::spec::header;
-use crate::spec::tree::{Node, Table, Value};
 use crate::spec::value::{
     Word, boolean, build_duration, description, duration, duration_text, integer, label, octets, word,
 };

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::model::id::{MonitorId, PoolId};
+use crate::model::kept::Kept;
 use crate::model::limits::{NAME_CHARS_MAX, ORIGINS_PER_POOL_MAX};
 use crate::model::pool::{Origin, Pool, Weight};
+use crate::model::tree::{Node, Table, Value};
 use crate::spec::declared::Names;
 use crate::spec::fault::{Faults, Place};
 use crate::spec::fields::{Fields, Key, Spot, defaulted, optional, required};
 use crate::spec::header;
-use crate::spec::tree::{Node, Table, Value};
 use crate::spec::value::{boolean, description, integer, label};
 
 /// The keys of a pool.
@@ -58,6 +59,7 @@ pub fn parse(spot: Spot<'_, '_>, monitors: &Names<'_, MonitorId>, faults: &mut F
         minimum_origins: minimum_origins?,
         monitor: monitor?,
         origins: origins?,
+        kept: Kept::default(),
     })
 }
 
@@ -125,7 +127,14 @@ fn parse_origin(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Origin> {
     let enabled = fields.read("enabled", boolean).or(true);
     let weight = fields.read("weight", parse_weight).or(Weight::ONE);
     let host = fields.read("header", parse_header).or(Vec::new()).map(|hosts| hosts.into_iter().next());
-    Some(Origin { name: name?, address: address?, enabled: enabled?, weight: weight?, host: host? })
+    Some(Origin {
+        name: name?,
+        address: address?,
+        enabled: enabled?,
+        weight: weight?,
+        host: host?,
+        kept: Kept::default(),
+    })
 }
 
 /// Reads an address that can be answered and reached.
@@ -200,7 +209,7 @@ fn parse_header(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Vec<String>> 
 /// Builds a pool; `monitor` is the name of its monitor.
 pub fn build(pool: &Pool, monitor: Option<&str>) -> Table {
     // The id of a declared pool follows from its name; the monitor is known by name outside.
-    let Pool { id: _, name, description, enabled, minimum_origins, monitor: _, origins } = pool;
+    let Pool { id: _, name, description, enabled, minimum_origins, monitor: _, origins, kept: _ } = pool;
     let origins = origins.iter().map(|origin| Node::built(Value::Table(build_origin(origin)))).collect();
     let table = Table::default()
         .with("name", Node::text(name))
@@ -216,7 +225,7 @@ pub fn build(pool: &Pool, monitor: Option<&str>) -> Table {
 
 /// Builds an origin.
 fn build_origin(origin: &Origin) -> Table {
-    let Origin { name, address, enabled, weight, host } = origin;
+    let Origin { name, address, enabled, weight, host, kept: _ } = origin;
     let table = Table::default()
         .with("name", Node::text(name))
         .with("address", Node::text(address.to_string()))

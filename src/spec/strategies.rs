@@ -1,6 +1,6 @@
 //! Random declared objects for property tests: valid by construction, and varied where it hurts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::model::hosting::{
 };
 use crate::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
 use crate::model::inventory::Declared;
+use crate::model::kept::Kept;
 use crate::model::load_balancer::{Answers, LoadBalancer, SteeringPolicy};
 use crate::model::monitor::{Check, ExpectedCodes, HttpCheck, Monitor, Scheme};
 use crate::model::name::Name;
@@ -206,7 +207,7 @@ fn pools(monitors: Vec<MonitorId>) -> impl Strategy<Value = Vec<Pool>> {
         let by_name: BTreeMap<String, Origin> = origins
             .into_iter()
             .map(|(address, (name, enabled, weight, host))| {
-                (name.clone(), Origin { name, address, enabled, weight, host })
+                (name.clone(), Origin { name, address, enabled, weight, host, kept: Kept::default() })
             })
             .collect();
         by_name.into_values().collect::<Vec<_>>()
@@ -224,6 +225,7 @@ fn pools(monitors: Vec<MonitorId>) -> impl Strategy<Value = Vec<Pool>> {
             minimum_origins: u32::try_from(minimum.index(origins.len() + 1)).unwrap(),
             monitor: monitor.filter(|_| !monitors.is_empty()).map(|index| *index.get(&monitors)),
             origins,
+            kept: Kept::default(),
         };
         pools.into_iter().map(pool).collect()
     })
@@ -257,6 +259,7 @@ fn load_balancers(apexes: Vec<Name>, pools: Vec<PoolId>) -> impl Strategy<Value 
                         steering_policy,
                         ttl,
                         answers,
+                        kept: Kept::default(),
                     },
                 );
             }
@@ -285,6 +288,6 @@ pub(super) fn declared() -> impl Strategy<Value = Declared> {
                 hosting.transfer_live = TransferLive::Snapshot;
             }
             let zones = zones.into_iter().flatten().collect();
-            Declared { keys, hostings, zones, monitors, pools, load_balancers }
+            Declared { keys, hostings, zones, monitors, pools, load_balancers, files: HashMap::new() }
         })
 }

@@ -213,6 +213,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::model::kept::Kept;
     use crate::model::pool::Weight;
 
     struct Fake(Pool, Vec<Option<Verdict>>);
@@ -233,6 +234,7 @@ mod tests {
             enabled: true,
             weight: Weight::try_new(*weight).unwrap(),
             host: None,
+            kept: Kept::default(),
         };
         let pool = Pool {
             id: PoolId::declared("p"),
@@ -242,6 +244,7 @@ mod tests {
             minimum_origins: 1,
             monitor: None,
             origins: weights.iter().enumerate().map(origin).collect(),
+            kept: Kept::default(),
         };
         Fake(pool, vec![Some(verdict); weights.len()])
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::dns::engine::Transport;
 use crate::model::id::{PoolId, ZoneId};
+use crate::model::kept::Kept;
 use crate::model::load_balancer::{Answers, SteeringPolicy};
 use crate::model::name::Name;
 use crate::model::pool::{Origin, Pool, Weight};
@@ -54,6 +55,7 @@ fn slot(addresses: &[&str]) -> Arc<Slot> {
         enabled: true,
         weight: Weight::ONE,
         host: None,
+        kept: Kept::default(),
     };
     let id = PoolId::declared("p");
     let pool = Unchecked(Pool {
@@ -64,6 +66,7 @@ fn slot(addresses: &[&str]) -> Arc<Slot> {
         minimum_origins: 1,
         monitor: None,
         origins: addresses.iter().map(origin).collect(),
+        kept: Kept::default(),
     });
     let steering = Steering {
         policy: SteeringPolicy::Off,

@@ -12,6 +12,7 @@ use crate::health::schedule::Schedule;
 use crate::health::table::TargetKey;
 use crate::model::id::MonitorId;
 use crate::model::inventory::{Change, Declared};
+use crate::model::kept::Kept;
 use crate::model::load_balancer::{Answers, SteeringPolicy};
 use crate::model::monitor::{Check, Monitor};
 use crate::model::pool::{Origin, Weight};
@@ -64,6 +65,7 @@ fn pool(pool: &str, hosts: &[u8]) -> Pool {
         enabled: true,
         weight: Weight::ONE,
         host: None,
+        kept: Kept::default(),
     };
     Pool {
         id: PoolId::declared(pool),
@@ -73,6 +75,7 @@ fn pool(pool: &str, hosts: &[u8]) -> Pool {
         minimum_origins: 1,
         monitor: Some(MonitorId::declared("m")),
         origins: hosts.iter().map(origin).collect(),
+        kept: Kept::default(),
     }
 }
 
@@ -88,6 +91,7 @@ fn load_balancer(id: &str, owner: &str, pools: &[&str]) -> LoadBalancer {
         steering_policy: SteeringPolicy::Off,
         ttl: 30,
         answers: Answers::All,
+        kept: Kept::default(),
     }
 }
 

@@ -15,9 +15,10 @@ use super::client::tests::{PATIENCE, answer};
 use super::*;
 use crate::model::hosting::{Peer, ZoneOrigin};
 use crate::model::id::ZoneId;
-use crate::model::inventory::{Change, Contradiction, Declared, Generation};
+use crate::model::inventory::{Change, Commit, Declared, Inventory};
 use crate::model::rrset::{Record, Rtype};
 use crate::model::zone::Zone;
+use crate::store::CommitError;
 use crate::store::memory::MemoryStore;
 
 /// Longer than anything here takes, so that a test that waits in vain ends.
@@ -212,9 +213,10 @@ impl InventoryStore for Panicking {
         self.store.load()
     }
 
-    async fn commit(&self, change: Change) -> Result<Generation, Contradiction> {
-        let is_zone = matches!(change, Change::PutZone(_));
-        let generation = self.store.commit(change).await?;
+    async fn commit(&self, commit: impl Into<Commit> + Send) -> Result<Arc<Inventory>, CommitError> {
+        let commit = commit.into();
+        let is_zone = commit.steps.iter().any(|step| matches!(step.change, Change::PutZone(_)));
+        let generation = self.store.commit(commit).await?;
         assert!(!is_zone || self.panics.fetch_add(1, Ordering::Relaxed) > 0, "as it should");
         Ok(generation)
     }

@@ -20,7 +20,7 @@ use crate::model::limits::NOTIFIED_REFRESH_INTERVAL;
 use crate::model::name::Name;
 use crate::model::serial::is_newer;
 use crate::model::zone::Zone;
-use crate::store::InventoryStore;
+use crate::store::{CommitError, InventoryStore};
 use crate::transfer::secondary::client::{Patience, Primary, Wanted, ask_soa, transfer};
 use crate::transfer::secondary::copy::{Copies, CopyError};
 use crate::transfer::secondary::difference::apply;
@@ -452,9 +452,9 @@ impl<S: InventoryStore> Upkeep<S> {
         match self.shared.store.commit(change).await {
             Ok(_) => true,
             // It has just been taken out of the configuration; this task is about to end.
-            Err(Contradiction::NotSecondary(_)) => false,
-            Err(contradiction) => {
-                warn!(zone = %self.apex, %contradiction, "the zone is not taken in");
+            Err(CommitError::Contradiction(Contradiction::NotSecondary(_))) => false,
+            Err(error) => {
+                warn!(zone = %self.apex, %error, "the zone is not taken in");
                 false
             }
         }

@@ -52,6 +52,11 @@ pub const PROBES_IN_FLIGHT_MAX: usize = 100_000;
 /// Threads of the probers' runtime.
 pub const PROBER_THREADS_MAX: usize = 64;
 
+/// Octets of a request's body: a pool of as many origins as we take has half of it.
+pub const BODY_OCTETS_MAX: usize = 1 << 20;
+/// Items of one page of a list that a request can ask for, as in the original; without pages it gets all.
+pub const PER_PAGE_MAX: usize = 1_000;
+
 /// Zones of one server.
 pub const ZONES_MAX: usize = 1_000_000;
 /// Networks, rules or servers in one list of a zone; a person cannot keep track of more.

@@ -52,6 +52,12 @@ pub const PROBES_IN_FLIGHT_MAX: usize = 100_000;
 /// Threads of the probers' runtime.
 pub const PROBER_THREADS_MAX: usize = 64;
 
+/// Connections of the API at one time that can be set; each takes a file descriptor and some buffers.
+pub const API_CONNECTIONS_MAX: usize = 10_000;
+/// Longest that a request of the API can be allowed to take; clients and proxies give up before.
+pub const API_REQUEST_TIMEOUT_MAX: Duration = Duration::from_mins(10);
+/// Name servers of a zone; an answer with all of them and their addresses has to fit a datagram.
+pub const NAME_SERVERS_MAX: usize = 13;
 /// Octets of a request's body: a pool of as many origins as we take has half of it.
 pub const BODY_OCTETS_MAX: usize = 1 << 20;
 /// Items of one page of a list that a request can ask for, as in the original; without pages it gets all.

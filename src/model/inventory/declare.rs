@@ -10,7 +10,7 @@ use crate::model::inventory::id_map::{IdMap, Identified};
 use crate::model::inventory::noun::Noun;
 use crate::model::inventory::stored::{SetAside, Stored, StoredObject, ZoneRecords};
 use crate::model::inventory::{Generation, Inventory, Stamps};
-use crate::model::stamp::{Disabled, Provenance, Revision, Stamp, UnixMicros};
+use crate::model::stamp::{Provenance, Revision, Stamp, UnixMicros};
 
 /// What becomes of objects of the API that contradict what is declared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -212,8 +212,7 @@ impl Declaring<'_> {
                 Some(old) if stays => all.put(Stamp { provenance, ..Stamp::clone(old) }),
                 _ => {
                     let created = old.map_or(*now, |old| old.created);
-                    let disabled = old.map(|old| &old.disabled);
-                    let disabled = object.disabled(disabled.unwrap_or(&Disabled::default()), *now);
+                    let disabled = object.disabled(old.map(|old| &old.disabled), *now);
                     all.put(Stamp { id, provenance, created, modified: *now, revision: *revision, disabled });
                 }
             }

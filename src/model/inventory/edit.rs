@@ -18,7 +18,7 @@ use crate::model::monitor::Monitor;
 use crate::model::name::Name;
 use crate::model::pool::Pool;
 use crate::model::rrset::Rtype;
-use crate::model::stamp::{Disabled, Provenance, Revision, Stamp, UnixMicros};
+use crate::model::stamp::{Provenance, Revision, Stamp, UnixMicros};
 use crate::model::zone::{Zone, ZoneFault};
 
 impl Inventory {
@@ -270,7 +270,7 @@ impl Inventory {
     {
         self.check_writable(object.object())?;
         let before = stamps.find(object.id());
-        let disabled = object.disabled(before.map_or(&Disabled::default(), |before| &before.disabled), now);
+        let disabled = object.disabled(before.map(|before| &before.disabled), now);
         Ok(Stamp {
             id: object.id(),
             provenance: Provenance::Stored,

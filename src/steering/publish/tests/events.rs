@@ -18,8 +18,8 @@ fn told(flipped: &Flipped) -> Vec<String> {
     let events = flipped.pool_events(UnixMicros(1));
     let line = |event: crate::model::event::PoolEvent| {
         let changed = event.origins.iter().filter(|origin| origin.changed);
-        let origins = changed.map(|origin| format!(" {} {}", origin.name, origin.verdict)).collect::<String>();
-        format!("{} {}{}{origins}", event.name, event.healthy, mark(event.changed))
+        let origins: Vec<String> = changed.map(|origin| format!("{} {}", origin.name, origin.verdict)).collect();
+        format!("{} {}{} {}", event.name, event.healthy, mark(event.changed), origins.join(" "))
     };
     events.map(line).collect()
 }

@@ -468,7 +468,7 @@ mod tests {
         let zone = Arc::new(zone());
         let put = || Change::PutZone(Arc::clone(&zone));
         assert_eq!(Inventory::default().apply(put()).unwrap_err(), Contradiction::NotSecondary(zone.id));
-        let peer = Peer { address: ([192, 0, 2, 1], 53).into(), key: None };
+        let peer = Peer { address: ([192, 0, 2, 1], 53).into(), key: None, source: None };
         let origin = ZoneOrigin::Primaries(vec![peer]);
         let secondary = Hosting { origin, ..Hosting::declared(zone.id, zone.apex().clone()) };
         let declare = |hostings| Change::Declare(Declared { hostings, ..Declared::default() });
@@ -496,7 +496,7 @@ mod tests {
     fn what_was_declared_is_not_kept_as_if_it_had_been_transferred() {
         let zone = Arc::new(zone());
         let plain = Declared { zones: vec![Arc::clone(&zone)], ..Declared::default() };
-        let peer = Peer { address: ([192, 0, 2, 1], 53).into(), key: None };
+        let peer = Peer { address: ([192, 0, 2, 1], 53).into(), key: None, source: None };
         let origin = ZoneOrigin::Primaries(vec![peer]);
         let hostings = vec![Hosting { origin, ..Hosting::declared(zone.id, zone.apex().clone()) }];
         let secondary = Declared { hostings, ..Declared::default() };

@@ -206,12 +206,12 @@ impl<S: InventoryStore> Secondaries<S> {
         let zones = self.zones.read().unwrap_or_else(PoisonError::into_inner);
         let Some(kept) = zones.get(apex) else { return Notified::NotOurs };
         let primaries = kept.primaries.borrow();
-        let by_address = primaries.iter().find(|primary| primary.address.ip().to_canonical() == from.to_canonical());
+        let by_address = primaries.iter().find(|primary| primary.route.to.ip().to_canonical() == from.to_canonical());
         let signs_with = |primary: &&Primary| key.is_some() && primary.key.as_ref().map(|key| &key.name) == key;
         let Some(notifier) = by_address.or_else(|| primaries.iter().find(signs_with)) else {
             return Notified::Refused;
         };
-        kept.wishes.notify(notifier.address);
+        kept.wishes.notify(notifier.route.to);
         Notified::Taken
     }
 

@@ -7,6 +7,7 @@ use crate::model::limits::{TRANSFER_MESSAGES_MAX, TRANSFER_OCTETS_MAX, TRANSFER_
 use crate::model::name::Name;
 use crate::model::rrset::Rtype;
 use crate::model::zone::{ZoneError, ZoneFault};
+use crate::transfer::rcode;
 
 /// Faults of a zone that are told; their number is told as well.
 const TOLD: usize = 3;
@@ -21,7 +22,7 @@ pub enum Refusal {
     #[error("an answer does not belong to the query: {0}")]
     Unasked(&'static str),
     /// The primary says no.
-    #[error("it answers {}", rcode_word(*.0))]
+    #[error("it answers {}", rcode::word(*.0))]
     Rcode(u8),
     /// A record that cannot be.
     #[error("it sends a record {rtype:?} of {owner} that is not taken: {why}")]
@@ -127,20 +128,8 @@ impl Display for Told<'_> {
         }
         match self.0.len().checked_sub(TOLD) {
             None | Some(0) => Ok(()),
+            Some(1) => f.write_str("; and 1 more fault"),
             Some(more) => write!(f, "; and {more} more faults"),
         }
-    }
-}
-
-/// The word for a response code.
-pub(super) fn rcode_word(rcode: u8) -> String {
-    match rcode {
-        1 => "FORMERR".to_owned(),
-        2 => "SERVFAIL".to_owned(),
-        3 => "NXDOMAIN".to_owned(),
-        4 => "NOTIMP".to_owned(),
-        5 => "REFUSED".to_owned(),
-        9 => "NOTAUTH".to_owned(),
-        other => format!("with response code {other}"),
     }
 }

@@ -48,7 +48,7 @@ fn declared() -> Declared {
 
 /// A hosting by a primary.
 fn hosting(name: &str, primary: SocketAddr) -> Hosting {
-    let origin = ZoneOrigin::Primaries(vec![Peer { address: primary, key: None }]);
+    let origin = ZoneOrigin::Primaries(vec![Peer { address: primary, key: None, source: None }]);
     let apex = Name::parse(name, None).unwrap();
     Hosting { origin, ..Hosting::declared(ZoneId::declared(name), apex) }
 }

@@ -360,12 +360,12 @@ impl<S: InventoryStore> Upkeep<S> {
         wish: &Wish,
     ) -> Result<Gained, Vec<Refused>> {
         let (first, others): (Vec<&Primary>, Vec<&Primary>) =
-            primaries.iter().partition(|primary| wish.notifier.is_some_and(|notifier| notifier == primary.address));
+            primaries.iter().partition(|primary| wish.notifier.is_some_and(|notifier| notifier == primary.route.to));
         let mut refused = Vec::new();
         for primary in first.into_iter().chain(others) {
             match self.ask(primary, held.as_ref(), wish.whole).await {
-                Ok((zone, means)) => return Ok(Gained { primary: primary.address, zone, means }),
-                Err(why) => refused.push(Refused { primary: primary.address, why }),
+                Ok((zone, means)) => return Ok(Gained { primary: primary.route.to, zone, means }),
+                Err(why) => refused.push(Refused { primary: primary.route.to, why }),
             }
         }
         Err(refused)
@@ -385,7 +385,7 @@ impl<S: InventoryStore> Upkeep<S> {
         let ours = zone.soa().serial;
         let theirs = {
             // Not longer than for this: whoever then waits to transfer holds up nobody's questions.
-            let _turn = self.shared.refreshes.take(primary.address.ip()).await;
+            let _turn = self.shared.refreshes.take(primary.route.to.ip()).await;
             serial_of(&ask_soa(primary, &self.apex, patience).await?).unwrap_or(ours)
         };
         if theirs == ours {
@@ -397,7 +397,7 @@ impl<S: InventoryStore> Upkeep<S> {
         match self.transfer(primary, Wanted::Differences(soa), Some(zone)).await {
             Err(why) if why.suggests_whole() => {
                 let zone_name = &self.apex;
-                debug!(zone = %zone_name, primary = %primary.address, %why, "no incremental transfer; asking for all of it");
+                debug!(zone = %zone_name, primary = %primary.route.to, %why, "no incremental transfer; asking for all of it");
                 self.transfer(primary, Wanted::Whole(Some(ours)), Some(zone)).await
             }
             transferred => transferred,
@@ -411,7 +411,7 @@ impl<S: InventoryStore> Upkeep<S> {
         wanted: Wanted<'_>,
         held: Option<&Arc<Zone>>,
     ) -> Result<(Arc<Zone>, Means), Refusal> {
-        let _turn = self.shared.transfers.take(primary.address.ip()).await;
+        let _turn = self.shared.transfers.take(primary.route.to.ip()).await;
         let received = transfer(primary, (self.id, &self.apex), wanted, self.shared.patience).await?;
         let held = held.map(Arc::clone);
         // A large zone takes seconds.

@@ -3,6 +3,7 @@
 mod fake;
 mod hostile;
 mod million;
+mod peers;
 mod primary;
 
 use hickory_proto::op::{OpCode, ResponseCode};

@@ -1,8 +1,9 @@
 //! Primaries that misbehave: whatever they do, the client ends, and soon.
 
 use std::future::pending;
+use std::net::Ipv4Addr;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 
 use super::*;
 use crate::model::hosting::{Secret, TsigAlgorithm};
@@ -70,7 +71,7 @@ async fn from<F: Future<Output = ()> + Send + 'static>(
     behave: impl FnOnce(TcpStream, Vec<u8>) -> F + Send + 'static,
 ) -> Result<Received, Refusal> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let primary = Primary { address: listener.local_addr().unwrap(), key };
+    let primary = Primary { route: Route { to: listener.local_addr().unwrap(), from: None }, key };
     let served = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let length = stream.read_u16().await.unwrap();
@@ -201,7 +202,7 @@ async fn a_primary_with_a_key_has_to_sign() {
 #[tokio::test]
 async fn nobody_there_is_said() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let primary = Primary { address: listener.local_addr().unwrap(), key: None };
+    let primary = Primary { route: Route { to: listener.local_addr().unwrap(), from: None }, key: None };
     drop(listener);
     let refused = transfer(&primary, (id(), &apex()), Wanted::Whole(None), PATIENCE).await;
     assert!(matches!(refused, Err(Refusal::Network(_))), "{refused:?}");
@@ -211,7 +212,7 @@ async fn nobody_there_is_said() {
 #[tokio::test]
 async fn a_soa_record_is_asked_for_over_udp_and_tcp() {
     let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let primary = Primary { address: udp.local_addr().unwrap(), key: None };
+    let primary = Primary { route: Route { to: udp.local_addr().unwrap(), from: None }, key: None };
     let served = tokio::spawn(async move {
         let mut octets = [0; 512];
         for serial in 1.. {
@@ -234,7 +235,7 @@ async fn a_soa_record_is_asked_for_over_udp_and_tcp() {
 
     // A network that loses datagrams: TCP has it.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let primary = Primary { address: listener.local_addr().unwrap(), key: None };
+    let primary = Primary { route: Route { to: listener.local_addr().unwrap(), from: None }, key: None };
     let served = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let length = stream.read_u16().await.unwrap();

@@ -1,11 +1,14 @@
 //! What other servers hear from us, and where it comes from.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::io::{BufRead, BufReader};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
+use std::process::{Command, Stdio};
 
 use super::fake::Fake;
 use super::primary::APEX;
 use super::{logged, serial};
+use crate::harness::server::PROGRAM;
 use crate::harness::{PATIENCE, TestServer, wait, wait_for};
 
 /// An address of this machine that the system would not choose.
@@ -66,4 +69,27 @@ fn rfc1996_notify_comes_from_the_source_and_what_is_said_to_it_is_told_in_words(
     answer(0);
     wait("the end of it", || logged(&server, "the server takes NOTIFY again"));
     assert_eq!(server.log().iter().filter(|line| line.contains("refuses NOTIFY")).count(), 1);
+}
+
+#[test]
+fn whoever_waits_for_a_silent_primary_is_told_so() {
+    // It accepts connections, and that is all.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let store = tempfile::tempdir().unwrap();
+    let server = TestServer::start(&format!(
+        "[store]\npath = \"{}\"\n[[zones]]\nname = \"{APEX}\"\nprimaries = [\"{}\"]\n",
+        store.path().display(),
+        silent.local_addr().unwrap()
+    ));
+    let mut command = Command::new(PROGRAM);
+    command.args(["refresh", APEX, "--config"]).arg(server.config()).stderr(Stdio::piped()).stdout(Stdio::null());
+    let mut refresh = command.spawn().unwrap();
+    let mut said = BufReader::new(refresh.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let first = said.next().unwrap();
+    assert!(first.starts_with(&format!("waiting for the primaries of {APEX}")), "{first}");
+    assert!(refresh.try_wait().unwrap().is_none(), "it still waits");
+    // Whoever has been accepted meanwhile is refused now.
+    drop(silent);
+    assert!(said.next().unwrap().contains("no primary gave"));
+    assert_eq!(refresh.wait().unwrap().code(), Some(1));
 }

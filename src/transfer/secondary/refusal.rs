@@ -133,3 +133,17 @@ impl Display for Told<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_that_are_not_told_are_counted() {
+        let fault = ZoneFault { record: None, why: ZoneError::NsMissing };
+        for (count, end) in [(3, "at its apex"), (4, "; and 1 more fault"), (5, "; and 2 more faults")] {
+            let text = Refusal::Zone(vec![fault.clone(); count]).to_string();
+            assert!(text.ends_with(end), "{text}");
+        }
+    }
+}

@@ -35,6 +35,7 @@ use crate::model::name::Name;
 use crate::store::InventoryStore;
 use crate::transfer::secondary::client::{Patience, Primary};
 pub use crate::transfer::secondary::copy::CopyError;
+use crate::transfer::secondary::copy::sweep;
 use crate::transfer::secondary::turn::Turns;
 pub use crate::transfer::secondary::upkeep::Condition;
 use crate::transfer::secondary::upkeep::{Clock, Shared, Upkeep};
@@ -92,8 +93,15 @@ impl<S: InventoryStore> Secondaries<S> {
     pub async fn start(store: Arc<S>, store_path: &Path, stop: CancellationToken) -> Result<Self, CopyError> {
         let inventory = store.load();
         let started = Self::new(store, store_path.to_owned(), Patience::default(), stop);
-        if inventory.hostings.iter().any(|hosting| hosting.primaries().is_some()) {
+        let ours = inventory.hostings.iter().filter(|hosting| hosting.primaries().is_some());
+        let apexes: Vec<Name> = ours.map(|hosting| hosting.apex.clone()).collect();
+        if !apexes.is_empty() {
             started.shared.copies()?;
+        }
+        let store_path = started.shared.store_path.clone();
+        let swept = tokio::task::spawn_blocking(move || sweep(&store_path, &apexes));
+        if let Err(error) = swept.await {
+            warn!(%error, "putting the copies of zones in order failed");
         }
         for restored in started.reconcile(&inventory) {
             // A task that has ended has said why.

@@ -158,9 +158,25 @@ impl Means {
 }
 
 impl<S: InventoryStore> Upkeep<S> {
-    /// Runs until it is stopped; says when the copy on disk is served, or that there is none. A panic does not end it: a
-    /// zone without a task would be served for ever.
+    /// Runs until it is stopped; says when the copy on disk is served, or that there is none. The copy goes with the zone,
+    /// and stays when only the server ends.
     pub(super) async fn run(mut self, restored: oneshot::Sender<()>) {
+        self.keep_up(restored).await;
+        let is_ours =
+            self.shared.store.load().hostings.find(self.id).is_some_and(|hosting| hosting.primaries().is_some());
+        let Some(copies) = self.shared.copies.get().filter(|_| !is_ours) else { return };
+        let zone = &self.apex;
+        match copies.remove(zone).await {
+            Ok(true) => info!(%zone, "copy removed: the zone is not transferred any more"),
+            Ok(false) => {}
+            Err(fault) => {
+                warn!(%zone, %fault, "the copy of the zone, which is not transferred any more, cannot be removed")
+            }
+        }
+    }
+
+    /// Keeps the zone up until it is stopped. A panic does not end it: a zone without a task would be served for ever.
+    async fn keep_up(&mut self, restored: oneshot::Sender<()>) {
         let mut restored = Some(restored);
         loop {
             let Err(why) = unwinding(pin!(self.follow(restored.take()))).await else { return };
@@ -323,7 +339,7 @@ impl<S: InventoryStore> Upkeep<S> {
         }
         let kept = match self.shared.copies.get() {
             Some(copies) if is_new => copies.write(gained, now).await,
-            Some(copies) => match copies.confirm(self.id, now).await {
+            Some(copies) => match copies.confirm(&self.apex, now).await {
                 // Somebody has taken it away, or it could not be written when it came.
                 Err(CopyError::File { .. }) => copies.write(gained, now).await,
                 confirmed => confirmed,

@@ -26,8 +26,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use crate::model::hosting::Hosting;
-use crate::model::inventory::Inventory;
+use crate::model::hosting::{Hosting, TsigKey};
+use crate::model::id::ZoneId;
+use crate::model::inventory::{IdMap, Inventory};
 use crate::model::limits::{
     REFRESHES_MAX, REFRESHES_PER_PRIMARY_MAX, TRANSFERS_IN_MAX, TRANSFERS_IN_PER_PRIMARY_MAX, UPKEEP_RESTART_PAUSE,
 };
@@ -46,8 +47,8 @@ use crate::transfer::secondary::wish::Wishes;
 pub struct Secondaries<S> {
     /// What their tasks share.
     shared: Arc<Shared<S>>,
-    /// The zones, by apex.
-    zones: Arc<RwLock<HashMap<Name, Kept>>>,
+    /// The zones.
+    zones: Arc<RwLock<Zones>>,
     /// Their tasks.
     tasks: TaskTracker,
     /// Ends all of them.
@@ -61,11 +62,32 @@ impl<S> Clone for Secondaries<S> {
     }
 }
 
+/// The zones whose tasks run, and what of the inventory they go by.
+#[derive(Debug, Default)]
+struct Zones {
+    /// The zones, by apex.
+    kept: HashMap<Name, Kept>,
+    /// How zones are hosted, of the inventory that was seen last.
+    hostings: IdMap<Hosting>,
+    /// Its keys.
+    keys: Arc<HashMap<Name, TsigKey>>,
+}
+
+impl Zones {
+    /// The zones that an inventory may change something for. A commit that is about other things costs nothing.
+    fn touched(&self, inventory: &Inventory) -> Vec<ZoneId> {
+        if Arc::ptr_eq(&self.keys, &inventory.keys) || self.keys == inventory.keys {
+            return inventory.hostings.differences(&self.hostings);
+        }
+        // Keys change seldom, and nobody knows which zones use one.
+        let gone = self.hostings.iter().filter(|hosting| inventory.hostings.find(hosting.id).is_none());
+        inventory.hostings.iter().chain(gone).map(|hosting| hosting.id).collect()
+    }
+}
+
 /// A zone whose task runs.
 #[derive(Debug)]
 struct Kept {
-    /// How it is hosted, as the inventory has it.
-    hosting: Arc<Hosting>,
     /// Its primaries; they may change.
     primaries: watch::Sender<Vec<Primary>>,
     /// What others want of it.
@@ -146,24 +168,23 @@ impl<S: InventoryStore> Secondaries<S> {
     /// Starts, changes and ends tasks as the inventory has it; what comes back waits for copies of new zones.
     fn reconcile(&self, inventory: &Inventory) -> Vec<oneshot::Receiver<()>> {
         let mut zones = self.zones.write().unwrap_or_else(PoisonError::into_inner);
-        zones.retain(|apex, kept| {
-            let stays = inventory
-                .hosting_of(apex)
-                .is_some_and(|hosting| hosting.apex == *apex && hosting.primaries().is_some());
-            if !stays {
-                kept.stop.cancel();
-            }
-            stays
-        });
+        let touched = zones.touched(inventory);
+        let before = std::mem::replace(&mut zones.hostings, inventory.hostings.clone());
+        zones.keys = Arc::clone(&inventory.keys);
         let mut restored = Vec::new();
-        for hosting in inventory.hostings.iter() {
-            let Some(peers) = hosting.primaries() else { continue };
+        for id in touched {
+            let (was, is) = (before.find(id), inventory.hostings.find(id));
+            let Some((hosting, peers)) = is.and_then(|hosting| Some((hosting, hosting.primaries()?))) else {
+                if let Some(kept) = was.and_then(|hosting| zones.kept.remove(&hosting.apex)) {
+                    kept.stop.cancel();
+                }
+                continue;
+            };
             let find_key = |name: &Name| inventory.keys.get(name).cloned();
             let primaries: Vec<Primary> = peers.iter().filter_map(|peer| Primary::new(peer, find_key)).collect();
-            if let Some(kept) = zones.get_mut(&hosting.apex) {
+            if let Some(kept) = zones.kept.get(&hosting.apex) {
                 // Since the inventory that was seen last we may have been its primary: what was transferred is gone.
-                let is_gone = !Arc::ptr_eq(&kept.hosting, hosting) && inventory.is_absent(hosting.id);
-                kept.hosting = Arc::clone(hosting);
+                let is_gone = !was.is_some_and(|was| Arc::ptr_eq(was, hosting)) && inventory.is_absent(id);
                 kept.primaries.send_if_modified(|now| {
                     let differ = *now != primaries;
                     *now = primaries;
@@ -171,7 +192,7 @@ impl<S: InventoryStore> Secondaries<S> {
                 });
             } else {
                 let (kept, done) = self.keep(hosting, primaries);
-                zones.insert(hosting.apex.clone(), kept);
+                zones.kept.insert(hosting.apex.clone(), kept);
                 restored.push(done);
             }
         }
@@ -188,7 +209,6 @@ impl<S: InventoryStore> Secondaries<S> {
         let wishes = Arc::new(Wishes::default());
         let stop = self.stop.child_token();
         let kept = Kept {
-            hosting: Arc::clone(hosting),
             primaries: primaries.clone(),
             wishes: Arc::clone(&wishes),
             condition: condition.subscribe(),
@@ -212,7 +232,7 @@ impl<S: InventoryStore> Secondaries<S> {
     /// taken from the zone's primaries: all that it can cause is one query to them.
     pub fn notify(&self, apex: &Name, from: IpAddr, key: Option<&Name>) -> Notified {
         let zones = self.zones.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(kept) = zones.get(apex) else { return Notified::NotOurs };
+        let Some(kept) = zones.kept.get(apex) else { return Notified::NotOurs };
         let primaries = kept.primaries.borrow();
         let by_address = primaries.iter().find(|primary| primary.route.to.ip().to_canonical() == from.to_canonical());
         let signs_with = |primary: &&Primary| key.is_some() && primary.key.as_ref().map(|key| &key.name) == key;
@@ -227,7 +247,7 @@ impl<S: InventoryStore> Secondaries<S> {
     pub async fn retransfer(&self, apex: &Name) -> Option<Condition> {
         let (number, mut condition) = {
             let zones = self.zones.read().unwrap_or_else(PoisonError::into_inner);
-            let kept = zones.get(apex)?;
+            let kept = zones.kept.get(apex)?;
             (kept.wishes.retransfer(), kept.condition.clone())
         };
         let done = condition.wait_for(|condition| condition.followed >= number).await.ok()?;
@@ -237,7 +257,7 @@ impl<S: InventoryStore> Secondaries<S> {
     /// How a zone is doing; none if we are no secondary of it.
     pub fn condition(&self, apex: &Name) -> Option<Condition> {
         let zones = self.zones.read().unwrap_or_else(PoisonError::into_inner);
-        zones.get(apex).map(|kept| kept.condition.borrow().clone())
+        zones.kept.get(apex).map(|kept| kept.condition.borrow().clone())
     }
 }
 

@@ -17,6 +17,7 @@ use crate::model::name::Name;
 use crate::model::rrset::Rtype;
 use crate::transfer::exchange::{random_id, unix_now};
 use crate::transfer::route::Route;
+use crate::transfer::secondary::budget::Share;
 use crate::transfer::secondary::message::Question;
 use crate::transfer::secondary::refusal::Refusal;
 use crate::transfer::secondary::soa::serial_of;
@@ -182,12 +183,13 @@ fn read_soa(exchange: &Exchange, message: &[u8]) -> Result<Option<Vec<u8>>, Refu
     Err(Refusal::Malformed("it has no SOA record of the zone"))
 }
 
-/// Transfers a zone from a primary (RFC 5936, RFC 1995), over TCP.
+/// Transfers a zone from a primary (RFC 5936, RFC 1995), over TCP. What has come is drawn from the budget of all.
 pub async fn transfer(
     primary: &Primary,
     (id, apex): (ZoneId, &Name),
     wanted: Wanted<'_>,
     patience: Patience,
+    share: &mut Share,
 ) -> Result<Received, Refusal> {
     let (qtype, soa, held) = match wanted {
         Wanted::Differences(soa) => (Rtype::IXFR, Some(soa), serial_of(soa)),
@@ -201,6 +203,7 @@ pub async fn transfer(
         while !stream.is_complete() {
             let message = exchange.verify(connection.receive().await?)?;
             stream.take(&message)?;
+            share.grow_to(stream.octets())?;
         }
         // RFC 8945 §5.3.1: the last message is signed.
         if !exchange.is_settled() {

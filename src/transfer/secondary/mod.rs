@@ -4,6 +4,7 @@
 //! Each zone has a task of its own, which is the only one that asks its primaries. What it has goes to the store as a
 //! change like any other, and from there to publish; a copy goes to disk.
 
+pub mod budget;
 pub mod client;
 pub mod copy;
 pub mod difference;
@@ -30,10 +31,12 @@ use crate::model::hosting::{Hosting, TsigKey};
 use crate::model::id::ZoneId;
 use crate::model::inventory::{IdMap, Inventory};
 use crate::model::limits::{
-    REFRESHES_MAX, REFRESHES_PER_PRIMARY_MAX, TRANSFERS_IN_MAX, TRANSFERS_IN_PER_PRIMARY_MAX, UPKEEP_RESTART_PAUSE,
+    REFRESHES_MAX, REFRESHES_PER_PRIMARY_MAX, TRANSFERS_IN_MAX, TRANSFERS_IN_OCTETS_MAX, TRANSFERS_IN_PER_PRIMARY_MAX,
+    UPKEEP_RESTART_PAUSE,
 };
 use crate::model::name::Name;
 use crate::store::InventoryStore;
+use crate::transfer::secondary::budget::Budget;
 use crate::transfer::secondary::client::{Patience, Primary};
 pub use crate::transfer::secondary::copy::CopyError;
 use crate::transfer::secondary::copy::sweep;
@@ -140,6 +143,7 @@ impl<S: InventoryStore> Secondaries<S> {
             copies: OnceLock::new(),
             refreshes: Turns::new(REFRESHES_MAX, REFRESHES_PER_PRIMARY_MAX),
             transfers: Turns::new(TRANSFERS_IN_MAX, TRANSFERS_IN_PER_PRIMARY_MAX),
+            budget: Budget::new(TRANSFERS_IN_OCTETS_MAX),
             patience,
             restart_pause: UPKEEP_RESTART_PAUSE,
             clock: Clock::new(),

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::net::SocketAddr;
 
-use crate::model::limits::{TRANSFER_MESSAGES_MAX, TRANSFER_OCTETS_MAX, TRANSFER_RECORDS_MAX};
+use crate::model::limits::{TRANSFER_MESSAGES_MAX, TRANSFER_OCTETS_MAX, TRANSFER_RECORDS_MAX, TRANSFERS_IN_OCTETS_MAX};
 use crate::model::name::Name;
 use crate::model::rrset::Rtype;
 use crate::model::zone::{ZoneError, ZoneFault};
@@ -62,6 +62,12 @@ pub enum Refusal {
          {TRANSFER_MESSAGES_MAX} messages"
     )]
     TooMuch,
+    /// Other transfers have taken what all of them may.
+    #[error(
+        "there is no room for its transfer beside the others, which may take {TRANSFERS_IN_OCTETS_MAX} octets together; \
+         it is asked again later"
+    )]
+    NoRoom,
     /// A stream that ended, or a UDP answer without its record.
     #[error("its transfer ends before it is complete")]
     Cut,
@@ -93,9 +99,12 @@ impl Refusal {
             | Self::Cut
             | Self::Zone(_)
             | Self::TooMuch => true,
-            Self::NotAuthoritative | Self::Older { .. } | Self::Signature(_) | Self::Network(_) | Self::Slow(_) => {
-                false
-            }
+            Self::NoRoom
+            | Self::NotAuthoritative
+            | Self::Older { .. }
+            | Self::Signature(_)
+            | Self::Network(_)
+            | Self::Slow(_) => false,
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::model::name::Name;
 use crate::model::serial::is_newer;
 use crate::model::zone::Zone;
 use crate::store::InventoryStore;
+use crate::transfer::secondary::budget::Budget;
 use crate::transfer::secondary::client::{Patience, Primary, Wanted, ask_soa, transfer};
 use crate::transfer::secondary::copy::{Copies, CopyError};
 use crate::transfer::secondary::difference::apply;
@@ -44,6 +45,8 @@ pub(super) struct Shared<S> {
     pub(super) refreshes: Turns,
     /// Bounds how many are transferred at one time.
     pub(super) transfers: Turns,
+    /// Bounds what all transfers take together.
+    pub(super) budget: Budget,
     /// How long primaries may take.
     pub(super) patience: Patience,
     /// From a panic of a zone's task to its next start.
@@ -428,16 +431,20 @@ impl<S: InventoryStore> Upkeep<S> {
         held: Option<&Arc<Zone>>,
     ) -> Result<(Arc<Zone>, Means), Refusal> {
         let _turn = self.shared.transfers.take(primary.route.to.ip()).await;
-        let received = transfer(primary, (self.id, &self.apex), wanted, self.shared.patience).await?;
+        let mut share = self.shared.budget.share();
+        let received = transfer(primary, (self.id, &self.apex), wanted, self.shared.patience, &mut share).await?;
         let held = held.map(Arc::clone);
         // A large zone takes seconds.
-        let built = tokio::task::spawn_blocking(move || match (received, held) {
-            (Received::UpToDate, Some(held)) => Ok((held, Means::Nothing)),
-            (Received::Differences(differences), Some(held)) => {
-                Ok((Arc::new(apply(&held, differences)?), Means::Differences))
+        let built = tokio::task::spawn_blocking(move || {
+            let _until_built = share;
+            match (received, held) {
+                (Received::UpToDate, Some(held)) => Ok((held, Means::Nothing)),
+                (Received::Differences(differences), Some(held)) => {
+                    Ok((Arc::new(apply(&held, differences)?), Means::Differences))
+                }
+                (Received::Whole(mut zone), _) => Ok((Arc::new(zone.finish().map_err(Refusal::Zone)?), Means::Whole)),
+                (_, None) => Err(Refusal::Order("a difference, and nothing is held")),
             }
-            (Received::Whole(mut zone), _) => Ok((Arc::new(zone.finish().map_err(Refusal::Zone)?), Means::Whole)),
-            (_, None) => Err(Refusal::Order("a difference, and nothing is held")),
         });
         built.await.unwrap_or_else(|panic| Err(Refusal::Network(format!("building the zone failed: {panic}"))))
     }

@@ -9,6 +9,7 @@ use super::*;
 use crate::model::hosting::{Secret, TsigAlgorithm};
 use crate::model::rrset::Record;
 use crate::model::zone::builder::ZoneBuilder;
+use crate::transfer::secondary::budget::Budget;
 use crate::transfer::secondary::stream::soa;
 
 /// Hurried, so that no test waits.
@@ -21,6 +22,11 @@ pub(in crate::transfer::secondary) const PATIENCE: Patience = Patience {
     grace: Duration::from_millis(300),
     allowance: Allowance { messages: 1000, records: 1000, octets: 1 << 20 },
 };
+
+/// A share that never runs out.
+fn ample() -> Share {
+    Budget::new(usize::MAX).share()
+}
 
 fn id() -> ZoneId {
     ZoneId::declared("example.com")
@@ -79,7 +85,7 @@ async fn from<F: Future<Output = ()> + Send + 'static>(
         stream.read_exact(&mut query).await.unwrap();
         behave(stream, query).await;
     });
-    let received = transfer(&primary, (id(), &apex()), Wanted::Whole(None), PATIENCE).await;
+    let received = transfer(&primary, (id(), &apex()), Wanted::Whole(None), PATIENCE, &mut ample()).await;
     served.abort();
     received
 }
@@ -172,6 +178,28 @@ async fn records_without_end_are_not_taken() {
 }
 
 #[tokio::test]
+async fn what_others_have_drawn_is_not_there() {
+    let budget = Budget::new(150);
+    for (drawn, expected) in [(100, Some(Refusal::NoRoom)), (0, None)] {
+        let mut others = budget.share();
+        others.grow_to(drawn).unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let primary = Primary { route: Route { to: listener.local_addr().unwrap(), from: None }, key: None };
+        let served = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let length = stream.read_u16().await.unwrap();
+            let mut query = vec![0; usize::from(length)];
+            stream.read_exact(&mut query).await.unwrap();
+            stream.write_all(&answer(&query, &[soa(&apex(), 1), a("a"), soa(&apex(), 1)])).await.unwrap();
+        });
+        let wanted = Wanted::Whole(None);
+        let received = transfer(&primary, (id(), &apex()), wanted, PATIENCE, &mut budget.share()).await;
+        assert_eq!(received.err(), expected);
+        served.await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn records_of_another_zone_are_refused() {
     let received = from(None, async |mut stream: TcpStream, query: Vec<u8>| {
         let records = [soa(&apex(), 1), a("www.example.net."), soa(&apex(), 1)];
@@ -204,7 +232,7 @@ async fn nobody_there_is_said() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let primary = Primary { route: Route { to: listener.local_addr().unwrap(), from: None }, key: None };
     drop(listener);
-    let refused = transfer(&primary, (id(), &apex()), Wanted::Whole(None), PATIENCE).await;
+    let refused = transfer(&primary, (id(), &apex()), Wanted::Whole(None), PATIENCE, &mut ample()).await;
     assert!(matches!(refused, Err(Refusal::Network(_))), "{refused:?}");
     assert!(matches!(ask_soa(&primary, &apex(), PATIENCE).await, Err(Refusal::Network(_))));
 }

@@ -134,7 +134,7 @@ impl Service {
                 let protocol = if outlet.is_stream() { Protocol::Tcp } else { Protocol::Udp };
                 let parsed = Request::from_bytes(request.clone(), source, protocol);
                 let opt = parsed.is_ok_and(|request| request.edns.is_some()).then(|| opt_record(cookie));
-                let answer = rejection(&request, opt, rejected, now);
+                let answer = rejection(&request, opt.as_deref(), rejected, now);
                 // Whoever has gone needs no answer.
                 Exchange::new(outlet, None, UDP_PAYLOAD_DEFAULT).send(answer).await.ok();
                 return;
@@ -477,10 +477,10 @@ async fn write(
 }
 
 /// The answer to a request whose signature does not hold.
-fn rejection(request: &[u8], opt: Option<Vec<u8>>, rejected: Rejected, now: u64) -> Vec<u8> {
+fn rejection(request: &[u8], opt: Option<&[u8]>, rejected: Rejected, now: u64) -> Vec<u8> {
     // RFC 6891 §6.1.1: who sends an OPT record gets one. TSIG comes behind it (RFC 8945 §5.1).
     let put_opt = |answer: &mut Vec<u8>| {
-        if let Some(opt) = &opt {
+        if let Some(opt) = opt {
             answer.extend_from_slice(opt);
             if let Some([.., additionals]) = answer.first_chunk_mut::<HEADER_OCTETS>() {
                 *additionals += 1;

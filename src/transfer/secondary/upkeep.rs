@@ -172,9 +172,7 @@ impl<S: InventoryStore> Upkeep<S> {
         match copies.remove(zone).await {
             Ok(true) => info!(%zone, "copy removed: the zone is not transferred any more"),
             Ok(false) => {}
-            Err(fault) => {
-                warn!(%zone, %fault, "the copy of the zone, which is not transferred any more, cannot be removed")
-            }
+            Err(fault) => warn!(%zone, %fault, "the copy of a zone that is not transferred any more cannot be removed"),
         }
     }
 

@@ -20,6 +20,7 @@ use crate::model::limits::UDP_PAYLOAD_MIN;
 use crate::model::rrset::Rtype;
 use crate::steering::table::RecordTable;
 use crate::telemetry::Counters;
+use crate::telemetry::series::{SeriesId, ZoneOutcome};
 use crate::wire::message::{ExtendedError, Message, Opt, put_error};
 use crate::wire::name::LowerName;
 use crate::wire::query::{CLASS_CH, CLASS_IN, Edns, OPCODE_NOTIFY, Query, Rcode, Unanswerable};
@@ -200,7 +201,7 @@ impl Worker {
                 if asking.limit(asking.bucket(), ResponseClass::Error, random) == Passage::Nothing {
                     return Reply::of(0);
                 }
-                count_rcode(counters, rcode);
+                asking.count(rcode, (SeriesId::NONE, ZoneOutcome::Error));
                 return Reply::of(put_error(out, header, rcode));
             }
         };
@@ -230,16 +231,17 @@ impl Worker {
         } else if parsed.qclass == CLASS_CH {
             chaos::respond(&mut message, qname, parsed.qtype, policy)
         } else {
+            count_qtype(counters, parsed.qtype);
             respond(table.load(), &mut message, &parsed, (qname, target), client, random, counters)
         };
-        let Answer { rcode, authoritative, mut truncated, error } = answer;
+        let Answer { rcode, authoritative, mut truncated, error, zone } = answer;
         let class = class_of(&answer, message.answer_count());
         match asking.limit(bucket, class, random) {
             Passage::Whole => {}
             Passage::Truncated => truncated |= class != ResponseClass::Error,
             Passage::Nothing => return Reply::of(0),
         }
-        count_rcode(counters, rcode);
+        asking.count(rcode, (zone, outcome_of(class, rcode)));
         if truncated {
             counters.truncated.increment();
             message.clear(true);
@@ -343,6 +345,27 @@ impl<'a> Asking<'a> {
         self.fittings.limiter.bucket(address, rrl)
     }
 
+    /// Counts an answer by its code, and by its zone.
+    fn count(&self, rcode: Rcode, (zone, outcome): (SeriesId, ZoneOutcome)) {
+        let codes = match self.client.transport {
+            Transport::Udp => &self.counters.udp_codes,
+            Transport::Tcp => &self.counters.tcp_codes,
+        };
+        let counter = match rcode {
+            Rcode::NoError => &codes.noerror,
+            Rcode::FormErr => &codes.formerr,
+            Rcode::ServFail => &codes.servfail,
+            Rcode::NxDomain => &codes.nxdomain,
+            Rcode::NotImp => &codes.notimp,
+            Rcode::Refused => &codes.refused,
+            Rcode::YxDomain => &codes.yxdomain,
+            Rcode::BadVers => &codes.badvers,
+            Rcode::BadCookie => &codes.badcookie,
+        };
+        counter.increment();
+        self.counters.named.count_zone(zone, outcome);
+    }
+
     /// What rate limits leave of an answer.
     fn limit(&self, bucket: Option<Bucket<'_>>, class: ResponseClass, random: u64) -> Passage {
         let rrl = &self.policy.rrl;
@@ -409,18 +432,33 @@ fn refusal(query: &Query<'_>, fault: Option<Rcode>) -> Option<Rcode> {
     }
 }
 
-/// Counts an answer by its code.
-fn count_rcode(counters: &Counters, rcode: Rcode) {
-    let counter = match rcode {
-        Rcode::NoError => &counters.noerror,
-        Rcode::FormErr => &counters.formerr,
-        Rcode::ServFail => &counters.servfail,
-        Rcode::NxDomain => &counters.nxdomain,
-        Rcode::NotImp => &counters.notimp,
-        Rcode::Refused => &counters.refused,
-        Rcode::YxDomain => &counters.yxdomain,
-        Rcode::BadVers => &counters.badvers,
-        Rcode::BadCookie => &counters.badcookie,
+/// What an answer of a class and code is to its zone.
+const fn outcome_of(class: ResponseClass, rcode: Rcode) -> ZoneOutcome {
+    match (class, rcode) {
+        (ResponseClass::Answer, _) => ZoneOutcome::Answer,
+        (ResponseClass::Referral, _) => ZoneOutcome::Referral,
+        (ResponseClass::Negative, Rcode::NxDomain) => ZoneOutcome::NxDomain,
+        (ResponseClass::Negative, _) => ZoneOutcome::NoData,
+        (ResponseClass::Error, _) => ZoneOutcome::Error,
+    }
+}
+
+/// Counts a question by its type.
+fn count_qtype(counters: &Counters, qtype: Rtype) {
+    let qtypes = &counters.qtypes;
+    let counter = match qtype {
+        Rtype::A => &qtypes.a,
+        Rtype::AAAA => &qtypes.aaaa,
+        Rtype::HTTPS => &qtypes.https,
+        Rtype::NS => &qtypes.ns,
+        Rtype::SOA => &qtypes.soa,
+        Rtype::MX => &qtypes.mx,
+        Rtype::TXT => &qtypes.txt,
+        Rtype::SRV => &qtypes.srv,
+        Rtype::CAA => &qtypes.caa,
+        Rtype::DNSKEY => &qtypes.dnskey,
+        Rtype::ANY => &qtypes.any,
+        _ => &qtypes.other,
     };
     counter.increment();
 }

@@ -12,6 +12,9 @@ use crate::telemetry::{Counter, Registry};
 /// Results of one monitor that are told apart: more than there are reasons to fail.
 const RESULTS_MAX: usize = 24;
 
+/// What a probe that did not fail is counted as.
+pub const SUCCESS: &str = "success";
+
 /// Series of one monitor: its results, the histogram with its last bucket, sum and count, attempts, probes in flight, and the
 /// sum and count of lags.
 pub const SERIES: usize = RESULTS_MAX + PROBE_BOUNDS.len() + 3 + 1 + 1 + 2;

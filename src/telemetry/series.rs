@@ -114,7 +114,7 @@ pub enum LiveSource {
 
 impl LiveSource {
     /// The words, in the order of the variants.
-    pub const ALL: [&str; 5] = ["pool", "fallback", "last_resort", "exhausted", "not_ready"];
+    pub const ALL: [&str; 5] = ["pool", "fallback", "last resort", "exhausted", "not ready"];
 }
 
 /// What one worker counts by name. A column is contiguous: what is counted most stays in the caches.

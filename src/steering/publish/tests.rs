@@ -14,6 +14,7 @@ use crate::model::id::MonitorId;
 use crate::model::inventory::{Change, Declared};
 use crate::model::load_balancer::{Answers, SteeringPolicy};
 use crate::model::monitor::{Check, Monitor};
+use crate::model::name::Name;
 use crate::model::pool::{Origin, Weight};
 use crate::model::rrset::{Record, Rtype};
 use crate::model::verdict::{FailReason, Outcome};

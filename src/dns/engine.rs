@@ -19,8 +19,8 @@ use crate::dns::{ahead, chaos};
 use crate::model::limits::UDP_PAYLOAD_MIN;
 use crate::model::rrset::Rtype;
 use crate::steering::table::RecordTable;
-use crate::telemetry::Counters;
 use crate::telemetry::series::{SeriesId, ZoneOutcome};
+use crate::telemetry::{Counters, QTYPES};
 use crate::wire::message::{ExtendedError, Message, Opt, put_error};
 use crate::wire::name::LowerName;
 use crate::wire::query::{CLASS_CH, CLASS_IN, Edns, OPCODE_NOTIFY, Query, Rcode, Unanswerable};
@@ -443,24 +443,28 @@ const fn outcome_of(class: ResponseClass, rcode: Rcode) -> ZoneOutcome {
     }
 }
 
+/// Types that are told apart when questions are counted, in the order of [`QTYPES`], after the rest.
+const TYPES: [Rtype; QTYPES.len() - 1] = [
+    Rtype::A,
+    Rtype::AAAA,
+    Rtype::HTTPS,
+    Rtype::NS,
+    Rtype::SOA,
+    Rtype::MX,
+    Rtype::TXT,
+    Rtype::SRV,
+    Rtype::CAA,
+    Rtype::DNSKEY,
+    Rtype::ANY,
+];
+
 /// Counts a question by its type.
 fn count_qtype(counters: &Counters, qtype: Rtype) {
-    let qtypes = &counters.qtypes;
-    let counter = match qtype {
-        Rtype::A => &qtypes.a,
-        Rtype::AAAA => &qtypes.aaaa,
-        Rtype::HTTPS => &qtypes.https,
-        Rtype::NS => &qtypes.ns,
-        Rtype::SOA => &qtypes.soa,
-        Rtype::MX => &qtypes.mx,
-        Rtype::TXT => &qtypes.txt,
-        Rtype::SRV => &qtypes.srv,
-        Rtype::CAA => &qtypes.caa,
-        Rtype::DNSKEY => &qtypes.dnskey,
-        Rtype::ANY => &qtypes.any,
-        _ => &qtypes.other,
-    };
-    counter.increment();
+    // Those that are asked for most come first; a jump to one of twelve places would take longer.
+    let place = TYPES.iter().position(|known| *known == qtype).map_or(0, |place| place + 1);
+    if let Some(counter) = counters.qtypes.get(place) {
+        counter.increment();
+    }
 }
 
 /// Extended DNS Errors that we give (RFC 8914 §4).

@@ -31,8 +31,8 @@ macro_rules! counters {
             pub udp_codes: Codes,
             /// Answers over TCP by response code.
             pub tcp_codes: Codes,
-            /// Questions by type.
-            pub qtypes: Qtypes,
+            /// Questions of class IN by type, in the order of [`QTYPES`].
+            pub qtypes: [Counter; QTYPES.len()],
             /// How long answers took to make, of a few.
             pub took: Histogram<{ ENGINE_BOUNDS.len() }>,
             /// What is counted by name.
@@ -69,53 +69,8 @@ macro_rules! counters {
     };
 }
 
-/// Declares counters that differ in one word.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident $word:literal),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Default)]
-        pub struct $name {
-            $($(#[$field_doc])* pub $field: Counter,)*
-        }
-
-        impl $name {
-            /// The counts, each with its word.
-            fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
-                [$(($word, self.$field.value())),*].into_iter()
-            }
-        }
-    };
-}
-
-words! {
-    /// Questions of class IN by type.
-    Qtypes {
-        /// Addresses.
-        a "A",
-        /// IPv6 addresses.
-        aaaa "AAAA",
-        /// Service bindings for HTTPS.
-        https "HTTPS",
-        /// Name servers.
-        ns "NS",
-        /// Starts of authority.
-        soa "SOA",
-        /// Mail exchanges.
-        mx "MX",
-        /// Texts.
-        txt "TXT",
-        /// Services.
-        srv "SRV",
-        /// Certification authorities.
-        caa "CAA",
-        /// Keys of DNSSEC.
-        dnskey "DNSKEY",
-        /// Whatever there is.
-        any "ANY",
-        /// Any other type.
-        other "other",
-    }
-}
+/// Types of questions that are told apart, after the rest.
+pub const QTYPES: [&str; 12] = ["other", "A", "AAAA", "HTTPS", "NS", "SOA", "MX", "TXT", "SRV", "CAA", "DNSKEY", "ANY"];
 
 counters! {
     /// Messages received over UDP.
@@ -275,10 +230,9 @@ impl Registry {
             for (sum, (protocol, code, count)) in snapshot.codes.iter_mut().zip(codes) {
                 *sum = (protocol, code, sum.2 + count);
             }
-            let qtypes: Vec<_> = worker.qtypes.each().collect();
-            snapshot.qtypes.resize(qtypes.len(), ("", 0));
-            for (sum, (qtype, count)) in snapshot.qtypes.iter_mut().zip(qtypes) {
-                *sum = (qtype, sum.1 + count);
+            snapshot.qtypes.resize(QTYPES.len(), ("", 0));
+            for (sum, (qtype, count)) in snapshot.qtypes.iter_mut().zip(QTYPES.iter().zip(&worker.qtypes)) {
+                *sum = (qtype, sum.1 + count.value());
             }
         }
         snapshot

@@ -120,57 +120,64 @@ impl LiveSource {
 /// What one worker counts by name. A column is contiguous: what is counted most stays in the caches.
 #[derive(Debug)]
 pub struct NamedCounts {
-    /// By zone and outcome.
-    zones: Box<[Counter]>,
-    /// By load balancer and source.
-    load_balancers: Box<[Counter]>,
+    /// By outcome and zone.
+    zones: Columns<{ Kind::Zone.ids() }, { ZoneOutcome::ALL.len() }>,
+    /// By source and load balancer.
+    load_balancers: Columns<{ Kind::LoadBalancer.ids() }, { LiveSource::ALL.len() }>,
     /// By pool.
-    pools: Box<[Counter]>,
+    pools: Columns<{ Kind::Pool.ids() }, 1>,
 }
+
+/// Counters of one kind. Their number is part of the type, so that finding one is an addition.
+type Columns<const IDS: usize, const COLUMNS: usize> = Box<[[Counter; IDS]; COLUMNS]>;
 
 impl Default for NamedCounts {
     fn default() -> Self {
-        let counters = |kind: Kind| (0..kind.ids() * kind.columns()).map(|_| Counter::default()).collect();
-        Self { zones: counters(Kind::Zone), load_balancers: counters(Kind::LoadBalancer), pools: counters(Kind::Pool) }
+        Self { zones: columns(), load_balancers: columns(), pools: columns() }
     }
 }
 
 impl NamedCounts {
     /// Counts an answer from a zone.
     pub fn count_zone(&self, zone: SeriesId, outcome: ZoneOutcome) {
-        count(&self.zones, Kind::Zone, outcome as usize, zone);
+        count(&self.zones, outcome as usize, zone);
     }
 
     /// Counts an answer of a load balancer.
     pub fn count_load_balancer(&self, load_balancer: SeriesId, source: LiveSource) {
-        count(&self.load_balancers, Kind::LoadBalancer, source as usize, load_balancer);
+        count(&self.load_balancers, source as usize, load_balancer);
     }
 
     /// Counts an answer from a pool.
     pub fn count_pool(&self, pool: SeriesId) {
-        count(&self.pools, Kind::Pool, 0, pool);
+        count(&self.pools, 0, pool);
     }
 
     /// What has been counted in a column for an id.
     pub(super) fn value(&self, kind: Kind, column: usize, id: SeriesId) -> u64 {
-        let counters = match kind {
-            Kind::Zone => &self.zones,
-            Kind::LoadBalancer => &self.load_balancers,
-            Kind::Pool => &self.pools,
-            Kind::Monitor => return 0,
+        let counter = match kind {
+            Kind::Zone => find(&*self.zones, column, id),
+            Kind::LoadBalancer => find(&*self.load_balancers, column, id),
+            Kind::Pool => find(&*self.pools, column, id),
+            Kind::Monitor => None,
         };
-        counters.get(place(kind, column, id)).map_or(0, Counter::value)
+        counter.map_or(0, Counter::value)
     }
 }
 
-/// Where the counter of a column and id is.
-const fn place(kind: Kind, column: usize, id: SeriesId) -> usize {
-    column * kind.ids() + id.0 as usize
+/// Counters at 0.
+fn columns<const IDS: usize, const COLUMNS: usize>() -> Columns<IDS, COLUMNS> {
+    Box::new(std::array::from_fn(|_| std::array::from_fn(|_| Counter::default())))
+}
+
+/// The counter of a column and id.
+fn find<const IDS: usize>(columns: &[[Counter; IDS]], column: usize, id: SeriesId) -> Option<&Counter> {
+    columns.get(column)?.get(usize::from(id.0))
 }
 
 /// Counts one.
-fn count(counters: &[Counter], kind: Kind, column: usize, id: SeriesId) {
-    if let Some(counter) = counters.get(place(kind, column, id)) {
+fn count<const IDS: usize, const COLUMNS: usize>(columns: &[[Counter; IDS]; COLUMNS], column: usize, id: SeriesId) {
+    if let Some(counter) = find(columns, column, id) {
         counter.increment();
     }
 }

@@ -50,10 +50,8 @@ impl Kind {
         match self {
             // Serial, time of confirmation, time of expiry.
             Self::Zone => self.columns() + 3,
-            // What it answers from.
-            Self::LoadBalancer => self.columns() + 1,
-            // Its state.
-            Self::Pool => self.columns() + 1,
+            // What it answers from, or its state.
+            Self::LoadBalancer | Self::Pool => self.columns() + 1,
             Self::Monitor => crate::telemetry::probes::SERIES,
         }
     }
@@ -133,7 +131,7 @@ type Columns<const IDS: usize, const COLUMNS: usize> = Box<[[Counter; IDS]; COLU
 
 impl Default for NamedCounts {
     fn default() -> Self {
-        Self { zones: columns(), load_balancers: columns(), pools: columns() }
+        Self { zones: Box::new(columns()), load_balancers: Box::new(columns()), pools: Box::new(columns()) }
     }
 }
 
@@ -166,8 +164,8 @@ impl NamedCounts {
 }
 
 /// Counters at 0.
-fn columns<const IDS: usize, const COLUMNS: usize>() -> Columns<IDS, COLUMNS> {
-    Box::new(std::array::from_fn(|_| std::array::from_fn(|_| Counter::default())))
+fn columns<const IDS: usize, const COLUMNS: usize>() -> [[Counter; IDS]; COLUMNS] {
+    std::array::from_fn(|_| std::array::from_fn(|_| Counter::default()))
 }
 
 /// The counter of a column and id.

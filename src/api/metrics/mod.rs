@@ -81,7 +81,7 @@ impl Scrape<'_> {
         let help = "1 when the configuration in force is the one on disk, as far as the last reload tells; 0 when it was refused.";
         let is_good = reloads.last.as_ref().is_none_or(|last| last.fault.is_none());
         exposition.single("pooldns_last_reload_successful", Type::Gauge, help, u8::from(is_good));
-        let at = reloads.last.as_ref().map(|last| SystemTime::from(last.at)).unwrap_or(self.started);
+        let at = reloads.last.as_ref().map_or(self.started, |last| SystemTime::from(last.at));
         let seconds = at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let help = "When the configuration was last read, since 1970.";
         exposition.single("pooldns_last_reload_timestamp_seconds", Type::Gauge, help, seconds);

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Labels of a sample.
 pub type Labels = BTreeMap<String, String>;
 
+/// The samples of one series by suffix: bounds, where there are any, and values.
+type Parts<'f> = BTreeMap<&'f str, Vec<(String, f64)>>;
+
 /// Everything that a scrape has.
 #[derive(Debug, Default)]
 pub struct Scraped {
@@ -101,7 +104,7 @@ impl Family {
             return wrong("no base unit");
         }
         let mut seen = BTreeSet::new();
-        let mut series: BTreeMap<Labels, BTreeMap<&str, Vec<(String, f64)>>> = BTreeMap::new();
+        let mut series: BTreeMap<Labels, Parts<'_>> = BTreeMap::new();
         for (sample, labels, value) in &self.samples {
             if !seen.insert((sample, labels)) {
                 return wrong("a series twice");

@@ -1,6 +1,8 @@
 //! Metrics: what is asked is counted once and in the right place, names have their limit, and what is written is what
 //! Prometheus reads.
 
+#![allow(clippy::float_cmp, reason = "counts are whole numbers, and times are only compared with bounds")]
+
 mod exposition;
 mod limits;
 
@@ -10,6 +12,8 @@ use std::path::Path;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use pooldns::api::observe::Readiness;
+use pooldns::health::schedule::Assigned;
+use pooldns::steering::publish::Live;
 
 use self::exposition::Scraped;
 use crate::harness::origin::load_balancer;
@@ -223,7 +227,7 @@ fn who_is_not_ready_says_what_it_waits_for() {
     assert_eq!(scrape(&server).find("pooldns_load_balancer_answers_total", &labels), Some(1.0));
     server.reload(ZONE);
     assert_eq!(server.waits_for(), None);
-    assert_eq!(Readiness::of(pooldns::steering::publish::Live::default(), &Default::default()), Readiness::Ready);
+    assert_eq!(Readiness::of(Live::default(), &Assigned::default()), Readiness::Ready);
 }
 
 /// Names of metrics in a text.

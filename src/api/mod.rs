@@ -2,4 +2,6 @@
 
 pub mod client;
 pub mod control;
+pub mod metrics;
+pub mod observe;
 pub mod status;

@@ -21,12 +21,19 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::api::observe::{self, Readiness};
 use crate::api::status::Status;
 
 /// What the control socket can ask of the server.
 pub trait Server: Send + Sync + 'static {
     /// The server at this moment.
     fn status(&self) -> Status;
+
+    /// Whether every live name is decided.
+    fn readiness(&self) -> Readiness;
+
+    /// The server at this moment, in the text format of Prometheus. It may take a while.
+    fn metrics(&self) -> String;
 
     /// Reads the configuration again.
     fn reload(&self) -> impl Future<Output = Reload> + Send;
@@ -143,8 +150,10 @@ impl ControlSocket {
             .route("/status", get(status::<S>))
             .route("/reload", post(reload::<S>))
             .route("/zones/{zone}/retransfer", post(retransfer::<S>))
+            .merge(observe::routes::<S>())
             .fallback(async || {
-                let routes = "the control socket has GET /status, POST /reload and POST /zones/{zone}/retransfer\n";
+                let routes = "the control socket has GET /status, GET /metrics, GET /healthz, GET /readyz, \
+                              POST /reload and POST /zones/{zone}/retransfer\n";
                 (StatusCode::NOT_FOUND, routes)
             })
             .with_state(server);

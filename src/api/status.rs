@@ -11,6 +11,7 @@ use crate::health::schedule::{Assigned, ProbedPool};
 use crate::health::table::TargetCell;
 use crate::model::hosting::Hosting;
 use crate::model::load_balancer::LoadBalancer;
+use crate::model::pool::{Origin, Pool};
 use crate::model::rrset::Rtype;
 use crate::steering::lookup::{Found, lookup};
 use crate::steering::publish::Serials;
@@ -212,12 +213,7 @@ fn pool_status(probed: &ProbedPool, assigned: &Assigned) -> PoolStatus {
         name: origin.name.clone(),
         address: origin.address,
         weight: origin.weight.value(),
-        verdict: match cell {
-            Some(cell) => cell.verdict().word(),
-            None if pool.enabled && origin.enabled => "not monitored",
-            None => "disabled",
-        }
-        .to_owned(),
+        verdict: verdict(pool, origin, cell.as_deref()).to_owned(),
         since: cell.as_deref().and_then(TargetCell::since).and_then(timestamp),
         last: cell.as_ref().and_then(probe_status),
     });
@@ -228,6 +224,18 @@ fn pool_status(probed: &ProbedPool, assigned: &Assigned) -> PoolStatus {
         minimum_origins: pool.minimum_origins,
         monitor: monitor.map(|monitor| monitor.name.clone()),
         origins: origins.collect(),
+    }
+}
+
+/// All words that [`verdict`] has.
+pub(super) const VERDICTS: &[&str] = &["up", "down", "unknown", "not monitored", "disabled"];
+
+/// The verdict on an origin of a pool, in a word.
+pub(super) fn verdict(pool: &Pool, origin: &Origin, cell: Option<&TargetCell>) -> &'static str {
+    match cell {
+        Some(cell) => cell.verdict().word(),
+        None if pool.enabled && origin.enabled => "not monitored",
+        None => "disabled",
     }
 }
 
@@ -242,8 +250,12 @@ fn probe_status(cell: &Arc<TargetCell>) -> Option<ProbeStatus> {
     })
 }
 
+/// All words that [`condition`] has.
+pub(super) const CONDITIONS: &[&str] =
+    &["ok", "fallback", "last resort", "exhausted", "not ready", "disabled", "delegated", "redirected", "no zone"];
+
 /// What a load balancer answers from now, in a word; and in full if it answers.
-fn condition(load_balancer: &LoadBalancer, table: &RecordTable) -> (&'static str, Option<Condition>) {
+pub(super) fn condition(load_balancer: &LoadBalancer, table: &RecordTable) -> (&'static str, Option<Condition>) {
     match lookup(table, &lower_name(&load_balancer.name), Rtype::A) {
         _ if !load_balancer.enabled => ("disabled", None),
         Found::Node { node, .. } => {

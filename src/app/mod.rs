@@ -28,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::api::control::{ControlError, ControlSocket, Reload, Retransfer, Server};
+use crate::api::metrics::Scrape;
+use crate::api::observe::Readiness;
 use crate::api::status::{self, SecondaryStatus, Status};
 use crate::app::reload::{ConfigSource, Reloader};
 use crate::config::{Configuration, Settings};
@@ -161,6 +163,8 @@ pub struct Shared {
     serials: watch_channel::Receiver<Serials>,
     /// What is counted.
     registry: Registry,
+    /// DNS over TCP.
+    tcp: TcpServer<Worker>,
     /// Reads the configuration again.
     reloader: Reloader<MemoryStore>,
     /// Zones that are transferred from elsewhere.
@@ -177,15 +181,34 @@ impl Server for Shared {
             ready: waiting == 0,
             generation: generation.0,
             listen: self.addresses.clone(),
-            zones: status::zones(&assigned, &self.serials.borrow(), |hosting| {
-                let expired = assigned.inventory.expired.contains(&hosting.id);
-                secondary_status(&self.secondaries, hosting, expired)
-            }),
+            zones: status::zones(&assigned, &self.serials.borrow(), |hosting| self.secondary(&assigned, hosting)),
             pools: status::pools(&assigned),
             load_balancers: status::load_balancers(&assigned, &self.table.load()),
-            reload: self.reloader.last(),
+            reload: self.reloader.past().last,
             counters: self.registry.totals(),
         }
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness::of(*self.live.borrow(), &self.assigned.borrow())
+    }
+
+    fn metrics(&self) -> String {
+        let assigned = Arc::clone(&self.assigned.borrow());
+        // Publish must not wait for whoever reads what it says.
+        let serials = self.serials.borrow().clone();
+        let scrape = Scrape {
+            started: self.started,
+            assigned: &assigned,
+            table: &self.table.load_full(),
+            live: *self.live.borrow(),
+            serials: &serials,
+            registry: &self.registry,
+            reloads: self.reloader.past(),
+            tcp_connections: self.tcp.connections(),
+            secondary: &|hosting| self.secondary(&assigned, hosting),
+        };
+        scrape.render()
     }
 
     async fn reload(&self) -> Reload {
@@ -202,6 +225,14 @@ impl Server for Shared {
             }
             None => Retransfer::NotSecondary,
         }
+    }
+}
+
+impl Shared {
+    /// How a zone of which we are a secondary is doing.
+    fn secondary(&self, assigned: &Assigned, hosting: &Hosting) -> Option<SecondaryStatus> {
+        let expired = assigned.inventory.expired.contains(&hosting.id);
+        secondary_status(&self.secondaries, hosting, expired)
     }
 }
 
@@ -266,18 +297,20 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let health = HealthRuntime::new(settings.health.threads)?;
     let (flips, flipped) = mpsc::channel(TRANSITIONS_QUEUED_MAX);
     let prober = Prober::new(tls::system_roots());
-    let mut schedule = Schedule::new(prober, flips, settings.health.probes_in_flight_max, health.handle()?);
+    let registry = Registry::default();
+    let schedule = Schedule::new(prober, flips, settings.health.probes_in_flight_max, health.handle()?);
+    let mut schedule = schedule.counting_into(registry.clone());
     let first = schedule.reconcile(store.load());
     let (assign, assigned) = watch_channel::channel(Arc::clone(&first));
     let table = Arc::new(ArcSwap::from_pointee(RecordTable::new(seed())));
     let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let mut publisher = Publisher::new(Arc::clone(&table), Arc::clone(&policy)).counting_from(Instant::now(), unix);
+    let publisher = Publisher::new(Arc::clone(&table), Arc::clone(&policy)).counting_from(Instant::now(), unix);
+    let mut publisher = publisher.counting_into(registry.clone());
     publisher.apply(first, Instant::now());
     let (live, serials) = (publisher.live(), publisher.serials());
     let publish = spawn_publish(publish::run(publisher, assigned.clone(), flipped, stop_health.clone()))?;
     health.handle()?.spawn(schedule::run(schedule, changes, assign, stop_health.clone()));
 
-    let registry = Registry::default();
     let fittings = Arc::new(guard::fittings(&settings, seed())?);
     let mut tasks = JoinSet::new();
     tasks.spawn(guard::report_limits(Arc::clone(&fittings), Arc::clone(&policy), stop.clone()));
@@ -296,12 +329,12 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let notifier = Notifier::new(assigned.clone(), serials.clone(), live.clone(), registry.worker());
     spawn_essential(&mut tasks, &ended, notifier.run(stop.clone()));
     let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
-    let udp = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
+    let (udp, tcp) = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
 
     let reloader = Reloader::new(source, settings.clone(), policy, store, live.clone(), files, zones_read);
     let started = SystemTime::now();
     let shared =
-        Shared { settings, started, addresses, table, assigned, live, serials, registry, reloader, secondaries };
+        Shared { settings, started, addresses, table, assigned, live, serials, registry, tcp, reloader, secondaries };
     let shared = Arc::new(shared);
     tasks.spawn(serve_control(control, Arc::clone(&shared), stop.clone()));
     if shared.settings.watch {
@@ -344,7 +377,7 @@ fn serve_dns(
     registry: &Registry,
     stop: &CancellationToken,
     tasks: &mut JoinSet<()>,
-) -> io::Result<Vec<UdpWorkers>> {
+) -> io::Result<(Vec<UdpWorkers>, TcpServer<Worker>)> {
     let worker = {
         let (engine, registry) = (engine.clone(), registry.clone());
         move || -> (Worker, Arc<Counters>) {
@@ -363,7 +396,7 @@ fn serve_dns(
             }
         });
     }
-    Ok(udp)
+    Ok((udp, tcp))
 }
 
 /// The limits of TCP in the form that the transport wants.

@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, watch};
 use tracing::{info, warn};
 
 use crate::api::control::Reload;
+use crate::api::metrics::Reloads;
 use crate::api::status::ReloadStatus;
 use crate::config::{self, Configuration, LoadContext, Policy, Position, Report, Settings, ZonesRead};
 use crate::model::inventory::{Change, Declared, Inventory};
@@ -69,8 +70,8 @@ struct Inner<S> {
     store: Arc<S>,
     /// What is live.
     live: watch::Receiver<Live>,
-    /// How the last reload went.
-    last: std::sync::Mutex<Option<ReloadStatus>>,
+    /// How reloads went.
+    past: std::sync::Mutex<Reloads>,
     /// What the last good configuration was read from; held during a reload, so that there is one at a time.
     read: Mutex<LastRead>,
 }
@@ -104,8 +105,8 @@ impl<S: InventoryStore> Reloader<S> {
         files: Vec<PathBuf>,
         zones: ZonesRead,
     ) -> Self {
-        let (last, read) = (std::sync::Mutex::default(), Mutex::new(LastRead { files, zones }));
-        Self { inner: Arc::new(Inner { source, settings, policy, store, live, last, read }) }
+        let (past, read) = (std::sync::Mutex::default(), Mutex::new(LastRead { files, zones }));
+        Self { inner: Arc::new(Inner { source, settings, policy, store, live, past, read }) }
     }
 
     /// Reads the configuration again. A faulty one changes nothing.
@@ -140,14 +141,17 @@ impl<S: InventoryStore> Reloader<S> {
         self.inner.store.load().zone_of(apex).map(Arc::clone)
     }
 
-    /// How the last reload went; none if there was none.
-    pub fn last(&self) -> Option<ReloadStatus> {
-        self.inner.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// How reloads went.
+    pub fn past(&self) -> Reloads {
+        self.inner.past.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Keeps how a reload went.
     fn remember(&self, status: ReloadStatus) {
-        *self.inner.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+        let mut past = self.inner.past.lock().unwrap_or_else(PoisonError::into_inner);
+        let Reloads { done, refused, last } = &mut *past;
+        *(if status.fault.is_none() { done } else { refused }) += 1;
+        *last = Some(status);
     }
 
     /// Tells that a reload is done.

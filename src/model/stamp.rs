@@ -74,7 +74,7 @@ impl Disabled {
         now: UnixMicros,
     ) -> Self {
         let whole = is_disabled.then(|| before.and_then(Self::whole).unwrap_or(now));
-        let since = |name| before.and_then(|before| before.origin(name)).unwrap_or(now);
+        let since = |name: &str| before.and_then(|before| before.origin(name)).unwrap_or(now);
         Self::new(whole, origins.map(|name| (name.to_owned(), since(name))).collect())
     }
 

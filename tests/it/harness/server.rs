@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
-use pooldns::api::client;
+use pooldns::api::client::{self, ClientError};
 use pooldns::api::status::{OriginStatus, PoolStatus, Status};
 
 use super::client::Dns;
@@ -173,8 +173,25 @@ impl TestServer {
 
     /// Its status, if it answers.
     pub(crate) fn try_status(&self) -> Option<Status> {
+        Self::ask(client::status(&self.control()))
+    }
+
+    /// Its metrics.
+    #[track_caller]
+    pub(crate) fn metrics(&self) -> String {
+        Self::ask(client::metrics(&self.control())).expect("a server that tells its metrics")
+    }
+
+    /// What it waits for, if it is not ready.
+    #[track_caller]
+    pub(crate) fn waits_for(&self) -> Option<String> {
+        Self::ask(client::readiness(&self.control())).expect("a server that says whether it is ready").err()
+    }
+
+    /// Waits for an answer on the control socket.
+    fn ask<T>(answer: impl Future<Output = Result<T, ClientError>>) -> Option<T> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(client::status(&self.control())).ok()
+        runtime.block_on(answer).ok()
     }
 
     /// Its status.

@@ -46,12 +46,16 @@ struct Report<'s> {
 
 impl Display for Report<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Status { version, started, ready, generation, listen, zones, pools, load_balancers, reload, counters } =
+        let Status { version, started, ready, generation, listen, api, zones, pools, load_balancers, reload, counters } =
             self.status;
         let readiness = if *ready { "ready" } else { "waiting for first verdicts" };
         writeln!(f, "pooldns {version}, {readiness}, up {}, generation {generation}", ago(*started, self.now))?;
         let addresses: Vec<String> = listen.iter().map(ToString::to_string).collect();
         writeln!(f, "listens on {}; {} answers sent", addresses.join(", "), counters.udp_sent + counters.tcp_sent)?;
+        if !api.is_empty() {
+            let addresses: Vec<String> = api.iter().map(ToString::to_string).collect();
+            writeln!(f, "offers its API on {}", addresses.join(", "))?;
+        }
         if let Some(ReloadStatus { at, fault, waiting_for_restart }) = reload {
             let at = ago(*at, self.now);
             match fault {

@@ -20,6 +20,7 @@ pub mod error;
 pub mod paging;
 pub mod precondition;
 pub mod request;
+mod request_id;
 pub mod route;
 pub mod times;
 pub mod user;
@@ -38,8 +39,8 @@ pub fn routes() -> Vec<Route> {
 /// The router of the API. Whoever mounts it says who calls, by a [`caller::Caller`] among the request's extensions;
 /// without one nobody may do anything.
 pub fn router(context: Arc<Context>) -> Router {
-    let router = route::router(routes(), BASE);
-    router.layer(middleware::from_fn(precondition::not_modified)).with_state(context)
+    let router = route::router(routes(), BASE).layer(middleware::from_fn(precondition::not_modified));
+    router.layer(middleware::from_fn(request_id::give_back)).with_state(context)
 }
 
 #[cfg(test)]

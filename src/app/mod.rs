@@ -7,6 +7,7 @@
 pub mod demo;
 mod descriptors;
 mod guard;
+mod store;
 pub mod reload;
 mod transfer;
 pub mod watch;
@@ -27,7 +28,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::api::control::{ControlError, ControlSocket, Reload, Retransfer, Server};
+use crate::api::control::{Contradictions, ControlError, ControlSocket, Reload, Retransfer, Server};
 use crate::api::metrics::Scrape;
 use crate::api::observe::Readiness;
 use crate::api::status::{self, SecondaryStatus, Status};
@@ -41,11 +42,12 @@ use crate::health::probe::{Prober, tls};
 use crate::health::schedule::{self, Assigned, Schedule};
 use crate::model::hosting::Hosting;
 use crate::model::inventory::Change;
-use crate::model::limits::TRANSITIONS_QUEUED_MAX;
+use crate::model::limits::{FLIPPED_QUEUED_MAX, TRANSITIONS_QUEUED_MAX};
 use crate::model::name::Name;
+use crate::steering::events::Recorder;
 use crate::steering::publish::{self, Live, Publisher, Serials};
 use crate::steering::table::RecordTable;
-use crate::store::memory::MemoryStore;
+use crate::store::embedded::{EmbeddedStore, OpenError};
 use crate::store::{CommitError, InventoryStore};
 use crate::telemetry::{Counters, Registry};
 use crate::transfer::notify::Notifier;
@@ -64,6 +66,9 @@ pub enum StartError {
     /// Copies of transferred zones cannot be kept.
     #[error(transparent)]
     Copies(#[from] CopyError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] OpenError),
     /// A configuration that contradicts itself; parsing finds that first.
     #[error("the configuration contradicts itself: {0}")]
     Inventory(#[from] CommitError),
@@ -153,6 +158,8 @@ pub struct Shared {
     started: SystemTime,
     /// Where it listens.
     addresses: Vec<SocketAddr>,
+    /// What the API made.
+    store: Arc<EmbeddedStore>,
     /// The live record table.
     table: Arc<ArcSwap<RecordTable>>,
     /// The inventory with its targets.
@@ -166,9 +173,9 @@ pub struct Shared {
     /// DNS over TCP.
     tcp: TcpServer<Worker>,
     /// Reads the configuration again.
-    reloader: Reloader<MemoryStore>,
+    reloader: Reloader<EmbeddedStore>,
     /// Zones that are transferred from elsewhere.
-    secondaries: Secondaries<MemoryStore>,
+    secondaries: Secondaries<EmbeddedStore>,
 }
 
 impl Server for Shared {
@@ -184,6 +191,7 @@ impl Server for Shared {
             zones: status::zones(&assigned, &self.serials.borrow(), |hosting| self.secondary(&assigned, hosting)),
             pools: status::pools(&assigned),
             load_balancers: status::load_balancers(&assigned, &self.table.load()),
+            set_aside: status::set_aside(&assigned.inventory, &self.store.unreadable()),
             reload: self.reloader.past().last,
             counters: self.registry.totals(),
         }
@@ -211,8 +219,8 @@ impl Server for Shared {
         scrape.render()
     }
 
-    async fn reload(&self) -> Reload {
-        self.reloader.reload().await
+    async fn reload(&self, contradictions: Contradictions) -> Reload {
+        self.reloader.reload(contradictions).await
     }
 
     async fn retransfer(&self, zone: &str) -> Retransfer {
@@ -238,7 +246,7 @@ impl Shared {
 
 /// How a zone of which we are a secondary is doing.
 fn secondary_status(
-    secondaries: &Secondaries<MemoryStore>,
+    secondaries: &Secondaries<EmbeddedStore>,
     hosting: &Hosting,
     expired: bool,
 ) -> Option<SecondaryStatus> {
@@ -286,8 +294,10 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     descriptors::raise_limit(&settings);
     let Bound { listeners, control } = Bound::new(&settings).await?;
     let policy = Arc::new(ArcSwap::from_pointee(policy));
-    let store = Arc::new(MemoryStore::default());
-    store.commit(Change::Declare(declared)).await?;
+    let store = Arc::new(store::open(&settings, &source).await?);
+    let inventory = store.commit(Change::DeclareSettingAside(declared)).await?;
+    store::log_set_aside(&inventory);
+    drop(inventory);
     // From here on no change is missed: zones may be transferred at any time.
     let changes = store.subscribe();
     let stop = CancellationToken::new();
@@ -305,7 +315,8 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let table = Arc::new(ArcSwap::from_pointee(RecordTable::new(seed())));
     let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let publisher = Publisher::new(Arc::clone(&table), Arc::clone(&policy)).counting_from(Instant::now(), unix);
-    let mut publisher = publisher.counting_into(registry.clone());
+    let (recorder, recorded) = Recorder::queue(FLIPPED_QUEUED_MAX);
+    let mut publisher = publisher.counting_into(registry.clone()).recording_to(recorder);
     publisher.apply(first, Instant::now());
     let (live, serials) = (publisher.live(), publisher.serials());
     let publish = spawn_publish(publish::run(publisher, assigned.clone(), flipped, stop_health.clone()))?;
@@ -313,6 +324,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
 
     let fittings = Arc::new(guard::fittings(&settings, seed())?);
     let mut tasks = JoinSet::new();
+    tasks.spawn(store::record(Arc::clone(&store), recorded, stop.clone()));
     tasks.spawn(guard::report_limits(Arc::clone(&fittings), Arc::clone(&policy), stop.clone()));
     let ended = CancellationToken::new();
     spawn_essential(&mut tasks, &ended, secondaries.clone().run());
@@ -331,10 +343,22 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     let (udp, tcp) = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
 
-    let reloader = Reloader::new(source, settings.clone(), policy, store, live.clone(), files, zones_read);
+    let reloader = Reloader::new(source, settings.clone(), policy, Arc::clone(&store), live.clone(), files, zones_read);
     let started = SystemTime::now();
-    let shared =
-        Shared { settings, started, addresses, table, assigned, live, serials, registry, tcp, reloader, secondaries };
+    let shared = Shared {
+        settings,
+        started,
+        addresses,
+        store,
+        table,
+        assigned,
+        live,
+        serials,
+        registry,
+        tcp,
+        reloader,
+        secondaries,
+    };
     let shared = Arc::new(shared);
     tasks.spawn(serve_control(control, Arc::clone(&shared), stop.clone()));
     if shared.settings.watch {
@@ -431,7 +455,7 @@ impl RunningApp {
 
     /// Reads the configuration again.
     pub async fn reload(&self) -> Reload {
-        self.shared.reload().await
+        self.shared.reload(Contradictions::Refused).await
     }
 
     /// Waits until every live name has what it needs to answer, or has waited long enough.
@@ -454,7 +478,7 @@ impl RunningApp {
     }
 
     /// Reads the configuration again, for whoever cannot wait here.
-    pub fn reloader(&self) -> Reloader<MemoryStore> {
+    pub fn reloader(&self) -> Reloader<EmbeddedStore> {
         self.shared.reloader.clone()
     }
 

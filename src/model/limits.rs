@@ -220,6 +220,8 @@ pub const MONITOR_TEXT_OCTETS_MAX: usize = 4_096;
 pub const PROBE_BODY_OCTETS_MAX: usize = 100 << 10;
 /// Redirects that one probe follows.
 pub const PROBE_REDIRECTS_MAX: usize = 10;
+/// Batches of changed verdicts that may wait to be recorded; answers do not wait for records.
+pub const FLIPPED_QUEUED_MAX: usize = 1_024;
 /// Transitions that may wait for publish; a prober that gets ahead waits.
 pub const TRANSITIONS_QUEUED_MAX: usize = 16_384;
 

@@ -62,6 +62,7 @@ mod waiting;
 mod writer;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -119,6 +120,12 @@ pub struct EmbeddedStore {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the store cannot be read: {0}")]
 pub struct ReadError(String);
+
+impl fmt::Debug for EmbeddedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedStore").finish_non_exhaustive()
+    }
+}
 
 impl EmbeddedStore {
     /// Opens the store in a folder, and makes it if it is missing. Blocks for as long as it takes to read all of it.

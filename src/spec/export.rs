@@ -84,7 +84,8 @@ mod tests {
 
     use super::*;
     use crate::model::hosting::Hosting;
-    use crate::spec::declared::{Document, Extent};
+    use crate::model::name::Name;
+    use crate::spec::declared::{Document, Extent, parse as declared_parse};
     use crate::spec::fault::Faults;
     use crate::spec::fields::Spot;
     use crate::spec::zone_file::{Wanted, ZoneFiles};
@@ -120,7 +121,7 @@ mod tests {
                 allow_transfer: vec![], notify: vec![], ..hosting
             }).collect();
             let zones = declared.zones.clone();
-            let is_in = |name: &crate::model::name::Name| hostings.iter().any(|one| name.is_at_or_below(&one.apex));
+            let is_in = |name: &Name| hostings.iter().any(|one| name.is_at_or_below(&one.apex));
             let load_balancers = declared.load_balancers.into_iter().filter(|one| is_in(&one.name)).collect();
             let declared = Declared { keys: vec![], hostings: hostings.clone(), zones, load_balancers, ..declared };
             let first = import(declared);
@@ -128,7 +129,7 @@ mod tests {
             let root = toml_text::parse(&text).unwrap();
             let mut faults = Faults::default();
             let document = Document { source: 0, root: &root, name: "export.toml" };
-            let parsed = crate::spec::declared::parse(&[document], Extent::Complete, &mut NoFiles, &mut faults);
+            let parsed = declared_parse(&[document], Extent::Complete, &mut NoFiles, &mut faults);
             let parsed = parsed.ok_or_else(|| TestCaseError::fail(format!("{faults:?} in {text}")))?;
             let second = import(Declared { files: HashMap::new(), ..parsed });
             prop_assert_eq!(toml_text::render(&build(&second)), text);

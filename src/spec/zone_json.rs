@@ -142,8 +142,8 @@ pub fn build_json(hosting: &Hosting, name_servers: &[Name], stamp: &Stamp<ZoneId
         .with(
             "plan",
             table(vec![
-                ("id", Node::text("0feeeeeeeeeeeeeeeeeeeeeeeeeeeeee")),
-                ("name", Node::text("Free Website")),
+                ("id", Node::text("self-hosted")),
+                ("name", Node::text("Self-hosted")),
                 ("price", Node::int(0)),
                 ("currency", Node::text("USD")),
                 ("frequency", Node::text("")),

@@ -281,3 +281,6 @@ pub fn build<'n>(load_balancer: &LoadBalancer, pool_name: impl Fn(PoolId) -> Opt
         .with("answers", build_answers(*answers));
     build_toml(identity::build(table, *id, &name), kept, &pool_name)
 }
+
+#[cfg(test)]
+mod tests;

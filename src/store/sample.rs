@@ -75,7 +75,7 @@ pub(super) fn load_balancer(number: u8, pool: u128, mentioned: u128) -> LoadBala
         steering_policy: SteeringPolicy::Off,
         ttl: 30,
         answers: Answers::All,
-        kept: Kept::new(&Table::default().with("country_pools", Node::built(Value::Table(countries)))),
+        kept: Kept::new(Table::default().with("country_pools", Node::built(Value::Table(countries)))),
     }
 }
 

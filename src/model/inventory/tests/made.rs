@@ -106,7 +106,7 @@ fn a_mention_that_no_answer_depends_on_keeps_no_pool() {
     let [one, two] = [1, 2].map(PoolId::random);
     let pools = |id: PoolId| Node::built(Value::Array(vec![Node::text(id.to_string())]));
     let map = Table::default().with("WEU", pools(two)).with("EEU", pools(one));
-    let kept = Kept::new(&Table::default().with("region_pools", Node::built(Value::Table(map))));
+    let kept = Kept::new(Table::default().with("region_pools", Node::built(Value::Table(map))));
     let mut inventory = start();
     for (name, id) in [("one", 1), ("two", 2)] {
         inventory = inventory.apply(Change::PutPool(made(name, id))).unwrap();

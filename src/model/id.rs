@@ -86,6 +86,12 @@ id!(
     "token"
 );
 
+id!(
+    /// Names the account of the API.
+    AccountId,
+    "account"
+);
+
 /// Names an object of any kind.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum ObjectId {

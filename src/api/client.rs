@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use crate::api::control::{Reload, Retransfer};
+use crate::api::control::{Contradictions, Reload, Retransfer};
 use crate::api::status::Status;
 use crate::api::tokens::{ListedToken, MadeToken, NewToken, TokenRefusal};
 use crate::model::name::Name;
@@ -62,8 +62,12 @@ pub async fn readiness(control: &Path) -> Result<Result<(), String>, ClientError
 }
 
 /// Asks for a reload, and waits for its result.
-pub async fn reload(control: &Path) -> Result<Reload, ClientError> {
-    ask(control, Method::POST, "/reload").await
+pub async fn reload(control: &Path, contradictions: Contradictions) -> Result<Reload, ClientError> {
+    let path = match contradictions {
+        Contradictions::Refused => "/reload",
+        Contradictions::SetAside => "/reload?contradictions=set_aside",
+    };
+    ask(control, Method::POST, path).await
 }
 
 /// Asks for a zone's transfer, and waits for its result.

@@ -9,7 +9,7 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::serve::Listener;
@@ -38,7 +38,7 @@ pub trait Server: Send + Sync + 'static {
     fn metrics(&self) -> String;
 
     /// Reads the configuration again.
-    fn reload(&self) -> impl Future<Output = Reload> + Send;
+    fn reload(&self, contradictions: Contradictions) -> impl Future<Output = Reload> + Send;
 
     /// Transfers a zone anew from its primaries, whatever its serial.
     fn retransfer(&self, zone: &str) -> impl Future<Output = Retransfer> + Send;
@@ -60,6 +60,25 @@ pub enum Retransfer {
     },
     /// It is not transferred from elsewhere.
     NotSecondary,
+}
+
+/// What becomes of objects of the API that a new configuration contradicts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Contradictions {
+    /// The configuration is refused.
+    #[default]
+    Refused,
+    /// They are kept, and no longer served.
+    SetAside,
+}
+
+/// What a reload may say.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct ReloadParameters {
+    /// What becomes of objects of the API.
+    #[serde(default)]
+    contradictions: Contradictions,
 }
 
 /// How a reload went.
@@ -181,8 +200,11 @@ async fn status<S: Server>(State(server): State<Arc<S>>) -> Json<Status> {
 }
 
 /// `POST /reload`
-async fn reload<S: Server>(State(server): State<Arc<S>>) -> (StatusCode, Json<Reload>) {
-    let reload = server.reload().await;
+async fn reload<S: Server>(
+    State(server): State<Arc<S>>,
+    Query(parameters): Query<ReloadParameters>,
+) -> (StatusCode, Json<Reload>) {
+    let reload = server.reload(parameters.contradictions).await;
     let code = match reload {
         Reload::Done { .. } => StatusCode::OK,
         Reload::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,

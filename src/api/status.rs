@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::health::schedule::{Assigned, ProbedPool};
 use crate::health::table::TargetCell;
 use crate::model::hosting::Hosting;
+use crate::model::inventory::Inventory;
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::pool::{Origin, Pool};
 use crate::model::rrset::Rtype;
@@ -17,6 +18,7 @@ use crate::steering::lookup::{Found, lookup};
 use crate::steering::publish::Serials;
 use crate::steering::state::{Condition, PoolState};
 use crate::steering::table::{RecordTable, lower_name};
+use crate::store::embedded::Unreadable;
 use crate::telemetry::Totals;
 
 /// The server at one moment.
@@ -41,10 +43,26 @@ pub struct Status {
     pub pools: Vec<PoolStatus>,
     /// Its load balancers.
     pub load_balancers: Vec<LoadBalancerStatus>,
+    /// Objects of the API that are kept and not served.
+    #[serde(default)]
+    pub set_aside: Vec<SetAsideStatus>,
     /// How the last reload went; none if there was none.
     pub reload: Option<ReloadStatus>,
     /// What it has counted since it started.
     pub counters: Totals,
+}
+
+/// An object of the API that is kept and not served.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SetAsideStatus {
+    /// Its kind.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// Its name; empty if its row cannot be read.
+    pub name: String,
+    /// Why it is not served.
+    pub why: String,
 }
 
 /// How a reload went.
@@ -172,6 +190,22 @@ pub fn zones(
         }
     });
     sorted(zones, |zone| zone.name.clone())
+}
+
+/// Objects of the API that are kept and not served: those that contradict what is declared, and rows that cannot be read.
+pub fn set_aside(inventory: &Inventory, unreadable: &[Unreadable]) -> Vec<SetAsideStatus> {
+    let contradicting = inventory.set_aside.iter().map(|aside| {
+        let object = &aside.stored.object;
+        let (kind, id) = (object.id().kind().to_owned(), object.id().to_string());
+        SetAsideStatus { kind, id, name: object.name(), why: aside.why.clone() }
+    });
+    let unreadable = unreadable.iter().map(|Unreadable { table, key, why }| SetAsideStatus {
+        kind: (*table).to_owned(),
+        id: key.clone(),
+        name: String::new(),
+        why: why.clone(),
+    });
+    contradicting.chain(unreadable).collect()
 }
 
 /// Pools, in order of name.

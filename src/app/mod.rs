@@ -8,6 +8,7 @@ mod api;
 pub mod demo;
 mod descriptors;
 mod guard;
+mod store;
 pub mod reload;
 mod transfer;
 pub mod watch;
@@ -28,7 +29,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::api::control::{ControlError, ControlSocket, Reload, Retransfer, Server};
+use crate::api::control::{Contradictions, ControlError, ControlSocket, Reload, Retransfer, Server};
 use crate::api::metrics::Scrape;
 use crate::api::observe::Readiness;
 use crate::api::status::{self, SecondaryStatus, Status};
@@ -45,8 +46,9 @@ use crate::health::probe::{Prober, tls};
 use crate::health::schedule::{self, Assigned, Schedule};
 use crate::model::hosting::Hosting;
 use crate::model::inventory::Change;
-use crate::model::limits::TRANSITIONS_QUEUED_MAX;
+use crate::model::limits::{FLIPPED_QUEUED_MAX, TRANSITIONS_QUEUED_MAX};
 use crate::model::name::Name;
+use crate::steering::events::Recorder;
 use crate::steering::publish::{self, Live, Publisher, Serials};
 use crate::steering::table::RecordTable;
 use crate::store::embedded::{EmbeddedStore, OpenError};
@@ -165,6 +167,8 @@ pub struct Shared {
     addresses: Vec<SocketAddr>,
     /// Where it offers the API.
     api_addresses: Vec<SocketAddr>,
+    /// What the API made.
+    store: Arc<EmbeddedStore>,
     /// The live record table.
     table: Arc<ArcSwap<RecordTable>>,
     /// The inventory with its targets.
@@ -197,6 +201,7 @@ impl Server for Shared {
             zones: status::zones(&assigned, &self.serials.borrow(), |hosting| self.secondary(&assigned, hosting)),
             pools: status::pools(&assigned),
             load_balancers: status::load_balancers(&assigned, &self.table.load()),
+            set_aside: status::set_aside(&assigned.inventory, &self.store.unreadable()),
             reload: self.reloader.past().last,
             counters: self.registry.totals(),
         }
@@ -224,8 +229,8 @@ impl Server for Shared {
         scrape.render()
     }
 
-    async fn reload(&self) -> Reload {
-        self.reloader.reload().await
+    async fn reload(&self, contradictions: Contradictions) -> Reload {
+        self.reloader.reload(contradictions).await
     }
 
     async fn retransfer(&self, zone: &str) -> Retransfer {
@@ -302,8 +307,10 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     descriptors::raise_limit(&settings);
     let Bound { listeners, control, api } = Bound::new(&settings).await?;
     let policy = Arc::new(ArcSwap::from_pointee(policy));
-    let store = Arc::new(EmbeddedStore::in_memory()?);
-    store.commit(Change::Declare(declared)).await?;
+    let store = Arc::new(store::open(&settings, &source).await?);
+    let inventory = store.commit(Change::DeclareSettingAside(declared)).await?;
+    store::log_set_aside(&inventory);
+    drop(inventory);
     // From here on no change is missed: zones may be transferred at any time.
     let changes = store.subscribe();
     let stop = CancellationToken::new();
@@ -322,7 +329,8 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let table = Arc::new(ArcSwap::from_pointee(RecordTable::new(seed())));
     let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let publisher = Publisher::new(Arc::clone(&table), Arc::clone(&policy)).counting_from(Instant::now(), unix);
-    let mut publisher = publisher.counting_into(registry.clone());
+    let (recorder, recorded) = Recorder::queue(FLIPPED_QUEUED_MAX);
+    let mut publisher = publisher.counting_into(registry.clone()).recording_to(recorder);
     publisher.apply(first, Instant::now());
     let (live, serials) = (publisher.live(), publisher.serials());
     let publish = spawn_publish(publish::run(publisher, assigned.clone(), flipped, stop_health.clone()))?;
@@ -330,6 +338,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
 
     let fittings = Arc::new(guard::fittings(&settings, seed())?);
     let mut tasks = JoinSet::new();
+    tasks.spawn(store::record(Arc::clone(&store), recorded, stop.clone()));
     tasks.spawn(guard::report_limits(Arc::clone(&fittings), Arc::clone(&policy), stop.clone()));
     let ended = CancellationToken::new();
     spawn_essential(&mut tasks, &ended, secondaries.clone().run());
@@ -356,7 +365,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
         policy: Arc::clone(&policy),
         prober: previews,
     });
-    let reloader = Reloader::new(source, settings.clone(), policy, store, live.clone(), files, zones_read);
+    let reloader = Reloader::new(source, settings.clone(), policy, Arc::clone(&store), live.clone(), files, zones_read);
     let started = SystemTime::now();
     let api_addresses = api.addresses();
     let shared = Shared {
@@ -364,6 +373,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
         started,
         addresses,
         api_addresses,
+        store,
         table,
         assigned,
         live,
@@ -475,7 +485,7 @@ impl RunningApp {
 
     /// Reads the configuration again.
     pub async fn reload(&self) -> Reload {
-        self.shared.reload().await
+        self.shared.reload(Contradictions::Refused).await
     }
 
     /// Waits until every live name has what it needs to answer, or has waited long enough.

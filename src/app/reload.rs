@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 use tracing::{info, warn};
 
-use crate::api::control::Reload;
+use crate::api::control::{Contradictions, Reload};
 use crate::api::metrics::Reloads;
 use crate::api::status::ReloadStatus;
 use crate::config::{self, Configuration, LoadContext, Policy, Position, Report, Settings, ZonesRead};
@@ -110,7 +110,7 @@ impl<S: InventoryStore> Reloader<S> {
     }
 
     /// Reads the configuration again. A faulty one changes nothing.
-    pub async fn reload(&self) -> Reload {
+    pub async fn reload(&self, contradictions: Contradictions) -> Reload {
         let mut read = self.inner.read.lock().await;
         let (source, zones) = (self.inner.source.clone(), read.zones.clone());
         let load = move || {
@@ -119,7 +119,7 @@ impl<S: InventoryStore> Reloader<S> {
         };
         let loaded = tokio::task::spawn_blocking(load).await;
         let faults = match loaded {
-            Ok(Ok(configuration)) => match self.take(configuration, &mut read).await {
+            Ok(Ok(configuration)) => match self.take(configuration, contradictions, &mut read).await {
                 Ok(taken) => return self.done(taken),
                 Err(contradiction) => contradiction,
             },
@@ -171,12 +171,21 @@ impl<S: InventoryStore> Reloader<S> {
     }
 
     /// Puts a good configuration in force.
-    async fn take(&self, configuration: Configuration, last: &mut LastRead) -> Result<Taken, String> {
+    async fn take(
+        &self,
+        configuration: Configuration,
+        contradictions: Contradictions,
+        last: &mut LastRead,
+    ) -> Result<Taken, String> {
         let Configuration { settings, policy, declared, files, zones_read: zones, warnings } = configuration;
         // Publish reads the policy when it takes the new inventory in, so the policy comes first.
         let before = self.inner.policy.swap(Arc::new(policy));
         let stuck = stuck_serials(&self.inner.store.load(), &declared);
-        let generation = match self.inner.store.commit(Change::Declare(declared)).await {
+        let change = match contradictions {
+            Contradictions::Refused => Change::Declare(declared),
+            Contradictions::SetAside => Change::DeclareSettingAside(declared),
+        };
+        let generation = match self.inner.store.commit(change).await {
             Ok(inventory) => inventory.generation,
             Err(contradiction) => {
                 self.inner.policy.store(before);

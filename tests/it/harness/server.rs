@@ -245,9 +245,11 @@ pub(crate) fn command(folder: &Path, name: &str) -> Command {
 /// Writes a configuration beside its place and renames it, so that nobody reads half of it.
 pub(crate) fn write_config(folder: &Path, objects: &str, options: &Options) {
     let Options { server, health, tcp, listen } = options;
+    // Nothing is left outside of the folder.
+    let store = if objects.contains("[store]") { "" } else { "[store]\npath = \"store\"\n" };
     let text = format!(
         "version = 1\n[server]\nlisten = {listen:?}\ncontrol = \"control.sock\"\nthreads = 2\n{server}\n[tcp]\n{tcp}\n\
-         [health]\n{health}\n[log]\nformat = \"json\"\n{objects}"
+         [health]\n{health}\n[log]\nformat = \"json\"\n{store}{objects}"
     );
     let new = folder.join("pooldns.toml.new");
     std::fs::write(&new, text).unwrap();

@@ -12,6 +12,7 @@ use crate::model::name::Name;
 use crate::model::tree::{Node, Table, Value};
 use crate::spec::fault::Faults;
 use crate::spec::fields::{Fields, Key, Spot, optional, required};
+use crate::spec::identity::Identity;
 use crate::spec::value::{Word, list, network, word};
 
 /// The keys of a server that we talk to.
@@ -56,7 +57,7 @@ pub(super) fn parse(fields: &mut Fields<'_, '_, '_>, apex: &Name, keys: KeyNames
         }
     };
     Some(Hosting {
-        id: ZoneId::declared(&apex.to_string()),
+        id: Identity::<ZoneId>::Declared.id(&apex.to_string(), fields)?,
         apex: apex.clone(),
         origin,
         allow_query: allow_query?,

@@ -5,6 +5,7 @@
 //! order in which they return; whoever subscribes sees the newest generation and may miss those between. What a store
 //! acknowledges it keeps as long as it promises to: [`memory`] until the process ends.
 
+pub mod embedded;
 pub mod memory;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Commits, what they refuse, and what they share.
 
+mod made;
+
 use super::*;
 use crate::model::hosting::{Peer, ZoneOrigin};
 use crate::model::kept::Kept;

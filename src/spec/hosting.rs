@@ -30,16 +30,39 @@ const TRANSFERS_LIVE: &[Word<TransferLive>] =
     &[("follow", Ok(TransferLive::Follow)), ("snapshot", Ok(TransferLive::Snapshot))];
 
 /// Names of keys; none where some may not be known.
-pub(super) type KeyNames<'k> = Option<&'k HashSet<Name>>;
+pub type KeyNames<'k> = Option<&'k HashSet<Name>>;
+
+/// Who has to do with a zone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sharing {
+    /// Who may ask.
+    pub allow_query: Vec<IpNet>,
+    /// Who may transfer it.
+    pub allow_transfer: Vec<TransferRule>,
+    /// Who is told when it changes.
+    pub notify: Vec<Peer>,
+}
+
+impl Default for Sharing {
+    fn default() -> Self {
+        Self { allow_query: Hosting::everybody(), allow_transfer: vec![], notify: vec![] }
+    }
+}
+
+/// Reads who has to do with a zone.
+pub fn parse_sharing(fields: &mut Fields<'_, '_, '_>, keys: KeyNames<'_>) -> Option<Sharing> {
+    let allow_query = fields.read("allow_query", list(PEERS_MAX, network)).or(Hosting::everybody());
+    let parse_rule = |spot: Spot<'_, '_>, faults: &mut Faults| parse_transfer_rule(spot, keys, faults);
+    let allow_transfer = fields.read("allow_transfer", list(PEERS_MAX, parse_rule)).or(vec![]);
+    let notify = fields.read("notify", list(PEERS_MAX, |spot, faults| parse_peer(spot, keys, faults))).or(vec![]);
+    Some(Sharing { allow_query: allow_query?, allow_transfer: allow_transfer?, notify: notify? })
+}
 
 /// Reads how the zone with `apex` is hosted.
 pub(super) fn parse(fields: &mut Fields<'_, '_, '_>, apex: &Name, keys: KeyNames<'_>) -> Option<Hosting> {
     let serial = fields.read("serial", word(SERIALS)).optional();
     let primaries = fields.read("primaries", list(PEERS_MAX, |spot, faults| parse_peer(spot, keys, faults))).optional();
-    let allow_query = fields.read("allow_query", list(PEERS_MAX, network)).or(Hosting::everybody());
-    let parse_rule = |spot: Spot<'_, '_>, faults: &mut Faults| parse_transfer_rule(spot, keys, faults);
-    let allow_transfer = fields.read("allow_transfer", list(PEERS_MAX, parse_rule)).or(vec![]);
-    let notify = fields.read("notify", list(PEERS_MAX, |spot, faults| parse_peer(spot, keys, faults))).or(vec![]);
+    let sharing = parse_sharing(fields, keys);
     let transfer_live = fields.read("transfer_live", word(TRANSFERS_LIVE)).or(TransferLive::Follow);
     let origin = match (serial?, primaries?) {
         (serial, None) => ZoneOrigin::Declared(serial.unwrap_or(SerialSource::Records)),
@@ -56,13 +79,14 @@ pub(super) fn parse(fields: &mut Fields<'_, '_, '_>, apex: &Name, keys: KeyNames
             return None;
         }
     };
+    let Sharing { allow_query, allow_transfer, notify } = sharing?;
     Some(Hosting {
         id: Identity::<ZoneId>::Declared.id(&apex.to_string(), fields)?,
         apex: apex.clone(),
         origin,
-        allow_query: allow_query?,
-        allow_transfer: allow_transfer?,
-        notify: notify?,
+        allow_query,
+        allow_transfer,
+        notify,
         transfer_live: transfer_live?,
     })
 }

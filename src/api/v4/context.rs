@@ -53,7 +53,7 @@ pub struct Committed {
 const ATTEMPTS_MAX: usize = 32;
 /// How long a response waits for its change to be in DNS answers: publish takes milliseconds, and seconds for a change of
 /// everything.
-const LIVE_WAIT_MAX: Duration = Duration::from_secs(5);
+pub(in crate::api) const LIVE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 impl Context {
     /// The inventory now.

@@ -325,5 +325,5 @@ impl Drop for EmbeddedStore {
     }
 }
 
-#[cfg(any())]
+#[cfg(test)]
 mod tests;

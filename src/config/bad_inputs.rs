@@ -287,7 +287,7 @@ fn pools() {
             "name = 'o', address = '192.0.2.1', header = { X = ['a'] }",
             "3:60 pools[1].origins[0].header.X: unknown key; allowed: Host",
         ),
-        ("name = 'o', address = '192.0.2.1', port = 80", "3:49 pools[1].origins[0].port: unknown key"),
+        ("name = 'o', address = '192.0.2.1', port = 65536", "3:56 pools[1].origins[0].port: found 65536; allowed"),
         (
             "name = 'o', address = '2001:db8::1' }, { name = 'o', address = '192.0.2.1'",
             "3:62 pools[1].origins[1].name: found \"o\"; another origin of the pool has this name",

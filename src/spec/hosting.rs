@@ -20,6 +20,17 @@ pub const PEER_KEYS: &[Key] = &[required("address"), optional("key")];
 /// The keys of a rule about who may transfer.
 pub const TRANSFER_RULE_KEYS: &[Key] = &[optional("address"), optional("key")];
 
+/// The keys of a zone in a store, whose records have rows of their own.
+pub(super) const ROW_KEYS: &[Key] = &[
+    required("name"),
+    optional("serial"),
+    optional("primaries"),
+    optional("allow_query"),
+    optional("allow_transfer"),
+    optional("notify"),
+    optional("transfer_live"),
+];
+
 /// DNS without anything said (RFC 1035 §4.2).
 const PORT_DEFAULT: u16 = 53;
 
@@ -59,7 +70,12 @@ pub fn parse_sharing(fields: &mut Fields<'_, '_, '_>, keys: KeyNames<'_>) -> Opt
 }
 
 /// Reads how the zone with `apex` is hosted.
-pub(super) fn parse(fields: &mut Fields<'_, '_, '_>, apex: &Name, keys: KeyNames<'_>) -> Option<Hosting> {
+pub(super) fn parse(
+    fields: &mut Fields<'_, '_, '_>,
+    identity: Identity<ZoneId>,
+    apex: &Name,
+    keys: KeyNames<'_>,
+) -> Option<Hosting> {
     let serial = fields.read("serial", word(SERIALS)).optional();
     let primaries = fields.read("primaries", list(PEERS_MAX, |spot, faults| parse_peer(spot, keys, faults))).optional();
     let sharing = parse_sharing(fields, keys);
@@ -81,7 +97,7 @@ pub(super) fn parse(fields: &mut Fields<'_, '_, '_>, apex: &Name, keys: KeyNames
     };
     let Sharing { allow_query, allow_transfer, notify } = sharing?;
     Some(Hosting {
-        id: Identity::<ZoneId>::Declared.id(&apex.to_string(), fields)?,
+        id: identity.id(&apex.to_string(), fields)?,
         apex: apex.clone(),
         origin,
         allow_query,

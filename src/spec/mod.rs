@@ -21,6 +21,7 @@ pub mod monitor;
 pub mod pool;
 pub mod record;
 pub mod references;
+pub mod row;
 #[cfg(test)]
 mod strategies;
 pub mod time;

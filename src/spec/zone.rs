@@ -13,7 +13,7 @@ use crate::model::zone::{Zone, ZoneFault};
 use crate::spec::fault::{Fault, Faults, Place};
 use crate::spec::fields::{Fields, Key, Spot, defaulted, kept, optional, required};
 use crate::spec::hosting::{self, KeyNames};
-use crate::spec::identity;
+use crate::spec::identity::{self, Identity};
 use crate::spec::record;
 use crate::spec::value::integer;
 use crate::spec::warnings::{self, Surroundings};
@@ -48,7 +48,7 @@ pub(super) fn parse(
     let mut fields = Fields::open(spot, KEYS, faults)?;
     // Without a name nothing can be said of the rest.
     let apex = fields.read("name", parse_name).required()?;
-    let hosting = hosting::parse(&mut fields, &apex, keys);
+    let hosting = hosting::parse(&mut fields, Identity::Declared, &apex, keys);
     let given: Vec<&str> = CONTENT_KEYS.into_iter().filter(|key| fields.node(key).is_some()).collect();
     match given.as_slice() {
         ["primaries"] => return Some((hosting?, None)),

@@ -8,6 +8,7 @@ mod rules;
 use std::collections::HashMap;
 use std::num::NonZeroU16;
 
+pub(super) use self::json::build_fields;
 pub use self::json::{build_json, parse_json};
 use crate::model::id::{LoadBalancerId, PoolId};
 use crate::model::kept::Kept;

@@ -6,6 +6,7 @@ mod kept;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
+pub(super) use self::json::build_fields;
 pub use self::json::{build_json, parse_json};
 pub(in crate::spec) use self::kept::REGIONS;
 use crate::model::id::{MonitorId, PoolId};

@@ -39,7 +39,7 @@ fn writer_that_is_killed() {
                     let pair = [number, number + 1].map(|number| (Change::PutPool(pool(number, 1)), Expected::Absent));
                     store.commit(commit(pair)).await.unwrap();
                     let mut out = std::io::stdout().lock();
-                    out.write_all(format!("kept {number}\n").as_bytes()).unwrap();
+                    out.write_all(format!("kept {number}.\n").as_bytes()).unwrap();
                 }
             });
         }
@@ -62,13 +62,13 @@ fn whatever_was_acknowledged_before_a_kill_is_there_after_it() {
     for round in 0..ROUNDS {
         let mut child = start(folder.path(), (round + 1) * ROUND_NUMBERS);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let number = |line: &String| line.strip_prefix("kept ").and_then(|number| number.parse::<u128>().ok());
+        let number = |line: &String| line.strip_prefix("kept ")?.strip_suffix('.')?.parse::<u128>().ok();
         // Not at a time but after some commits, wherever the next ones are by then.
         let wanted = usize::try_from(round * 7 % 41 + 1).unwrap();
         acknowledged.extend(lines.by_ref().filter_map(|line| number(&line)).take(wanted));
         child.kill().unwrap();
         child.wait().unwrap();
-        // What it said before it died, up to a line that it did not end.
+        // What it said before it died; a line that it did not end has no full stop.
         acknowledged.extend(lines.filter_map(|line| number(&line)));
         let store = EmbeddedStore::open(folder.path()).unwrap();
         let kept = rows_of(&store.load());

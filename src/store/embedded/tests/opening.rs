@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 
-use redb::{TableDefinition, WriteTransaction};
+use redb::{ReadableTable, TableDefinition, WriteTransaction};
 
 use super::backend::Medium;
 use super::*;
@@ -72,7 +72,7 @@ async fn older_formats_are_brought_to_ours_step_by_step() {
         let groups = rows::Rows("groups").definition();
         let old = transaction.open_table(groups)?;
         let mut new = transaction.open_table(POOLS.definition())?;
-        for entry in redb::ReadableTable::iter(&old)? {
+        for entry in old.iter()? {
             let (key, text) = entry?;
             new.insert(key.value(), text.value())?;
         }

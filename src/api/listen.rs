@@ -4,7 +4,6 @@
 //! take its answer, is closed; one network has at most half of all connections, so that it cannot shut others out.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -24,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::api::authentication::{Authentication, authenticate};
 use crate::api::network::network_of;

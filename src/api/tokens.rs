@@ -23,7 +23,7 @@ use crate::model::limits::{NAME_CHARS_MAX, TOKEN_LIFE_MAX};
 use crate::model::stamp::UnixMicros;
 use crate::model::token::{Access, Token};
 use crate::store::InventoryStore as _;
-use crate::store::memory::TokenError;
+use crate::store::embedded::TokenError;
 
 /// What every secret begins with, so that it is known for what it is wherever it turns up.
 const PREFIX: &str = "pooldns_";
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_256_bits_and_only_its_digest_is_kept() {
-        let store = Store::default();
+        let store = Store::in_memory().unwrap();
         let (token, secret) = make(wanted("ci"), &store).unwrap();
         let (other, another) = make(wanted("ci"), &store).unwrap();
         assert!(secret != another && token.id != other.id);
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused_in_words() {
-        let store = Store::default();
+        let store = Store::in_memory().unwrap();
         for (token, why) in [
             (wanted(""), "name"),
             (wanted(" a"), "name"),

@@ -96,6 +96,9 @@ pub const TSIG_SECRET_OCTETS_MAX: usize = 128;
 pub const TRANSFER_RECORDS_MAX: usize = 10_000_000;
 /// Octets of names and data of one transfer; more would not fit the memory that such a server has.
 pub const TRANSFER_OCTETS_MAX: usize = 1 << 30;
+/// Octets of all transfers to us together: one server, with as many of the largest as it may send at a time, leaves room
+/// for one of others.
+pub const TRANSFERS_IN_OCTETS_MAX: usize = 3 << 30;
 /// Messages of one transfer: a primary may put each record in a message of its own (RFC 5936 §2.2).
 pub const TRANSFER_MESSAGES_MAX: usize = 10_000_000;
 /// How long a primary may take to accept a connection.
@@ -256,4 +259,5 @@ pub const UDP_PAYLOAD_MAX: u16 = 4096;
 
 const _: () = assert!(UDP_PAYLOAD_MIN <= UDP_PAYLOAD_DEFAULT && UDP_PAYLOAD_DEFAULT <= UDP_PAYLOAD_MAX);
 const _: () = assert!(CONFIG_FILE_OCTETS_MAX <= CONFIG_OCTETS_MAX);
+const _: () = assert!((TRANSFERS_IN_PER_PRIMARY_MAX + 1) * TRANSFER_OCTETS_MAX <= TRANSFERS_IN_OCTETS_MAX);
 const _: () = assert!(TRANSFERS_IN_PER_PRIMARY_MAX < TRANSFERS_IN_MAX && REFRESHES_PER_PRIMARY_MAX < REFRESHES_MAX);

@@ -20,7 +20,7 @@ use crate::steering::table::RecordTable;
 use crate::store::{CommitError, InventoryStore};
 
 /// The store that the API writes to.
-pub type Store = crate::store::memory::MemoryStore;
+pub type Store = crate::store::embedded::EmbeddedStore;
 
 /// What handlers work with.
 #[derive(Debug)]

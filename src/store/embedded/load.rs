@@ -10,7 +10,7 @@ use crate::model::dns_record::DnsRecord;
 use crate::model::id::{ObjectId, TokenId, ZoneId};
 use crate::model::inventory::{Generation, IdMap, Stored, StoredObject, ZoneRecords};
 use crate::model::token::Token;
-use crate::store::embedded::stand_in::{self as row, RowKind};
+use crate::spec::row::{self, RowKind};
 use crate::store::embedded::disk::{META, OpenError, fault};
 use crate::store::embedded::journal::{AUDIT, AUDIT_BOUNDS, EVENT_BOUNDS, EVENTS, Journal};
 use crate::store::embedded::rows::{LOAD_BALANCERS, MONITORS, POOLS, RECORDS, Rows, TOKENS, ZONES, key};

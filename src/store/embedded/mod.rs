@@ -57,7 +57,6 @@ mod events;
 mod journal;
 mod load;
 mod rows;
-mod stand_in;
 mod tokens;
 mod waiting;
 mod writer;

@@ -7,7 +7,7 @@ use redb::{TableDefinition, WriteTransaction};
 use crate::model::id::{LoadBalancerId, MonitorId, ObjectId, PoolId, RecordId, TokenId, ZoneId};
 use crate::model::inventory::{Change, Commit, Inventory, Stored, StoredObject};
 use crate::model::stamp::{Provenance, Stamp};
-use crate::store::embedded::stand_in as row;
+use crate::spec::row;
 
 /// A table of rows by key, by its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

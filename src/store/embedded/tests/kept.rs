@@ -10,8 +10,7 @@ use crate::model::inventory::{Author, Expected};
 use crate::model::stamp::UnixMicros;
 use crate::model::token::Access;
 use crate::model::verdict::{FailReason, Verdict};
-use crate::store::sample::{commit, load_balancer, pool};
-use crate::store::sample::create_zone;
+use crate::store::sample::{commit, create_zone, load_balancer, pool};
 
 const ANYTHING: AuditQuery =
     AuditQuery { since: None, until: None, object: None, author: None, before: None, limit: 100 };
@@ -63,7 +62,7 @@ async fn the_audit_log_says_who_changed_what() {
     let store = EmbeddedStore::in_memory().unwrap();
     let put = |address| Change::PutPool(pool(1, address));
     store.commit(by("anna", vec![put(1), Change::PutPool(pool(2, 1)), create_zone(0)])).await.unwrap();
-    store.commit(by("anna", vec![Change::PutLoadBalancer(load_balancer(1, 1, 2))])).await.unwrap();
+    store.commit(by("anna", vec![Change::PutLoadBalancer(load_balancer(9, 1, 2))])).await.unwrap();
     store.commit(by("bert", vec![put(2)])).await.unwrap();
     // The server itself is no author.
     store.commit(put(4)).await.unwrap();
@@ -74,13 +73,13 @@ async fn the_audit_log_says_who_changed_what() {
     let all = store.audit(ANYTHING).await.unwrap();
     let said: Vec<_> = all.iter().map(|entry| (entry.author.name.as_str(), entry.action, entry.name.as_str())).collect();
     let expected = [
-        ("bert", Action::Update, "l1.example.com."),
+        ("bert", Action::Update, "l9.example.com"),
         ("bert", Action::Delete, "p2"),
         ("bert", Action::Update, "p1"),
-        ("anna", Action::Create, "l1.example.com."),
+        ("anna", Action::Create, "l9.example.com"),
         ("anna", Action::Create, "p2"),
         ("anna", Action::Create, "p1"),
-        ("anna", Action::Create, "example.com."),
+        ("anna", Action::Create, "example.com"),
     ];
     assert_eq!(said, expected);
     assert_eq!(all[1].generation, last.generation);
@@ -177,7 +176,7 @@ async fn a_backup_is_a_store_and_overwrites_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = EmbeddedStore::open(folder.path()).unwrap();
     store.commit(by("anna", vec![create_zone(0), Change::PutPool(pool(1, 1))])).await.unwrap();
-    store.commit(Change::PutLoadBalancer(load_balancer(1, 1, 2))).await.unwrap();
+    let live = store.commit(Change::PutLoadBalancer(load_balancer(1, 1, 2))).await.unwrap();
     store.put_token(token(1, "one")).await.unwrap();
     let other = folder.path().join("other");
     std::fs::create_dir(&other).unwrap();
@@ -186,8 +185,7 @@ async fn a_backup_is_a_store_and_overwrites_nothing() {
     store.commit(Change::PutPool(pool(2, 1))).await.unwrap();
     assert!(matches!(store.backup(file).await, Err(BackupError::Exists(_))));
     let copy = EmbeddedStore::open(&other).unwrap();
-    let gone = store.commit(Change::Delete(ObjectId::Pool(PoolId::random(2)))).await.unwrap();
-    assert_eq!(rows_of(&copy.load()), rows_of(&gone));
+    assert_eq!(rows_of(&copy.load()), rows_of(&live));
     assert_eq!(copy.tokens(), store.tokens());
     assert_eq!(copy.audit(ANYTHING).await.unwrap(), store.audit(ANYTHING).await.unwrap());
     let names: Vec<_> = std::fs::read_dir(&other).unwrap().map(|entry| entry.unwrap().file_name()).collect();

@@ -175,6 +175,16 @@ pub const NOTIFIES_AT_ONCE_MAX: usize = 64;
 pub const NOTIFIES_PER_PEER_MAX: usize = 8;
 /// Records of one zone that is managed through the API: an edit looks at each. Larger zones belong in files.
 pub const RECORDS_PER_STORED_ZONE_MAX: usize = 100_000;
+/// Octets of a record's content: room for the longest key that mail has, many times over.
+pub const RECORD_CONTENT_OCTETS_MAX: usize = 16_384;
+/// Smallest TTL of a record of the API, seconds, as in the original.
+pub const RECORD_TTL_MIN: u32 = 30;
+/// Characters of a record's comment; more is documentation.
+pub const RECORD_COMMENT_CHARS_MAX: usize = 500;
+/// Tags of a record.
+pub const RECORD_TAGS_MAX: usize = 100;
+/// Characters of a record's tag.
+pub const RECORD_TAG_CHARS_MAX: usize = 256;
 /// Monitors of one server.
 pub const MONITORS_MAX: usize = 200_000;
 /// Pools of one server.
@@ -233,6 +243,9 @@ pub const ZONE_OCTETS_MAX: usize = 0xffff_ffff;
 pub const RRSET_OCTETS_MAX: usize = 64_000;
 /// Records of one owner and type, for the same reason.
 pub const RRSET_RECORDS_MAX: usize = 4_096;
+/// Series with the name of an object in the metrics; what is beyond is counted as `other`.
+pub use crate::telemetry::series::SERIES_MAX;
+
 /// Links of a chain of CNAME and DNAME records that one answer follows; BIND stops at 16 as well.
 pub const CNAME_CHAIN_MAX: usize = 16;
 /// Names of one answer whose addresses are added to it; nobody has more mail or name servers that matter.
@@ -258,6 +271,8 @@ pub const MONITOR_TEXT_OCTETS_MAX: usize = 4_096;
 pub const PROBE_BODY_OCTETS_MAX: usize = 100 << 10;
 /// Redirects that one probe follows.
 pub const PROBE_REDIRECTS_MAX: usize = 10;
+/// Batches of changed verdicts that may wait to be recorded; answers do not wait for records.
+pub const FLIPPED_QUEUED_MAX: usize = 1_024;
 /// Transitions that may wait for publish; a prober that gets ahead waits.
 pub const TRANSITIONS_QUEUED_MAX: usize = 16_384;
 

@@ -27,7 +27,7 @@ pub(super) fn monitor(number: u8) -> Monitor {
         check: Check::Tcp { port: 80 },
         timeout: std::time::Duration::from_secs(2),
         retries: 1,
-        interval: std::time::Duration::from_secs(60),
+        interval: std::time::Duration::from_mins(1),
         consecutive_up: 0,
         consecutive_down: 0,
     }

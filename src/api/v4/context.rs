@@ -48,12 +48,6 @@ impl fmt::Debug for Context {
     }
 }
 
-impl fmt::Debug for Context {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context").finish_non_exhaustive()
-    }
-}
-
 /// A change that is kept.
 #[derive(Debug)]
 pub struct Committed {

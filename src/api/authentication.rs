@@ -219,7 +219,10 @@ mod tests {
         }
         tokio::time::advance(Duration::from_secs(20)).await;
         assert_eq!(failures.count(here, Instant::now()), Verdict::TooMany(Duration::from_secs(40)));
-        assert_eq!(failures.count(network_of([192, 0, 2, 9].into()), Instant::now()), Verdict::TooMany(Duration::from_secs(40)));
+        assert_eq!(
+            failures.count(network_of([192, 0, 2, 9].into()), Instant::now()),
+            Verdict::TooMany(Duration::from_secs(40))
+        );
         assert_eq!(failures.count(there, Instant::now()), Verdict::First);
         tokio::time::advance(Duration::from_secs(40)).await;
         assert_eq!(failures.count(here, Instant::now()), Verdict::First);

@@ -133,7 +133,7 @@ impl<P: Probe> Target<P> {
         let (cell, probes) = (Arc::clone(&self.cell), Arc::clone(&self.probes));
         let in_flight = probes.begin(began.duration_since(due));
         // On the heap only while it lasts.
-        let probe = Box::pin(guarded(look(&shared.probe, &monitor, cell.key(), &probes)));
+        let probe = Box::pin(guarded(look(&shared.probe, &monitor, cell.key(), || probes.attempt())));
         let outcome = self.unless_interrupted(probe).await?;
         drop((permit, in_flight));
         if let Some(outcome) = outcome {
@@ -191,11 +191,12 @@ impl<P: Probe> Target<P> {
     }
 }
 
-/// One probe: an attempt, and further ones at once while time runs out. Other failures are answers and stand.
-async fn look<P: Probe>(probe: &P, monitor: &Monitor, key: &TargetKey, probes: &MonitorProbes) -> Outcome {
+/// One probe: an attempt, and further ones at once while time runs out. Other failures are answers and stand. `attempt` is
+/// told of each attempt.
+pub async fn look<P: Probe>(probe: &P, monitor: &Monitor, key: &TargetKey, attempt: impl Fn()) -> Outcome {
     let mut retries = monitor.retries;
     loop {
-        probes.attempt();
+        attempt();
         let outcome = probe.attempt(monitor, key).await;
         if retries == 0 || !outcome.failure.is_some_and(FailReason::is_timeout) {
             return outcome;

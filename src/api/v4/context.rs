@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::api::v4::code::Note;
 use crate::api::v4::envelope::Message;
 use crate::api::v4::error::ApiError;
+use crate::api::v4::preview::Previews;
 use crate::api::v4::request::Writing;
 use crate::config::Policy;
 use crate::health::probe::Prober;
@@ -37,6 +38,8 @@ pub struct Context {
     pub policy: Arc<ArcSwap<Policy>>,
     /// Probes for previews.
     pub prober: Prober,
+    /// Previews that run, and what they found.
+    pub previews: Previews,
 }
 
 /// A change that is kept.
@@ -59,6 +62,11 @@ impl Context {
     /// The inventory now.
     pub fn inventory(&self) -> Arc<Inventory> {
         self.store.load()
+    }
+
+    /// What is probed now.
+    pub fn assigned(&self) -> Arc<Assigned> {
+        Arc::clone(&self.assigned.borrow())
     }
 
     /// Makes a change: `steps` gives it, from the inventory as it is. Where it expects a revision that somebody else has

@@ -60,6 +60,12 @@ struct DisabledSince {
 }
 
 impl Disabled {
+    /// What is disabled since these times: the object itself, and origins by name.
+    pub fn new(whole: Option<UnixMicros>, origins: Vec<(String, UnixMicros)>) -> Self {
+        let is_empty = whole.is_none() && origins.is_empty();
+        Self((!is_empty).then(|| Box::new(DisabledSince { whole, origins })))
+    }
+
     /// What is disabled at `now`; what was disabled `before` keeps its time.
     pub fn since<'n>(
         before: &Self,
@@ -68,9 +74,7 @@ impl Disabled {
         now: UnixMicros,
     ) -> Self {
         let whole = is_disabled.then(|| before.whole().unwrap_or(now));
-        let origins: Vec<_> = origins.map(|name| (name.to_owned(), before.origin(name).unwrap_or(now))).collect();
-        let is_empty = whole.is_none() && origins.is_empty();
-        Self((!is_empty).then(|| Box::new(DisabledSince { whole, origins })))
+        Self::new(whole, origins.map(|name| (name.to_owned(), before.origin(name).unwrap_or(now))).collect())
     }
 
     /// Since when the object itself is disabled.

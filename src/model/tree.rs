@@ -98,6 +98,17 @@ impl Node {
         Some(Self { span: self.span.clone(), value })
     }
 
+    /// The same with other texts, keys too, where `other` gives one.
+    fn with_texts(&self, other: &dyn Fn(&str) -> Option<String>) -> Self {
+        let value = match &self.value {
+            Value::String(text) => Value::String(other(text).unwrap_or_else(|| text.clone())),
+            Value::Array(items) => Value::Array(items.iter().map(|item| item.with_texts(other)).collect()),
+            Value::Table(table) => Value::Table(table.with_texts(other)),
+            value => value.clone(),
+        };
+        Self { span: self.span.clone(), value }
+    }
+
     /// All texts in it: itself, items, and the keys and values of tables.
     pub fn texts<'n>(&'n self, found: &mut dyn FnMut(&'n str)) {
         match &self.value {
@@ -164,6 +175,17 @@ impl Table {
     pub fn without_text(&self, text: &str) -> Self {
         let others = self.0.iter().filter(|entry| entry.key != text);
         others.filter_map(|entry| Some(Entry { node: entry.node.without_text(text)?, ..entry.clone() })).collect()
+    }
+
+    /// The same with other texts, keys too, where `other` gives one.
+    #[must_use]
+    pub fn with_texts(&self, other: &dyn Fn(&str) -> Option<String>) -> Self {
+        let renamed = |entry: &Entry| Entry {
+            key: other(&entry.key).unwrap_or_else(|| entry.key.clone()),
+            key_span: entry.key_span.clone(),
+            node: entry.node.with_texts(other),
+        };
+        self.0.iter().map(renamed).collect()
     }
 
     /// All texts in it, keys too.

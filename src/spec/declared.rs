@@ -3,6 +3,7 @@
 //! Objects may stand in any order and any document, so names are collected first; what refers is read after what it
 //! refers to.
 
+use std::collections::hash_map::Entry as MapEntry;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use crate::model::tree::{Node, Table, Value};
 use crate::model::zone::Zone;
 use crate::spec::fault::{Fault, Faults, Place};
 use crate::spec::fields::{Path, Spot};
+use crate::spec::identity::{Id, Identity};
+use crate::spec::references::Names;
 use crate::spec::warnings::{self, Surroundings};
 use crate::spec::zone_file::ZoneFiles;
 use crate::spec::{key, load_balancer, monitor, pool, zone};
@@ -45,38 +48,6 @@ pub enum Extent {
     Partial,
 }
 
-/// The objects of one kind that others can name.
-pub struct Names<'t, T> {
-    /// What an object of the kind is called.
-    kind: &'static str,
-    /// Names as written.
-    ids: HashMap<&'t str, T>,
-    /// Whether there may be others.
-    extent: Extent,
-    /// The id of a name.
-    declared: fn(&str) -> T,
-}
-
-impl<T: Copy> Names<'_, T> {
-    /// Reads a name and gives the id of what it names.
-    pub fn resolve(&self, spot: Spot<'_, '_>, faults: &mut Faults) -> Option<T> {
-        let text = spot.text(faults)?;
-        if let Some(id) = self.ids.get(text) {
-            return Some(*id);
-        }
-        if self.extent == Extent::Partial {
-            return Some((self.declared)(text));
-        }
-        let kind = self.kind;
-        let suggestion = match self.ids.len() {
-            0 => Some(format!("no {kind} is declared; add one in [[{kind}s]]")),
-            _ => faults.nearest(text, self.ids.keys().copied()),
-        };
-        faults.push(spot.fault(format!("no {kind} has this name")).found(spot.node.shown()).suggest(suggestion));
-        None
-    }
-}
-
 /// An object that stands in an array of a document.
 #[derive(Clone, Copy)]
 struct Item<'t> {
@@ -97,8 +68,21 @@ impl<'t> Item<'t> {
 
     /// The node of its name.
     fn name(&self) -> Option<&'t Node> {
+        self.value("name")
+    }
+
+    /// The node of one of its keys.
+    fn value(&self, key: &str) -> Option<&'t Node> {
         match &self.node.value {
-            Value::Table(table) => table.entry("name").map(|entry| &entry.node),
+            Value::Table(table) => table.entry(key).map(|entry| &entry.node),
+            _ => None,
+        }
+    }
+
+    /// The id that it says, if it says one.
+    fn said_id<I: Id>(&self) -> Option<I> {
+        match &self.value("id")?.value {
+            Value::String(text) => I::of_text(text),
             _ => None,
         }
     }
@@ -122,8 +106,8 @@ pub fn parse(
     let key_names: HashSet<Name> = unique_names(&key_items, keys, Name::parse, faults);
     let apexes: HashSet<Name> = unique_names(&zone_items, zones, Name::parse, faults);
     let live: HashSet<Name> = unique_names(&load_balancer_items, load_balancers, Name::parse, faults);
-    let monitor_names = names(&monitor_items, monitors, "monitor", MonitorId::declared, extent, faults);
-    let pool_names = names(&pool_items, pools, "pool", PoolId::declared, extent, faults);
+    let monitor_names: Names<'_, MonitorId> = names(&monitor_items, monitors, "monitor", extent, faults);
+    let pool_names: Names<'_, PoolId> = names(&pool_items, pools, "pool", extent, faults);
 
     let key_names = (extent == Extent::Complete).then_some(&key_names);
 
@@ -133,17 +117,29 @@ pub fn parse(
     let zones = each(&zone_items, |item| {
         item.read(zones, |spot| zone::parse(spot, key_names, &surroundings, zone_files, faults))
     });
-    let monitors = each(&monitor_items, |item| item.read(monitors, |spot| monitor::parse(spot, faults)));
-    let pools = each(&pool_items, |item| item.read(pools, |spot| pool::parse(spot, &monitor_names, faults)));
+    let monitors =
+        each(&monitor_items, |item| item.read(monitors, |spot| monitor::parse(spot, Identity::Declared, faults)));
+    let pools = each(&pool_items, |item| {
+        item.read(pools, |spot| pool::parse(spot, Identity::Declared, &monitor_names, faults))
+    });
     let (hostings, zones): (Vec<_>, Vec<_>) = zones.into_iter().unzip();
     let zones: Vec<Arc<Zone>> = zones.into_iter().flatten().collect();
     let mut by_apex: load_balancer::Zones<'_> = apexes.iter().map(|apex| (apex, None)).collect();
     by_apex.extend(zones.iter().map(|zone| (zone.apex(), Some(zone.as_ref()))));
     let by_apex = (extent == Extent::Complete).then_some(&by_apex);
-    let disabled = pools.iter().filter(|pool| !pool.enabled).map(|pool| pool.id).collect();
+    let disabled: HashSet<PoolId> = pools.iter().filter(|pool| !pool.enabled).map(|pool| pool.id).collect();
+    let around =
+        load_balancer::Surroundings { zones: by_apex, pools: &pool_names, is_disabled: &|id| disabled.contains(&id) };
     let load_balancers = each(&load_balancer_items, |item| {
-        item.read(load_balancers, |spot| load_balancer::parse(spot, by_apex, &pool_names, &disabled, faults))
+        item.read(load_balancers, |spot| load_balancer::parse(spot, Identity::Declared, &around, faults))
     });
+    if faults.len() == before {
+        let [_, zones, monitors_, pools_, load_balancers_] = ARRAYS;
+        check_ids(&zone_items, zones, hostings.iter().map(|one| one.id), faults);
+        check_ids(&monitor_items, monitors_, monitors.iter().map(|one| one.id), faults);
+        check_ids(&pool_items, pools_, pools.iter().map(|one| one.id), faults);
+        check_ids(&load_balancer_items, load_balancers_, load_balancers.iter().map(|one| one.id), faults);
+    }
     if let Some(by_apex) = by_apex {
         warn_across(&zone_items, by_apex, &live, faults);
     }
@@ -223,17 +219,44 @@ fn unique_names<E>(
 }
 
 /// The names of objects with their ids; one that occurs twice is a fault.
-fn names<'t, T>(
+fn names<'t, I: Id>(
     items: &[Item<'t>],
     array: &str,
     kind: &'static str,
-    declared: fn(&str) -> T,
     extent: Extent,
     faults: &mut Faults,
-) -> Names<'t, T> {
+) -> Names<'t, I> {
+    let said = |item: &Item<'t>| match &item.name()?.value {
+        Value::String(name) => Some((name.as_str(), item.said_id()?)),
+        _ => None,
+    };
+    let said: HashMap<&str, I> = items.iter().filter_map(said).collect();
     let firsts = first_places(items, array, Some, faults);
-    let ids = firsts.into_keys().map(|name| (name, declared(name))).collect();
-    Names { kind, ids, extent, declared }
+    let id = |name: &str| said.get(name).copied().unwrap_or_else(|| I::of_name(name));
+    Names::new(kind, firsts.into_keys().map(|name| (name, id(name))).collect(), extent)
+}
+
+/// Adds a fault for each object whose id another has; `ids` are those of `items`. Names are different, so this can only
+/// be where some object says its id.
+fn check_ids<I: Id>(items: &[Item<'_>], array: &str, ids: impl Iterator<Item = I>, faults: &mut Faults) {
+    if items.iter().all(|item| item.value("id").is_none()) {
+        return;
+    }
+    let mut firsts: HashMap<I, Place> = HashMap::new();
+    for (item, id) in items.iter().zip(ids) {
+        let node = item.value("id").or_else(|| item.name()).unwrap_or(item.node);
+        let place = Place { source: item.source, span: node.span.clone() };
+        match firsts.entry(id) {
+            MapEntry::Vacant(entry) => {
+                entry.insert(place);
+            }
+            MapEntry::Occupied(entry) => item.read(array, |spot| {
+                let why = format!("another of the {} has this id", array.replace('_', " "));
+                let fault = Fault::new(place, spot.path.key("id"), why).found(id.to_string());
+                faults.push(fault.first(entry.get().clone()));
+            }),
+        }
+    }
 }
 
 /// Where each name is first; a fault for each that occurs again.
@@ -250,10 +273,10 @@ fn first_places<'t, K: Hash + Eq>(
         let Some(name) = key(text) else { continue };
         let place = Place { source: item.source, span: node.span.clone() };
         match firsts.entry(name) {
-            std::collections::hash_map::Entry::Vacant(entry) => {
+            MapEntry::Vacant(entry) => {
                 entry.insert(place);
             }
-            std::collections::hash_map::Entry::Occupied(entry) => item.read(array, |spot| {
+            MapEntry::Occupied(entry) => item.read(array, |spot| {
                 let why = format!("another of the {} has this name", array.replace('_', " "));
                 let fault = Fault::new(place, spot.path.key("name"), why).found(node.shown());
                 faults.push(fault.first(entry.get().clone()));
@@ -325,7 +348,7 @@ pub fn build(declared: &Declared) -> Table {
     let build_zone = |hosting: &Hosting| zone::build(hosting, zones.get(&hosting.id).copied());
     let monitor_names: HashMap<_, &str> = monitors.iter().map(|monitor| (monitor.id, &*monitor.name)).collect();
     let pool_names: HashMap<_, &str> = pools.iter().map(|pool| (pool.id, &*pool.name)).collect();
-    let pool_name = |id: PoolId| pool_names.get(&id).copied().unwrap_or_default();
+    let pool_name = |id: PoolId| pool_names.get(&id).copied();
     let monitor_name = |id: MonitorId| monitor_names.get(&id).copied().unwrap_or_default();
     let array = |tables: Vec<Table>| {
         Node::built(Value::Array(tables.into_iter().map(|table| Node::built(Value::Table(table))).collect()))

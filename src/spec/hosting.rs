@@ -12,12 +12,24 @@ use crate::model::name::Name;
 use crate::model::tree::{Node, Table, Value};
 use crate::spec::fault::Faults;
 use crate::spec::fields::{Fields, Key, Spot, optional, required};
+use crate::spec::identity::Identity;
 use crate::spec::value::{Word, list, network, word};
 
 /// The keys of a server that we talk to.
 pub const PEER_KEYS: &[Key] = &[required("address"), optional("key")];
 /// The keys of a rule about who may transfer.
 pub const TRANSFER_RULE_KEYS: &[Key] = &[optional("address"), optional("key")];
+
+/// The keys of a zone in a store, whose records have rows of their own.
+pub(super) const ROW_KEYS: &[Key] = &[
+    required("name"),
+    optional("serial"),
+    optional("primaries"),
+    optional("allow_query"),
+    optional("allow_transfer"),
+    optional("notify"),
+    optional("transfer_live"),
+];
 
 /// DNS without anything said (RFC 1035 §4.2).
 const PORT_DEFAULT: u16 = 53;
@@ -32,7 +44,12 @@ const TRANSFERS_LIVE: &[Word<TransferLive>] =
 pub(super) type KeyNames<'k> = Option<&'k HashSet<Name>>;
 
 /// Reads how the zone with `apex` is hosted.
-pub(super) fn parse(fields: &mut Fields<'_, '_, '_>, apex: &Name, keys: KeyNames<'_>) -> Option<Hosting> {
+pub(super) fn parse(
+    fields: &mut Fields<'_, '_, '_>,
+    identity: Identity<ZoneId>,
+    apex: &Name,
+    keys: KeyNames<'_>,
+) -> Option<Hosting> {
     let serial = fields.read("serial", word(SERIALS)).optional();
     let primaries = fields.read("primaries", list(PEERS_MAX, |spot, faults| parse_peer(spot, keys, faults))).optional();
     let allow_query = fields.read("allow_query", list(PEERS_MAX, network)).or(Hosting::everybody());
@@ -56,7 +73,7 @@ pub(super) fn parse(fields: &mut Fields<'_, '_, '_>, apex: &Name, keys: KeyNames
         }
     };
     Some(Hosting {
-        id: ZoneId::declared(&apex.to_string()),
+        id: identity.id(&apex.to_string(), fields)?,
         apex: apex.clone(),
         origin,
         allow_query: allow_query?,

@@ -6,18 +6,25 @@
 
 mod auto_hint;
 pub mod declared;
+pub mod dialect;
 pub mod fault;
 pub mod fields;
 pub mod header;
 pub mod hosting;
+pub mod identity;
+pub mod json_text;
 pub mod key;
+mod kept;
 mod line;
 pub mod load_balancer;
 pub mod monitor;
 pub mod pool;
 pub mod record;
+pub mod references;
+pub mod row;
 #[cfg(test)]
 mod strategies;
+pub mod time;
 pub mod toml_text;
 pub mod value;
 pub mod warnings;

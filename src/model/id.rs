@@ -27,6 +27,11 @@ macro_rules! id {
                 parse_hex(text).map(Self)
             }
 
+            /// Its 128 bits, which [`Self::random`] makes the same id of.
+            pub const fn bits(self) -> u128 {
+                self.0
+            }
+
             /// 64 bits that are already well distributed: digests and random numbers both are.
             pub const fn hash64(self) -> u64 {
                 let [a, b, c, d, e, f, g, h, ..] = self.0.to_le_bytes();

@@ -151,6 +151,29 @@ pub const NAME_CHARS_MAX: usize = 255;
 /// Characters of a description, as in the original.
 pub const DESCRIPTION_CHARS_MAX: usize = 1024;
 
+/// Commits that wait for the store; whoever has more waits before it hands one over.
+pub const COMMITS_QUEUED_MAX: usize = 1_024;
+/// Commits that share one transaction of the store: as many as may wait, so that a full queue is one of the disk's.
+pub const COMMITS_PER_TRANSACTION_MAX: usize = COMMITS_QUEUED_MAX;
+/// Octets of memory for the store's pages. The objects are in memory anyway; this is for writing, and for looking back.
+pub const STORE_CACHE_OCTETS: usize = 32 << 20;
+/// How long events and serials may wait for a transaction to go along with before they get one of their own.
+pub const STORE_LAZY_INTERVAL: Duration = Duration::from_secs(1);
+/// From a transaction that failed to the next try that nobody asked for.
+pub const STORE_RETRY_INTERVAL: Duration = Duration::from_secs(10);
+/// Entries of the audit log: ten a minute for a week.
+pub const AUDIT_ENTRIES_MAX: usize = 100_000;
+/// Octets of the audit log; an entry has an object twice, and a pool may be large.
+pub const AUDIT_OCTETS_MAX: u64 = 256 << 20;
+/// Events of pools that are kept: a pool that flaps every ten seconds fills them in eleven days.
+pub const EVENTS_KEPT_MAX: usize = 100_000;
+/// Octets of all of them; an event has each origin of its pool.
+pub const EVENTS_OCTETS_MAX: u64 = 128 << 20;
+/// Events that wait for the store; it takes them once a second, and a mass failure has one for each pool.
+pub const EVENTS_QUEUED_MAX: usize = POOLS_MAX;
+/// Tokens of the API: each is compared when somebody shows one.
+pub const TOKENS_MAX: usize = 1_000;
+
 /// Largest TTL we take: RFC 2181 §8 gives 31 bits; the original's load balancers stop at a day.
 pub const TTL_MAX: u32 = 0x7fff_ffff;
 /// Largest TTL of a load balancer, seconds; longer would hide failover for more than a day.

@@ -36,34 +36,6 @@ impl InventoryStore for MemoryStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::id::MonitorId;
-    use crate::model::inventory::{Change, Contradiction, Declared, Generation};
-    use crate::model::monitor::{Check, Monitor};
 
-    fn declare(monitors: &[&str]) -> Change {
-        let monitor = |name: &&str| Monitor {
-            id: MonitorId::declared(name),
-            name: (*name).to_owned(),
-            description: String::new(),
-            check: Check::Tcp { port: 1 },
-            timeout: std::time::Duration::from_secs(1),
-            retries: 0,
-            interval: std::time::Duration::from_secs(5),
-            consecutive_up: 0,
-            consecutive_down: 0,
-        };
-        Change::Declare(Declared { monitors: monitors.iter().map(monitor).collect(), ..Declared::default() })
-    }
-
-    #[tokio::test]
-    async fn a_commit_is_seen_and_a_contradiction_changes_nothing() {
-        let store = MemoryStore::default();
-        let mut seen = store.subscribe();
-        assert_eq!(store.commit(declare(&["a"])).await.unwrap().generation, Generation(1));
-        assert_eq!(seen.borrow_and_update().monitors.len(), 1);
-        let twice = store.commit(declare(&["a", "a"])).await;
-        assert!(matches!(twice, Err(CommitError::Contradiction(Contradiction::NotUnique { .. }))));
-        assert_eq!(store.load().generation, Generation(1));
-        assert!(!seen.has_changed().unwrap());
-    }
+    crate::store::battery::battery!(MemoryStore::default());
 }

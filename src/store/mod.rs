@@ -3,8 +3,10 @@
 //! A store holds one inventory. [`InventoryStore::commit`] replaces it by the next generation, or, if the change
 //! contradicts what is there, leaves everything as it was and says why. Commits take effect one after another, in the
 //! order in which they return; whoever subscribes sees the newest generation and may miss those between. What a store
-//! acknowledges it keeps as long as it promises to: [`memory`] until the process ends.
+//! acknowledges it keeps as long as it promises to: [`memory`] until the process ends, [`embedded`] what the API made for
+//! good.
 
+pub mod embedded;
 pub mod memory;
 
 use std::sync::Arc;
@@ -46,3 +48,8 @@ fn now() -> UnixMicros {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     UnixMicros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod battery;
+#[cfg(test)]
+mod sample;

@@ -154,7 +154,7 @@ impl Inventory {
     }
 
     /// Forgets an object that is set aside; says whether there was one.
-    fn forget_set_aside(&mut self, object: ObjectId) -> bool {
+    pub(super) fn forget_set_aside(&mut self, object: ObjectId) -> bool {
         let kept: Vec<_> = self.set_aside.iter().filter(|aside| aside.stored.object.id() != object).cloned().collect();
         let found = kept.len() != self.set_aside.len();
         if found {

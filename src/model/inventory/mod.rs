@@ -101,10 +101,15 @@ impl Inventory {
         let mut next = self.clone();
         next.generation = Generation(self.generation.0 + 1);
         for Step { change, expected } in commit.steps {
-            if let Some(object) = change.object() {
+            let object = change.object();
+            if let Some(object) = object {
                 next.check_expected(object, expected)?;
             }
             next.make(change, now)?;
+            // What was made anew under the id of something that waits takes its place: it must not come back.
+            if let Some(object) = object {
+                next.forget_set_aside(object);
+            }
         }
         Ok(next)
     }

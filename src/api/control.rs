@@ -63,6 +63,9 @@ pub enum Reload {
         generation: u64,
         /// Changed keys that wait for a restart.
         waiting_for_restart: Vec<String>,
+        /// What is most likely a mistake, for a person; empty if nothing is. A server of an earlier version says nothing.
+        #[serde(default)]
+        warnings: String,
     },
     /// The configuration is faulty; the old one stays.
     Refused {

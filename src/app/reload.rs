@@ -84,6 +84,15 @@ struct LastRead {
     zones: ZonesRead,
 }
 
+/// What whoever asked for a reload should know of a good configuration.
+#[derive(Debug)]
+struct Taken {
+    /// The changed keys that wait for a restart.
+    waiting_for_restart: Vec<String>,
+    /// What is most likely a mistake.
+    warnings: Report,
+}
+
 impl<S: InventoryStore> Reloader<S> {
     /// Reloads from `source`; `settings` are those in force, `files` and `zones` what they were read with.
     pub fn new(
@@ -110,7 +119,7 @@ impl<S: InventoryStore> Reloader<S> {
         let loaded = tokio::task::spawn_blocking(load).await;
         let faults = match loaded {
             Ok(Ok(configuration)) => match self.take(configuration, &mut read).await {
-                Ok(waiting_for_restart) => return self.done(waiting_for_restart),
+                Ok(taken) => return self.done(taken),
                 Err(contradiction) => contradiction,
             },
             Ok(Err(faults)) => faults,
@@ -142,12 +151,14 @@ impl<S: InventoryStore> Reloader<S> {
     }
 
     /// Tells that a reload is done.
-    fn done(&self, waiting_for_restart: Vec<String>) -> Reload {
+    fn done(&self, taken: Taken) -> Reload {
+        let Taken { waiting_for_restart, warnings } = taken;
         let generation = self.inner.live.borrow().generation;
         info!(%generation, ?waiting_for_restart, "configuration reloaded");
         let waiting = waiting_for_restart.clone();
         self.remember(ReloadStatus { at: Timestamp::now(), fault: None, waiting_for_restart: waiting });
-        Reload::Done { generation: generation.0, waiting_for_restart }
+        let warnings = if warnings.is_empty() { String::new() } else { warnings.to_string() };
+        Reload::Done { generation: generation.0, waiting_for_restart, warnings }
     }
 
     /// Files to watch.
@@ -155,8 +166,8 @@ impl<S: InventoryStore> Reloader<S> {
         self.inner.read.lock().await.files.clone()
     }
 
-    /// Puts a good configuration in force; gives the changed keys that wait for a restart.
-    async fn take(&self, configuration: Configuration, last: &mut LastRead) -> Result<Vec<String>, String> {
+    /// Puts a good configuration in force.
+    async fn take(&self, configuration: Configuration, last: &mut LastRead) -> Result<Taken, String> {
         let Configuration { settings, policy, declared, files, zones_read: zones, warnings } = configuration;
         // Publish reads the policy when it takes the new inventory in, so the policy comes first.
         let before = self.inner.policy.swap(Arc::new(policy));
@@ -176,7 +187,8 @@ impl<S: InventoryStore> Reloader<S> {
         *last = LastRead { files, zones };
         // Whoever is told that it is done will ask, and has to get the new answer. An error means that publish has ended.
         drop(self.inner.live.clone().wait_for(|live| live.generation >= generation).await);
-        Ok(self.inner.settings.changed_keys(&settings).into_iter().map(str::to_owned).collect())
+        let waiting_for_restart = self.inner.settings.changed_keys(&settings).into_iter().map(str::to_owned).collect();
+        Ok(Taken { waiting_for_restart, warnings })
     }
 }
 

@@ -16,11 +16,14 @@ pub(super) struct ReloadArgs {
     control: ControlArgs,
 }
 
-/// Asks for a reload and prints how it went.
+/// Asks for a reload and prints how it went; warnings go to standard error, as those of `check`.
 pub(super) fn run(args: &ReloadArgs) -> Result<(), CliError> {
     let path = args.control.path()?;
     match block_on(client::reload(&path))?? {
-        Reload::Done { generation, waiting_for_restart } => {
+        Reload::Done { generation, waiting_for_restart, warnings } => {
+            if !warnings.is_empty() {
+                writeln!(io::stderr(), "{warnings}")?;
+            }
             let mut out = io::stdout();
             writeln!(out, "reloaded: generation {generation}")?;
             if !waiting_for_restart.is_empty() {

@@ -40,7 +40,7 @@ pub(super) struct ServeArgs {
 
 /// Runs the server until it is told to stop.
 pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
-    let source = args.config.source();
+    let source = args.config.source()?;
     let configuration = progress::load(&source)?;
     start_logs(&configuration.settings.log);
     let runtime =

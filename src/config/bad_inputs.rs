@@ -585,3 +585,14 @@ fn copies_of_live_names_need_a_serial_that_changes() {
     let [fault] = &faults(&report, 0)[..] else { panic!("one fault") };
     assert!(fault.contains("its primary's serial") && !fault.contains("auto"), "{fault}");
 }
+
+#[test]
+fn sources_of_servers() {
+    for (source, why) in [("::1", "one of `address`"), ("192.0.2.2:53", "found"), ("0.0.0.0", "found")] {
+        let faults = faults_of(&format!(
+            "[[zones]]\nname = 'z'\nprimaries = [{{ address = '192.0.2.1', source = '{source}' }}]"
+        ));
+        let expected = format!("3:48 zones[1].primaries[0].source: {why}");
+        assert!(faults.iter().any(|fault| fault.starts_with(&expected)), "{faults:#?}");
+    }
+}

@@ -20,7 +20,7 @@ use crate::model::limits::UDP_PAYLOAD_MIN;
 use crate::model::rrset::Rtype;
 use crate::steering::table::RecordTable;
 use crate::telemetry::Counters;
-use crate::wire::message::{ExtendedError, Message, Opt, put_error};
+use crate::wire::message::{COOKIE_OCTETS, ExtendedError, Message, Opt, put_error};
 use crate::wire::name::LowerName;
 use crate::wire::query::{CLASS_CH, CLASS_IN, Edns, OPCODE_NOTIFY, Query, Rcode, Unanswerable};
 
@@ -61,12 +61,14 @@ pub struct Reply {
     pub len: usize,
     /// Whether somebody else has to answer, who may take long or sign: the buffer has what to say if nobody can.
     pub passed_on: bool,
+    /// What the COOKIE option of that answer says, if it has one.
+    pub cookie: Option<[u8; COOKIE_OCTETS]>,
 }
 
 impl Reply {
     /// An answer of `len` octets.
     pub const fn of(len: usize) -> Self {
-        Self { len, passed_on: false }
+        Self { len, passed_on: false, cookie: None }
     }
 }
 
@@ -214,7 +216,9 @@ impl Worker {
             if asking.limit(bucket, ResponseClass::Error, random) == Passage::Nothing {
                 return Reply::of(0);
             }
-            return Reply { len: put_error(out, parsed.header, Rcode::ServFail), passed_on: true };
+            // RFC 7873 §5.2: who sends a cookie gets one, whoever answers.
+            let cookie = opt.and_then(|opt| opt.cookie);
+            return Reply { len: put_error(out, parsed.header, Rcode::ServFail), passed_on: true, cookie };
         }
         let size = size_limit(client.transport, &parsed, policy);
         let kept = opt.as_ref().map_or(0, Opt::octets);
@@ -263,7 +267,7 @@ impl Worker {
 ///
 /// Rate limits see these queries as errors, before anybody knows their answers, so over UDP none may be worth forging an
 /// address for. An answer to NOTIFY, a refused transfer and a signature that does not hold repeat the question, and at most
-/// an Extended DNS Error comes on top. IXFR gives those who may transfer the SOA record alone (RFC 1995 §2), and AXFR does
+/// an Extended DNS Error and our half of a cookie come on top. IXFR gives those who may transfer the SOA record alone (RFC 1995 §2), and AXFR does
 /// not exist over UDP (RFC 5936 §4.2). A query whose signature holds comes back to an engine without it, and there its
 /// answer counts as what it is.
 fn is_passed_on(query: &Query<'_>) -> bool {

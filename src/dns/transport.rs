@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::dns::engine::{Client, Reply, UnixTime, Worker};
 use crate::dns::io::{Asked, send_from};
+use crate::wire::message::COOKIE_OCTETS;
 
 /// Turns a query's bytes into an answer's. The engine does; tests have simpler ones.
 pub trait Responder: Send + 'static {
@@ -72,6 +73,8 @@ pub struct PassedOn {
     pub query: Vec<u8>,
     /// Where it came from.
     pub source: SocketAddr,
+    /// What the COOKIE option of the answer says, if it has one.
+    pub cookie: Option<[u8; COOKIE_OCTETS]>,
     /// Where the answer goes.
     pub back: Back,
 }
@@ -162,9 +165,10 @@ pub(super) mod testing {
         let source = socket.local_addr().unwrap();
         let over_udp = |number: u8| {
             let back = Back::Udp(UdpBack { socket: Arc::clone(&socket), client: source, asked: None });
-            PassedOn { query: vec![number], source, back }
+            PassedOn { query: vec![number], source, cookie: None, back }
         };
-        let over_tcp = |number: u8| PassedOn { query: vec![number], source, back: Back::Tcp(mpsc::channel(1).0) };
+        let over_tcp =
+            |number: u8| PassedOn { query: vec![number], source, cookie: None, back: Back::Tcp(mpsc::channel(1).0) };
         let sent = [over_udp(1), over_udp(2), over_tcp(3), over_tcp(4)].map(|query| queues.try_send(query));
         assert_eq!(sent, [true, false, true, false]);
         let heard = [&mut datagrams, &mut streams].map(|queue| queue.try_recv().unwrap().query);

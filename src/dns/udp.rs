@@ -216,7 +216,8 @@ impl<R: Responder> Serving<R> {
                 return reply.len;
             }
             let back = Back::Udp(UdpBack { socket: Arc::clone(&self.socket), client: source, asked });
-            let passed_on = self.responder.pass_on(PassedOn { query: query.to_vec(), source, back });
+            let passed_on =
+                self.responder.pass_on(PassedOn { query: query.to_vec(), source, cookie: reply.cookie, back });
             if passed_on { 0 } else { reply.len }
         });
     }
@@ -382,7 +383,7 @@ mod tests {
         impl Responder for Passing {
             fn respond(&mut self, _: &[u8], _: &Client, _: UnixTime, _: u64, out: &mut [u8]) -> Reply {
                 out[0] = b'!';
-                Reply { len: 1, passed_on: true }
+                Reply { passed_on: true, ..Reply::of(1) }
             }
             fn pass_on(&mut self, query: PassedOn) -> bool {
                 self.0.try_send(query).is_ok()
@@ -396,7 +397,7 @@ mod tests {
             // Connected: it hears nobody but whom it asked.
             let client = client((asked, port));
             client.send(b"who am I asking?").unwrap();
-            let PassedOn { query, source, back } = queue.blocking_recv().unwrap();
+            let PassedOn { query, source, back, .. } = queue.blocking_recv().unwrap();
             assert_eq!((query.as_slice(), source), (&b"who am I asking?"[..], client.local_addr().unwrap()));
             let Back::Udp(back) = back else { panic!("it came over UDP") };
             back.send(b"me").unwrap();

@@ -52,6 +52,31 @@ pub const PROBES_IN_FLIGHT_MAX: usize = 100_000;
 /// Threads of the probers' runtime.
 pub const PROBER_THREADS_MAX: usize = 64;
 
+/// Connections of the API at one time that can be set; each takes a file descriptor and some buffers.
+pub const API_CONNECTIONS_MAX: usize = 10_000;
+/// Longest that a request of the API can be allowed to take; clients and proxies give up before.
+pub const API_REQUEST_TIMEOUT_MAX: Duration = Duration::from_mins(10);
+/// Name servers of a zone; an answer with all of them and their addresses has to fit a datagram.
+pub const NAME_SERVERS_MAX: usize = 13;
+/// Requests of the API at one time that are worked on; a client is told to come again instead of waiting in a line that
+/// only grows. Each may hold a body and the tree that it is read into.
+pub const API_REQUESTS_MAX: usize = 128;
+/// Fields of a request's header; clients send twenty.
+pub const HEADER_FIELDS_MAX: usize = 64;
+/// Octets of a request's head.
+pub const HEAD_OCTETS_MAX: usize = 16 << 10;
+/// Octets of what a bearer shows; a token has 51.
+pub const CREDENTIAL_OCTETS_MAX: usize = 1 << 10;
+/// Failed authentications of one network and minute that are told so; more are told to come later.
+pub const AUTH_FAILURES_MAX: u32 = 10;
+/// Networks whose failed authentications are counted; each takes some 60 octets, for a minute.
+pub const AUTH_NETWORKS_MAX: usize = 4_096;
+/// Longest life of a token that expires at all: ten years.
+pub const TOKEN_LIFE_MAX: Duration = Duration::from_hours(24 * 3_653);
+/// Octets of a certificate chain's or a key's file.
+pub const PEM_OCTETS_MAX: u64 = 1 << 20;
+/// Octets of a request's own id that is given back; clients send 36.
+pub const REQUEST_ID_OCTETS_MAX: usize = 128;
 /// Octets of a request's body: a pool of as many origins as we take has half of it.
 pub const BODY_OCTETS_MAX: usize = 1 << 20;
 /// Items of one page of a list that a request can ask for, as in the original; without pages it gets all.
@@ -71,6 +96,9 @@ pub const TSIG_SECRET_OCTETS_MAX: usize = 128;
 pub const TRANSFER_RECORDS_MAX: usize = 10_000_000;
 /// Octets of names and data of one transfer; more would not fit the memory that such a server has.
 pub const TRANSFER_OCTETS_MAX: usize = 1 << 30;
+/// Octets of all transfers to us together: one server, with as many of the largest as it may send at a time, leaves room
+/// for one of others.
+pub const TRANSFERS_IN_OCTETS_MAX: usize = 3 << 30;
 /// Messages of one transfer: a primary may put each record in a message of its own (RFC 5936 §2.2).
 pub const TRANSFER_MESSAGES_MAX: usize = 10_000_000;
 /// How long a primary may take to accept a connection.
@@ -231,4 +259,5 @@ pub const UDP_PAYLOAD_MAX: u16 = 4096;
 
 const _: () = assert!(UDP_PAYLOAD_MIN <= UDP_PAYLOAD_DEFAULT && UDP_PAYLOAD_DEFAULT <= UDP_PAYLOAD_MAX);
 const _: () = assert!(CONFIG_FILE_OCTETS_MAX <= CONFIG_OCTETS_MAX);
+const _: () = assert!((TRANSFERS_IN_PER_PRIMARY_MAX + 1) * TRANSFER_OCTETS_MAX <= TRANSFERS_IN_OCTETS_MAX);
 const _: () = assert!(TRANSFERS_IN_PER_PRIMARY_MAX < TRANSFERS_IN_MAX && REFRESHES_PER_PRIMARY_MAX < REFRESHES_MAX);

@@ -68,13 +68,14 @@ impl Disabled {
 
     /// What is disabled at `now`; what was disabled `before` keeps its time.
     pub fn since<'n>(
-        before: &Self,
+        before: Option<&Self>,
         is_disabled: bool,
         origins: impl Iterator<Item = &'n str>,
         now: UnixMicros,
     ) -> Self {
-        let whole = is_disabled.then(|| before.whole().unwrap_or(now));
-        Self::new(whole, origins.map(|name| (name.to_owned(), before.origin(name).unwrap_or(now))).collect())
+        let whole = is_disabled.then(|| before.and_then(Self::whole).unwrap_or(now));
+        let since = |name: &str| before.and_then(|before| before.origin(name)).unwrap_or(now);
+        Self::new(whole, origins.map(|name| (name.to_owned(), since(name))).collect())
     }
 
     /// Since when the object itself is disabled.
@@ -109,13 +110,13 @@ mod tests {
 
     #[test]
     fn what_stays_disabled_keeps_its_time() {
-        let first = Disabled::since(&Disabled::default(), true, ["a", "b"].into_iter(), UnixMicros(1));
-        let second = Disabled::since(&first, true, ["b", "c"].into_iter(), UnixMicros(2));
+        let first = Disabled::since(None, true, ["a", "b"].into_iter(), UnixMicros(1));
+        let second = Disabled::since(Some(&first), true, ["b", "c"].into_iter(), UnixMicros(2));
         assert_eq!(second.whole(), Some(UnixMicros(1)));
         assert_eq!(
             (second.origin("a"), second.origin("b"), second.origin("c")),
             (None, Some(UnixMicros(1)), Some(UnixMicros(2)))
         );
-        assert_eq!(Disabled::since(&second, false, [].into_iter(), UnixMicros(3)), Disabled::default());
+        assert_eq!(Disabled::since(Some(&second), false, [].into_iter(), UnixMicros(3)), Disabled::default());
     }
 }

@@ -85,8 +85,12 @@ fn zones(keys: Vec<Name>) -> impl Strategy<Value = Vec<(Hosting, Option<Arc<Zone
 fn hosting(keys: Vec<Name>) -> impl Strategy<Value = Hosting> {
     let key = prop::option::of(select(keys));
     let peers = prop::collection::vec(
-        (any::<[u8; 3]>(), 1_u16.., key.clone())
-            .prop_map(|([b, c, d], port, key)| Peer { address: ([192, b, c, d], port).into(), key }),
+        (any::<[u8; 3]>(), 1_u16.., key.clone(), any::<Option<[u8; 1]>>()).prop_map(
+            |([b, c, d], port, key, source)| {
+                let source = source.map(|[d]| [192, 0, 2, d].into());
+                Peer { address: ([192, b, c, d], port).into(), key, source }
+            },
+        ),
         1..3,
     );
     let network = prop_oneof![

@@ -20,7 +20,7 @@ use crate::steering::table::RecordTable;
 use crate::store::{CommitError, InventoryStore};
 
 /// The store that the API writes to.
-pub type Store = crate::store::memory::MemoryStore;
+pub type Store = crate::store::embedded::EmbeddedStore;
 
 /// What handlers work with.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub struct Committed {
 const ATTEMPTS_MAX: usize = 32;
 /// How long a response waits for its change to be in DNS answers: publish takes milliseconds, and seconds for a change of
 /// everything.
-const LIVE_WAIT_MAX: Duration = Duration::from_secs(5);
+pub(in crate::api) const LIVE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 impl Context {
     /// The inventory now.

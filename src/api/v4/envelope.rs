@@ -13,7 +13,7 @@ use crate::api::v4::code::{Code, Note};
 use crate::api::v4::error::ApiError;
 use crate::api::v4::paging::{Page, PageInfo};
 use crate::model::stamp::Revision;
-use crate::spec::fault::{Faults, Severity};
+use crate::spec::fault::{Faults, Severity, pointer};
 
 /// A header by which the official clients let themselves be told that repeating is in vain.
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -180,14 +180,4 @@ const UNWRITABLE: &[u8] =
 pub fn warnings(faults: &Faults) -> Vec<Message> {
     let warnings = faults.listed(Severity::Warning).kept().iter();
     warnings.map(|warning| Message::of(Note::Warning, warning.to_string()).at(pointer(&warning.path))).collect()
-}
-
-/// The JSON pointer (RFC 6901) of a path as faults have it.
-pub fn pointer(path: &str) -> String {
-    let mut pointer = String::new();
-    for step in path.split(['.', '[']).filter(|step| !step.is_empty()) {
-        pointer.push('/');
-        pointer.push_str(&step.trim_end_matches(']').trim_matches('"').replace('~', "~0").replace('/', "~1"));
-    }
-    pointer
 }

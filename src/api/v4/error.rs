@@ -8,7 +8,7 @@ use crate::api::v4::code::{Code, Note};
 use crate::api::v4::envelope::{self, Message};
 use crate::model::id::ObjectId;
 use crate::model::inventory::{Contradiction, Referrer};
-use crate::spec::fault::{Fault, Faults};
+use crate::spec::fault::{Fault, Faults, pointer};
 use crate::store::CommitError;
 
 /// A refused request.
@@ -149,7 +149,7 @@ impl From<Faults> for ApiError {
 fn invalid_field(fault: &Fault) -> Message {
     let help = fault.suggestion.as_ref().map_or_else(String::new, |suggestion| format!(" ({suggestion})"));
     let message = Message::new(Code::Invalid.number(), format!("{fault}{help}: validation failed"));
-    message.at(envelope::pointer(&fault.path))
+    message.at(pointer(&fault.path))
 }
 
 impl IntoResponse for ApiError {

@@ -52,7 +52,7 @@ pub(crate) struct Response {
 impl Fixture {
     /// The API with nothing in it.
     pub(crate) fn new() -> Self {
-        let store = Arc::new(Store::default());
+        let store = Arc::new(Store::in_memory().unwrap());
         let (assigned, assigned_now) = watch::channel(Arc::new(Assigned::default()));
         let (live, live_now) = watch::channel(Live::default());
         let context = Arc::new(Context {

@@ -17,7 +17,6 @@ pub mod code;
 pub mod context;
 pub mod envelope;
 pub mod error;
-pub mod json;
 pub mod paging;
 pub mod precondition;
 pub mod request;

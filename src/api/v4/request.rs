@@ -16,6 +16,8 @@ use crate::api::v4::precondition::Precondition;
 use crate::model::id::{LoadBalancerId, MonitorId, PoolId, RecordId, ZoneId};
 use crate::model::limits::BODY_OCTETS_MAX;
 use crate::model::tree::Node;
+use crate::spec::json_text;
+use crate::spec::toml_text::SyntaxFault;
 
 /// An id that stands in paths.
 pub trait PathIdentifier: Sized {
@@ -238,6 +240,6 @@ async fn octets(body: Body) -> Result<Bytes, ApiError> {
 
 /// Reads a body.
 fn parse(octets: &[u8]) -> Result<Node, ApiError> {
-    crate::api::v4::json::parse(octets)
-        .map_err(|why| ApiError::new(Code::Malformed, format!("the body is no JSON: {why}")))
+    let wrong = |fault: SyntaxFault| ApiError::new(Code::Malformed, format!("the body is no JSON: {}", fault.why));
+    json_text::parse(octets).map_err(wrong)
 }

@@ -243,6 +243,25 @@ fn rfc9471_section_3_1_glue_that_does_not_fit_is_truncation() {
 }
 
 #[test]
+fn rfc1035_section_4_1_4_glue_of_names_that_no_pointer_reaches_is_spelled_out() {
+    /// Servers whose names alone take 19 KiB.
+    const SERVERS: usize = 90;
+    let host = |n| format!("n{n}.{}.{}.{}.sub", "a".repeat(60), "b".repeat(60), "c".repeat(60));
+    let lines: Vec<String> =
+        (0..SERVERS).flat_map(|n| [format!("sub NS {}", host(n)), format!("{} A 192.0.2.{n}", host(n))]).collect();
+    let table = table(&lines.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+    let tcp = Client { transport: Transport::Tcp, ..CLIENT };
+    let referral = ask_as(&tcp, &table, 65_535, "www.sub A");
+    let mut glue = referral[1 + SERVERS..].to_vec();
+    let mut expected: Vec<String> = (0..SERVERS).map(|n| format!("ar {} 3600 A 192.0.2.{n}", host(n))).collect();
+    glue.sort();
+    expected.sort();
+    assert_eq!((referral[0].as_str(), glue), ("NoError", expected));
+    // What has no room for all of it says so.
+    assert_eq!(ask_as(&tcp, &table, 20_500, "www.sub A"), ["NoError tc"]);
+}
+
+#[test]
 fn rfc6672_section_3_2_dname() {
     let lines = [
         "d 60 DNAME t",

@@ -197,7 +197,7 @@ impl<R: Responder> Connection<R> {
             if reply.passed_on {
                 let (back, elsewhere) = mpsc::channel(ELSEWHERE_MAX);
                 let source = self.stream.peer_addr().unwrap_or_else(|_| (self.client.address, 0).into());
-                let passed_on = PassedOn { query: query.to_vec(), source, back: Back::Tcp(back) };
+                let passed_on = PassedOn { query: query.to_vec(), source, cookie: reply.cookie, back: Back::Tcp(back) };
                 if desk.responder.pass_on(passed_on) {
                     self.elsewhere = Some(elsewhere);
                     continue;

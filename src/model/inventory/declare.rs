@@ -10,7 +10,7 @@ use crate::model::inventory::id_map::{IdMap, Identified};
 use crate::model::inventory::noun::Noun;
 use crate::model::inventory::stored::{SetAside, Stored, StoredObject, ZoneRecords};
 use crate::model::inventory::{Generation, Inventory, Stamps};
-use crate::model::stamp::{Disabled, Provenance, Revision, Stamp, UnixMicros};
+use crate::model::stamp::{Provenance, Revision, Stamp, UnixMicros};
 
 /// What becomes of objects of the API that contradict what is declared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,7 +27,7 @@ const SOME_FILE: &str = "the configuration";
 impl Inventory {
     /// Takes in what a store has kept. It waits until something is declared.
     pub(super) fn restore(&mut self, generation: Generation, objects: Vec<Stored>) {
-        self.generation = self.generation.max(generation);
+        self.generation = self.generation.max(Generation(generation.0 + 1));
         let waiting = objects.into_iter().map(|stored| SetAside { stored, why: "nothing is declared yet".to_owned() });
         let mut all = self.set_aside.to_vec();
         all.extend(waiting);
@@ -212,8 +212,7 @@ impl Declaring<'_> {
                 Some(old) if stays => all.put(Stamp { provenance, ..Stamp::clone(old) }),
                 _ => {
                     let created = old.map_or(*now, |old| old.created);
-                    let disabled = old.map(|old| &old.disabled);
-                    let disabled = object.disabled(disabled.unwrap_or(&Disabled::default()), *now);
+                    let disabled = object.disabled(old.map(|old| &old.disabled), *now);
                     all.put(Stamp { id, provenance, created, modified: *now, revision: *revision, disabled });
                 }
             }

@@ -18,7 +18,7 @@ use crate::model::monitor::Monitor;
 use crate::model::name::Name;
 use crate::model::pool::Pool;
 use crate::model::rrset::Rtype;
-use crate::model::stamp::{Disabled, Provenance, Revision, Stamp, UnixMicros};
+use crate::model::stamp::{Provenance, Revision, Stamp, UnixMicros};
 use crate::model::zone::{Zone, ZoneFault};
 
 impl Inventory {
@@ -111,7 +111,7 @@ impl Inventory {
     }
 
     /// An object is gone.
-    pub(super) fn delete(&mut self, object: ObjectId) -> Result<(), Contradiction> {
+    pub(super) fn delete(&mut self, object: ObjectId, now: UnixMicros) -> Result<(), Contradiction> {
         if self.revision(object).is_none() {
             return if self.forget_set_aside(object) { Ok(()) } else { Err(Contradiction::NotFound(object)) };
         }
@@ -133,14 +133,14 @@ impl Inventory {
                 remove(&mut self.monitors, &mut self.monitor_names, id);
             }
             ObjectId::Pool(id) => {
-                for referrer in referrers {
-                    if let ObjectId::LoadBalancer(load_balancer) = referrer.object
-                        && let Some(load_balancer) = self.load_balancers.find(load_balancer)
-                    {
-                        // No answer depends on these mentions, and they would lead nowhere.
-                        let kept = load_balancer.kept.without(&id.to_string());
-                        self.load_balancers.put(LoadBalancer { kept, ..LoadBalancer::clone(load_balancer) });
-                    }
+                // No answer depends on these mentions, and they would lead nowhere.
+                let mentioning = referrers.iter().filter_map(|referrer| match referrer.object {
+                    ObjectId::LoadBalancer(id) => self.load_balancers.find(id).cloned(),
+                    _ => None,
+                });
+                for load_balancer in mentioning.collect::<Vec<_>>() {
+                    let kept = load_balancer.kept.without(&id.to_string());
+                    self.put_load_balancer(LoadBalancer { kept, ..LoadBalancer::clone(&load_balancer) }, now)?;
                 }
                 self.stamps.pools.remove(id);
                 remove(&mut self.pools, &mut self.pool_names, id);
@@ -270,7 +270,7 @@ impl Inventory {
     {
         self.check_writable(object.object())?;
         let before = stamps.find(object.id());
-        let disabled = object.disabled(before.map_or(&Disabled::default(), |before| &before.disabled), now);
+        let disabled = object.disabled(before.map(|before| &before.disabled), now);
         Ok(Stamp {
             id: object.id(),
             provenance: Provenance::Stored,

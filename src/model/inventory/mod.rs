@@ -128,7 +128,7 @@ impl Inventory {
             Change::PutMonitor(monitor) => self.put_monitor(monitor, now),
             Change::PutPool(pool) => self.put_pool(pool, now),
             Change::PutLoadBalancer(load_balancer) => self.put_load_balancer(load_balancer, now),
-            Change::Delete(object) => self.delete(object),
+            Change::Delete(object) => self.delete(object, now),
             Change::PutZone(zone) => {
                 self.check_secondary(zone.id)?;
                 self.set_expired(zone.id, false);

@@ -16,7 +16,7 @@ pub(super) trait Noun: Identified {
     fn object(&self) -> ObjectId;
 
     /// Since when it and parts of it are disabled, at `now`.
-    fn disabled(&self, before: &Disabled, now: UnixMicros) -> Disabled {
+    fn disabled(&self, before: Option<&Disabled>, now: UnixMicros) -> Disabled {
         Disabled::since(before, false, std::iter::empty(), now)
     }
 }
@@ -44,7 +44,7 @@ impl Noun for Pool {
         ObjectId::Pool(self.id)
     }
 
-    fn disabled(&self, before: &Disabled, now: UnixMicros) -> Disabled {
+    fn disabled(&self, before: Option<&Disabled>, now: UnixMicros) -> Disabled {
         let origins = self.origins.iter().filter(|origin: &&Origin| !origin.enabled);
         Disabled::since(before, !self.enabled, origins.map(|origin| origin.name.as_str()), now)
     }

@@ -1,5 +1,7 @@
 //! Commits, what they refuse, and what they share.
 
+mod made;
+
 use super::*;
 use crate::model::hosting::{Peer, ZoneOrigin};
 use crate::model::kept::Kept;
@@ -113,7 +115,7 @@ fn a_transferred_zone_stays_as_long_as_we_are_its_secondary() {
     let zone = Arc::new(zone());
     let put = || Change::PutZone(Arc::clone(&zone));
     assert_eq!(Inventory::default().apply(put()).unwrap_err(), Contradiction::NotSecondary(zone.id));
-    let peer = Peer { address: ([192, 0, 2, 1], 53).into(), key: None };
+    let peer = Peer { address: ([192, 0, 2, 1], 53).into(), key: None, source: None };
     let origin = ZoneOrigin::Primaries(vec![peer]);
     let secondary = Hosting { origin, ..Hosting::declared(zone.id, zone.apex().clone()) };
     let declare = |hostings| Change::Declare(Declared { hostings, ..Declared::default() });
@@ -141,7 +143,7 @@ fn a_transferred_zone_stays_as_long_as_we_are_its_secondary() {
 fn what_was_declared_is_not_kept_as_if_it_had_been_transferred() {
     let zone = Arc::new(zone());
     let plain = Declared { zones: vec![Arc::clone(&zone)], ..Declared::default() };
-    let peer = Peer { address: ([192, 0, 2, 1], 53).into(), key: None };
+    let peer = Peer { address: ([192, 0, 2, 1], 53).into(), key: None, source: None };
     let origin = ZoneOrigin::Primaries(vec![peer]);
     let hostings = vec![Hosting { origin, ..Hosting::declared(zone.id, zone.apex().clone()) }];
     let secondary = Declared { hostings, ..Declared::default() };

@@ -1,5 +1,6 @@
 //! Publish under a paused clock: what a name answers from as verdicts, edits and time come in.
 
+mod events;
 mod serials;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use crate::model::inventory::{Change, Declared};
 use crate::model::kept::Kept;
 use crate::model::load_balancer::{Answers, SteeringPolicy};
 use crate::model::monitor::{Check, Monitor};
+use crate::model::name::Name;
 use crate::model::pool::{Origin, Weight};
 use crate::model::rrset::{Record, Rtype};
 use crate::model::verdict::{FailReason, Outcome};
@@ -145,7 +147,7 @@ impl World {
         loop {
             let due = self.publisher.next_timer(Instant::now()).unwrap_or(end).min(end);
             tokio::select! {
-                Some(flip) = self.flips.recv() => self.publisher.flip([&flip], Instant::now()),
+                Some(flip) = self.flips.recv() => self.publisher.flip(&[flip], Instant::now()),
                 () = sleep_until(due) => {
                     self.publisher.expire(Instant::now());
                     if Instant::now() >= end {

@@ -164,6 +164,16 @@ pub const NOTIFIES_AT_ONCE_MAX: usize = 64;
 pub const NOTIFIES_PER_PEER_MAX: usize = 8;
 /// Records of one zone that is managed through the API: an edit looks at each. Larger zones belong in files.
 pub const RECORDS_PER_STORED_ZONE_MAX: usize = 100_000;
+/// Octets of a record's content: room for the longest key that mail has, many times over.
+pub const RECORD_CONTENT_OCTETS_MAX: usize = 16_384;
+/// Smallest TTL of a record of the API, seconds, as in the original.
+pub const RECORD_TTL_MIN: u32 = 30;
+/// Characters of a record's comment; more is documentation.
+pub const RECORD_COMMENT_CHARS_MAX: usize = 500;
+/// Tags of a record.
+pub const RECORD_TAGS_MAX: usize = 100;
+/// Characters of a record's tag.
+pub const RECORD_TAG_CHARS_MAX: usize = 256;
 /// Monitors of one server.
 pub const MONITORS_MAX: usize = 200_000;
 /// Pools of one server.

@@ -14,6 +14,7 @@ use crate::model::inventory::Declared;
 use crate::model::limits::{LOAD_BALANCERS_MAX, MONITORS_MAX, POOLS_MAX, TSIG_KEYS_MAX, ZONES_MAX};
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::name::Name;
+use crate::model::pool::Pool;
 use crate::model::svcb::autos;
 use crate::model::tree::{Node, Table, Value};
 use crate::model::zone::Zone;
@@ -349,11 +350,11 @@ pub fn build(declared: &Declared) -> Table {
     let monitor_names: HashMap<_, &str> = monitors.iter().map(|monitor| (monitor.id, &*monitor.name)).collect();
     let pool_names: HashMap<_, &str> = pools.iter().map(|pool| (pool.id, &*pool.name)).collect();
     let pool_name = |id: PoolId| pool_names.get(&id).copied();
-    let monitor_name = |id: MonitorId| monitor_names.get(&id).copied().unwrap_or_default();
+    let monitor_name = |id: MonitorId| monitor_names.get(&id).map_or_else(|| id.to_string(), |name| (*name).to_owned());
     let array = |tables: Vec<Table>| {
         Node::built(Value::Array(tables.into_iter().map(|table| Node::built(Value::Table(table))).collect()))
     };
-    let build_pool = |pool| pool::build(pool, pool.monitor.map(monitor_name));
+    let build_pool = |pool: &Pool| pool::build(pool, pool.monitor.map(monitor_name).as_deref());
     let build_load_balancer = |load_balancer| load_balancer::build(load_balancer, pool_name);
     Table::default()
         .with("keys", array(keys.iter().map(key::build).collect()))

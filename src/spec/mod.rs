@@ -1,12 +1,14 @@
 //! The nouns as outsiders write them. A document becomes a [`tree`], whatever its language; **parse** turns trees into
 //! the model with all faults at once, **build** turns the model into a tree again, so that `parse(build(x)) == x`.
 //!
-//! Deliberately absent: files, clocks, ids that somebody else hands out. Objects refer to each other by name here and
-//! by id in the model.
+//! Deliberately absent: files, clocks, ids that somebody else hands out. Objects refer to each other by name in TOML, and
+//! by id in JSON and in the model.
 
 mod auto_hint;
 pub mod declared;
 pub mod dialect;
+pub mod dns_record;
+pub mod export;
 pub mod fault;
 pub mod fields;
 pub mod header;
@@ -30,3 +32,4 @@ pub mod value;
 pub mod warnings;
 pub mod zone;
 pub mod zone_file;
+pub mod zone_json;

@@ -48,7 +48,7 @@ impl<I: Id> References<I> for Names<'_, I> {
             return Some(id);
         }
         if self.extent == Extent::Partial {
-            return Some(I::of_name(text));
+            return Some(I::of_text(text).unwrap_or_else(|| I::of_name(text)));
         }
         let kind = self.kind;
         let suggestion = match self.ids.len() {

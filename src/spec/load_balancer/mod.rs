@@ -253,7 +253,7 @@ fn build_answers(answers: Answers) -> Node {
     }
 }
 
-/// Builds a load balancer; `pool_name` gives the name of a pool.
+/// Builds a load balancer; `pool_name` gives the name of a pool, or none for one that is named by its id.
 pub fn build<'n>(load_balancer: &LoadBalancer, pool_name: impl Fn(PoolId) -> Option<&'n str>) -> Table {
     let LoadBalancer {
         id,
@@ -267,7 +267,7 @@ pub fn build<'n>(load_balancer: &LoadBalancer, pool_name: impl Fn(PoolId) -> Opt
         answers,
         kept,
     } = load_balancer;
-    let pool = |id: PoolId| Node::text(pool_name(id).unwrap_or_default());
+    let pool = |id: PoolId| Node::text(pool_name(id).map_or_else(|| id.to_string(), str::to_owned));
     let default_pools = default_pools.iter().map(|id| pool(*id)).collect();
     let name = name.to_string();
     let table = Table::default()
@@ -281,3 +281,6 @@ pub fn build<'n>(load_balancer: &LoadBalancer, pool_name: impl Fn(PoolId) -> Opt
         .with("answers", build_answers(*answers));
     build_toml(identity::build(table, *id, &name), kept, &pool_name)
 }
+
+#[cfg(test)]
+mod tests;

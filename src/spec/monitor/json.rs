@@ -96,14 +96,11 @@ pub fn build_json(monitor: &Monitor, stamp: &Stamp<MonitorId>) -> Table {
         .with("id", Node::text(monitor.id.to_string()))
         .with("created_on", time::build(stamp.created))
         .with("modified_on", time::build(stamp.modified));
-    let fields = build_fields(monitor);
-    let mut all: Vec<Entry> = table.entries().to_vec();
-    all.extend(fields.entries().iter().cloned());
-    all.into_iter().collect()
+    build_fields(monitor).into_iter().fold(table, |table, entry| table.with(&entry.key, entry.node))
 }
 
 /// Builds what a monitor says, in the original's order and with all that the original always has.
-fn build_fields(monitor: &Monitor) -> Table {
+fn build_fields(monitor: &Monitor) -> Vec<Entry> {
     let built = build(monitor);
     let is_unset = |entry: &Entry| match entry.key.as_str() {
         "id" => true,
@@ -128,5 +125,86 @@ fn build_fields(monitor: &Monitor) -> Table {
         };
         all.push(Entry { key: key.to_owned(), key_span: 0..0, node: Node::built(value) });
     }
-    all.into_iter().collect()
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::stamp::{Disabled, Provenance, Revision, UnixMicros};
+    use crate::spec::dialect::Dialect;
+    use crate::spec::fault::Severity;
+    use crate::spec::json_text;
+
+    /// The id of all tests.
+    const ID: MonitorId = MonitorId::random(0xab);
+
+    /// Parses a body; what it is warned of comes with it.
+    fn parsed(text: &str) -> Result<(Monitor, String), String> {
+        let mut faults = Faults::of(Dialect::Json);
+        let body = json_text::parse(text.as_bytes()).unwrap();
+        let monitor = parse_json(&body, ID, &Inventory::default(), &mut faults);
+        let [wrong, warned] = [Severity::Fault, Severity::Warning].map(|severity| {
+            faults.listed(severity).kept().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        });
+        monitor.map(|monitor| (monitor, warned)).ok_or(wrong)
+    }
+
+    /// A response.
+    fn shown(monitor: &Monitor) -> String {
+        let times = (UnixMicros(1), UnixMicros(2_000_000));
+        let stamp = Stamp {
+            id: ID,
+            provenance: Provenance::Stored,
+            created: times.0,
+            modified: times.1,
+            revision: Revision(1),
+            disabled: Disabled::default(),
+        };
+        let table = build_json(monitor, &stamp);
+        String::from_utf8(json_text::render(&Node::built(Value::Table(table)))).unwrap()
+    }
+
+    #[test]
+    fn a_bare_monitor_is_given_back_complete_and_comes_back_the_same() {
+        let (monitor, warned) = parsed("{}").unwrap();
+        assert_eq!((monitor.name.as_str(), warned.as_str()), ("000000000000000000000000000000ab", ""));
+        let text = shown(&monitor);
+        for part in [
+            r#"{"id":"000000000000000000000000000000ab","created_on":"1970-01-01T00:00:00.000001Z","modified_on":"1970-01-01T00:00:02.000000Z","#,
+            r#""type":"http""#,
+            r#""method":"GET""#,
+            r#""path":"/""#,
+            r#""timeout":5"#,
+            r#""retries":2"#,
+            r#""interval":60"#,
+            r#""allow_insecure":false"#,
+            r#""probe_zone":"""#,
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        for absent in [r#""name""#, r#""port""#, r#""header""#, r#""consecutive_up""#] {
+            assert!(!text.contains(absent), "{absent}: {text}");
+        }
+        assert_eq!(parsed(&text), Ok((monitor, String::new())));
+    }
+
+    #[test]
+    fn keys_of_other_types_are_ignored_and_told_if_they_say_something() {
+        let text = r#"{"type":"tcp","port":25,"method":"connection_established","path":"","expected_codes":"","header":{},
+            "follow_redirects":false,"allow_insecure":false,"expected_body":"","probe_zone":"","name":"n"}"#;
+        let (monitor, warned) = parsed(text).unwrap();
+        assert_eq!(warned, "");
+        let text = shown(&monitor);
+        assert!(text.contains(r#""method":"connection_established""#) && text.contains(r#""name":"n""#), "{text}");
+        assert_eq!(parsed(&text), Ok((monitor, String::new())));
+        let (_, warned) = parsed(r#"{"type":"tcp","port":25,"expected_body":"ok","prot":1}"#).unwrap();
+        assert!(
+            warned.contains("expected_body: found \"ok\"; it does not apply to type \"tcp\" and is ignored"),
+            "{warned}"
+        );
+        assert!(warned.contains("prot: unknown key; it is ignored"), "{warned}");
+        let wrong = parsed(r#"{"type":"https","timeout":61,"interval":"x"}"#).unwrap_err();
+        assert!(wrong.starts_with("timeout: found 61; ") && wrong.contains("\ninterval: found \"x\"; "), "{wrong}");
+    }
 }

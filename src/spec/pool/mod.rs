@@ -276,3 +276,6 @@ fn build_plain_origin(origin: &Origin) -> Table {
         None => table,
     }
 }
+
+#[cfg(test)]
+mod tests;

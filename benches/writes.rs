@@ -27,7 +27,8 @@ const POOLS: u128 = 10_000;
 const DURATION: Duration = Duration::from_secs(5);
 
 fn main() {
-    let place = std::env::var_os("WRITES_FOLDER").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
+    let place =
+        std::env::var_os("WRITES_FOLDER").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
     let folder = tempfile::tempdir_in(place).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let store = Arc::new(EmbeddedStore::open(folder.path()).unwrap());

@@ -146,7 +146,12 @@ impl ApiServer {
     }
 
     /// Speaks HTTP.
-    async fn converse(self, stream: impl AsyncRead + AsyncWrite + Send + 'static, peer: SocketAddr, stop: CancellationToken) {
+    async fn converse(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+        peer: SocketAddr,
+        stop: CancellationToken,
+    ) {
         let Self { router, settings, certificate: _, connections: _ } = self;
         let service = TowerToHyperService::new(router.layer(Extension(ConnectInfo(peer))));
         let io = TokioIo::new(Patient::new(stream, settings.idle_timeout));
@@ -198,12 +203,18 @@ async fn limit_time(State(timeout): State<Duration>, request: Request, next: Nex
     // Whoever waits for DNS waits longer, by as much as that may take.
     let waits = request.uri().query().is_some_and(|query| query.contains("wait="));
     let timeout = if waits { timeout + LIVE_WAIT_MAX } else { timeout };
-    let late = |_| ApiError::new(Code::Timeout, format!("it takes more than {timeout:?}; what was asked for may still be done"));
+    let late = |_| {
+        ApiError::new(Code::Timeout, format!("it takes more than {timeout:?}; what was asked for may still be done"))
+    };
     tokio::time::timeout(timeout, next.run(request)).await.map_err(late)
 }
 
 /// Lets so many requests through at one time.
-async fn limit_requests(State(room): State<Arc<Semaphore>>, request: Request, next: Next) -> Result<Response, ApiError> {
+async fn limit_requests(
+    State(room): State<Arc<Semaphore>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
     match room.try_acquire() {
         Ok(_permit) => Ok(next.run(request).await),
         Err(_) => Err(ApiError::new(Code::Overloaded, format!("more than {API_REQUESTS_MAX} requests at one time"))),

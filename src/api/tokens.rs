@@ -177,7 +177,8 @@ fn make(wanted: NewToken, store: &Store) -> Result<(Token, String), String> {
     filled.map_err(|_| "the system gives no random numbers".to_owned())?;
     let secret = format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&octets));
     let created = now();
-    let after = |life: Duration| UnixMicros(created.0.saturating_add(u64::try_from(life.as_micros()).unwrap_or(u64::MAX)));
+    let after =
+        |life: Duration| UnixMicros(created.0.saturating_add(u64::try_from(life.as_micros()).unwrap_or(u64::MAX)));
     let token = Token {
         id: TokenId::random(u128::from_le_bytes(id)),
         name,

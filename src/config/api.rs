@@ -169,7 +169,8 @@ mod tests {
 
     #[test]
     fn zones_of_the_api_name_keys_that_there_are() {
-        let zones = "[api.zones]\nname_servers = [\"ns1.example.com\"]\nnotify = [{ address = \"192.0.2.1\", key = \"k\" }]\n";
+        let zones =
+            "[api.zones]\nname_servers = [\"ns1.example.com\"]\nnotify = [{ address = \"192.0.2.1\", key = \"k\" }]\n";
         let faults = load(zones).unwrap_err().to_string();
         assert!(faults.contains("api.zones.notify[0].key: "), "{faults}");
         let key = "[[keys]]\nname = \"k\"\nalgorithm = \"hmac-sha256\"\nsecret = \"ZXhhbXBsZSBzZWNyZXQ6IGRvIG5vdCB1c2UgdGhpcyE=\"";

@@ -178,7 +178,8 @@ impl Default for Policy {
 impl Settings {
     /// The keys whose values differ: they wait for a restart.
     pub fn changed_keys(&self, other: &Self) -> Vec<&'static str> {
-        let Self { listen, control, threads, watch, drain_timeout, tcp, rrl_table_size, health, store, api, log } = self;
+        let Self { listen, control, threads, watch, drain_timeout, tcp, rrl_table_size, health, store, api, log } =
+            self;
         let TcpSettings { connections_max, connections_per_prefix_max, idle_timeout, read_timeout, write_timeout } =
             tcp;
         let HealthSettings { probes_in_flight_max, threads: prober_threads } = health;
@@ -338,9 +339,7 @@ pub(super) fn read_addresses(spot: Spot<'_, '_>, min: usize, faults: &mut Faults
         // Port 0 lets the system choose, so it may come again.
         if let Some((_, first)) = firsts.iter().find(|(other, _)| overlap(*other, address)) {
             let first = Place { source: spot.source, span: first.span.clone() };
-            faults.push(
-                item.fault("another in the list has it already").found(item.node.shown()).first(first),
-            );
+            faults.push(item.fault("another in the list has it already").found(item.node.shown()).first(first));
         } else {
             firsts.push((address, item.node));
         }

@@ -185,7 +185,7 @@ impl<P: Probe> Target<P> {
 }
 
 /// One probe: an attempt, and further ones at once while time runs out. Other failures are answers and stand.
-async fn look<P: Probe>(probe: &P, monitor: &Monitor, key: &TargetKey) -> Outcome {
+pub async fn look<P: Probe>(probe: &P, monitor: &Monitor, key: &TargetKey) -> Outcome {
     let mut retries = monitor.retries;
     loop {
         let outcome = probe.attempt(monitor, key).await;

@@ -87,6 +87,12 @@ id!(
 );
 
 id!(
+    /// Names a preview: probes that somebody asked for.
+    PreviewId,
+    "preview"
+);
+
+id!(
     /// Names the account of the API.
     AccountId,
     "account"

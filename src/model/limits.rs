@@ -79,6 +79,17 @@ pub const PEM_OCTETS_MAX: u64 = 1 << 20;
 pub const REQUEST_ID_OCTETS_MAX: usize = 128;
 /// Octets of a request's body: a pool of as many origins as we take has half of it.
 pub const BODY_OCTETS_MAX: usize = 1 << 20;
+/// Previews of monitors that run at one time; each may take as long as its probes.
+pub const PREVIEWS_AT_ONCE_MAX: usize = 16;
+/// Previews that are kept, running or not; beyond, the oldest is forgotten. With as many origins as one may have, ten
+/// megabytes.
+pub const PREVIEWS_KEPT_MAX: usize = 100;
+/// Origins of one preview: four pools as large as we take, or many small ones.
+pub const PREVIEW_ORIGINS_MAX: usize = 1_024;
+/// Probes of all previews in flight; the schedule's own have other places.
+pub const PREVIEW_PROBES_MAX: usize = 128;
+/// How long a preview may run and is kept.
+pub const PREVIEW_LIFETIME: Duration = Duration::from_mins(10);
 /// Items of one page of a list that a request can ask for, as in the original; without pages it gets all.
 pub const PER_PAGE_MAX: usize = 1_000;
 
@@ -268,6 +279,7 @@ pub const UDP_PAYLOAD_MIN: u16 = 512;
 pub const UDP_PAYLOAD_MAX: u16 = 4096;
 
 const _: () = assert!(UDP_PAYLOAD_MIN <= UDP_PAYLOAD_DEFAULT && UDP_PAYLOAD_DEFAULT <= UDP_PAYLOAD_MAX);
+const _: () = assert!(ORIGINS_PER_POOL_MAX <= PREVIEW_ORIGINS_MAX && PREVIEWS_AT_ONCE_MAX < PREVIEWS_KEPT_MAX);
 const _: () = assert!(CONFIG_FILE_OCTETS_MAX <= CONFIG_OCTETS_MAX);
 const _: () = assert!((TRANSFERS_IN_PER_PRIMARY_MAX + 1) * TRANSFER_OCTETS_MAX <= TRANSFERS_IN_OCTETS_MAX);
 const _: () = assert!(TRANSFERS_IN_PER_PRIMARY_MAX < TRANSFERS_IN_MAX && REFRESHES_PER_PRIMARY_MAX < REFRESHES_MAX);

@@ -301,7 +301,7 @@ pub(super) fn parse(
         }
         table = table.with(field.name, node);
     }
-    (fields.faults.len() == before).then(|| Kept::new(table))
+    (fields.faults.len() == before).then(|| Kept::new(&table))
 }
 
 /// Adds everything that is kept to a table of JSON, defaults too.

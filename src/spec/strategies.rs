@@ -48,7 +48,7 @@ fn kept(groups: Vec<String>) -> impl Strategy<Value = Kept> {
     subsequence(groups, 0..=most).prop_map(|groups| {
         let node = json_text::parse(format!("{{{}}}", groups.join(",")).as_bytes()).unwrap();
         let crate::model::tree::Value::Table(table) = node.value else { panic!("braces make a table") };
-        Kept::new(table)
+        Kept::new(&table)
     })
 }
 

@@ -75,7 +75,7 @@ pub(super) fn load_balancer(number: u8, pool: u128, mentioned: u128) -> LoadBala
         steering_policy: SteeringPolicy::Off,
         ttl: 30,
         answers: Answers::All,
-        kept: Kept::new(Table::default().with("country_pools", Node::built(Value::Table(countries)))),
+        kept: Kept::new(&Table::default().with("country_pools", Node::built(Value::Table(countries)))),
     }
 }
 
@@ -100,7 +100,8 @@ pub(super) fn record(zone: u8, number: u8, owner: &str, rtype: Rtype, content: &
 /// A zone of the API, `example.com` for number 0, with SOA and NS.
 pub(super) fn create_zone(number: u8) -> Change {
     let apex = if number == 0 { "example.com".to_owned() } else { format!("z{number}.example") };
-    let soa = [&b"\x02ns\x07example\x03net\0\x01h\x07example\x03net\0"[..], &[0, 0, 0, 1], &[0, 0, 1, 0].repeat(4)].concat();
+    let soa =
+        [&b"\x02ns\x07example\x03net\0\x01h\x07example\x03net\0"[..], &[0, 0, 0, 1], &[0, 0, 1, 0].repeat(4)].concat();
     let records = vec![
         record(number, 250, &apex, Rtype::SOA, "ns.example.net. h.example.net. 1 256 256 256 256", &soa),
         record(number, 251, &apex, Rtype::NS, "ns.example.net.", b"\x02ns\x07example\x03net\0"),

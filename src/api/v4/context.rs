@@ -1,5 +1,6 @@
 //! What handlers work with: the store, what is probed and answered, and how a change is made.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 use crate::api::v4::code::Note;
 use crate::api::v4::envelope::Message;
 use crate::api::v4::error::ApiError;
+use crate::api::v4::preview::Previews;
 use crate::api::v4::request::Writing;
 use crate::config::Policy;
 use crate::health::probe::Prober;
@@ -23,7 +25,6 @@ use crate::store::{CommitError, InventoryStore};
 pub type Store = crate::store::embedded::EmbeddedStore;
 
 /// What handlers work with.
-#[derive(Debug)]
 pub struct Context {
     /// The inventory's store.
     pub store: Arc<Store>,
@@ -37,6 +38,14 @@ pub struct Context {
     pub policy: Arc<ArcSwap<Policy>>,
     /// Probes for previews.
     pub prober: Prober,
+    /// Previews that run, and what they found.
+    pub previews: Previews,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
 }
 
 /// A change that is kept.
@@ -59,6 +68,11 @@ impl Context {
     /// The inventory now.
     pub fn inventory(&self) -> Arc<Inventory> {
         self.store.load()
+    }
+
+    /// What is probed now.
+    pub fn assigned(&self) -> Arc<Assigned> {
+        Arc::clone(&self.assigned.borrow())
     }
 
     /// Makes a change: `steps` gives it, from the inventory as it is. Where it expects a revision that somebody else has

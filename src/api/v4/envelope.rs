@@ -119,6 +119,13 @@ impl<T: Serialize> Reply<T> {
         self
     }
 
+    /// The same with where in a list it stands.
+    #[must_use]
+    pub const fn with_info(mut self, info: PageInfo) -> Self {
+        self.info = Some(info);
+        self
+    }
+
     /// The same with what there is to tell beside.
     #[must_use]
     pub fn with_messages(mut self, messages: impl IntoIterator<Item = Message>) -> Self {

@@ -12,27 +12,53 @@ pub use self::context::{Context, Store};
 use self::route::Route;
 
 pub mod accounts;
+pub mod body;
 pub mod caller;
 pub mod code;
 pub mod context;
 pub mod envelope;
 pub mod error;
+pub mod events;
+pub mod health;
+pub mod monitors;
+pub mod object;
+pub mod origins;
 pub mod paging;
+pub mod pools;
 pub mod precondition;
+pub mod preview;
+pub mod references;
+pub mod regions;
 pub mod request;
 pub mod route;
+pub mod search;
 pub mod times;
 pub mod user;
 
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+pub(crate) mod transcript;
 
 /// Where the API begins.
 pub const BASE: &str = "/client/v4";
 
 /// All routes.
 pub fn routes() -> Vec<Route> {
-    [accounts::routes(), user::routes()].concat()
+    [
+        accounts::routes(),
+        user::routes(),
+        pools::routes(),
+        origins::routes(),
+        health::routes(),
+        monitors::routes(),
+        preview::routes(),
+        references::routes(),
+        events::routes(),
+        search::routes(),
+        regions::routes(),
+    ]
+    .concat()
 }
 
 /// The router of the API. Whoever mounts it says who calls, by a [`caller::Caller`] among the request's extensions;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 use redb::{
-    Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
-    TableHandle, WriteTransaction,
+    Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableHandle,
+    WriteTransaction,
 };
 
 use crate::model::limits::STORE_CACHE_OCTETS;
@@ -58,7 +58,9 @@ pub enum OpenError {
         known: u64,
     },
     /// An earlier version wrote it that is too old.
-    #[error("the store {file} has format {found}, this pooldns knows none below {known}: open it with an older one first")]
+    #[error(
+        "the store {file} has format {found}, this pooldns knows none below {known}: open it with an older one first"
+    )]
     Older {
         /// The file.
         file: PathBuf,
@@ -138,10 +140,7 @@ impl Disk {
     }
 
     /// Has `write` write in one transaction.
-    fn try_write<T>(
-        &self,
-        write: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
-    ) -> Result<T, redb::Error> {
+    fn try_write<T>(&self, write: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>) -> Result<T, redb::Error> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let transaction = database.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_write()?;
         let written = write(&transaction)?;

@@ -66,8 +66,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
-use redb::{Database, ReadTransaction};
 use redb::backends::InMemoryBackend;
+use redb::{Database, ReadTransaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 pub use self::audit::{Action, AuditEntry, AuditQuery};
@@ -143,9 +143,8 @@ impl EmbeddedStore {
     fn open_with(opener: Opener, formats: Formats, file: &Path) -> Result<Self, OpenError> {
         let disk = Disk::open(opener).map_err(|error| fault(file, error.into()))?;
         // An error of the database's, or one of what stands in it.
-        let kept = disk.write(|transaction| {
-            Ok(bring_up(transaction, formats, file).and_then(|()| Kept::load(transaction, file)))
-        });
+        let kept = disk
+            .write(|transaction| Ok(bring_up(transaction, formats, file).and_then(|()| Kept::load(transaction, file))));
         let kept = kept.map_err(|error| fault(file, error))??;
         Ok(Self::start(Ok(disk), kept))
     }
@@ -269,9 +268,8 @@ impl EmbeddedStore {
         find: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error> + Send + 'static,
     ) -> Result<T, ReadError> {
         let disk = Arc::clone(&self.disk);
-        let found = tokio::task::spawn_blocking(move || {
-            find(&snapshot(&disk)?).map_err(|error| ReadError(reason(&error)))
-        });
+        let found =
+            tokio::task::spawn_blocking(move || find(&snapshot(&disk)?).map_err(|error| ReadError(reason(&error))));
         found.await.unwrap_or_else(|error| Err(ReadError(error.to_string())))
     }
 

@@ -1,8 +1,8 @@
 //! The one writer: takes commits in the order in which they come, has those that come together share a transaction, and
 //! says of each when it is on disk.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use redb::WriteTransaction;
@@ -167,9 +167,11 @@ impl Writer {
             if changed {
                 self.inventory.send_replace(inventory);
             }
-            self.tokens.send_if_modified(|before| !Arc::ptr_eq(before, &tokens) && {
-                *before = tokens;
-                true
+            self.tokens.send_if_modified(|before| {
+                !Arc::ptr_eq(before, &tokens) && {
+                    *before = tokens;
+                    true
+                }
             });
         }
         answers.into_iter().for_each(|answer| answer.give(written.as_ref().err()));

@@ -71,7 +71,8 @@ async fn the_audit_log_says_who_changed_what() {
     let refused = store.commit(by("bert", vec![Change::Delete(ObjectId::Pool(PoolId::random(1)))])).await;
     assert!(refused.is_err());
     let all = store.audit(ANYTHING).await.unwrap();
-    let said: Vec<_> = all.iter().map(|entry| (entry.author.name.as_str(), entry.action, entry.name.as_str())).collect();
+    let said: Vec<_> =
+        all.iter().map(|entry| (entry.author.name.as_str(), entry.action, entry.name.as_str())).collect();
     let expected = [
         ("bert", Action::Update, "l9.example.com"),
         ("bert", Action::Delete, "p2"),

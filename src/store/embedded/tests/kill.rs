@@ -72,9 +72,7 @@ fn whatever_was_acknowledged_before_a_kill_is_there_after_it() {
         acknowledged.extend(lines.filter_map(|line| number(&line)));
         let store = EmbeddedStore::open(folder.path()).unwrap();
         let kept = rows_of(&store.load());
-        let is_kept = |number: u128| {
-            kept.contains_key(&("pool", rows::key(ObjectId::Pool(PoolId::random(number)))))
-        };
+        let is_kept = |number: u128| kept.contains_key(&("pool", rows::key(ObjectId::Pool(PoolId::random(number)))));
         let lost: Vec<_> = acknowledged.iter().filter(|number| !is_kept(**number)).collect();
         assert!(lost.is_empty(), "round {round}: {lost:?} of {} are lost", acknowledged.len());
         let halves = kept.keys().filter(|(_, key)| {

@@ -4,6 +4,8 @@ pub mod authentication;
 pub mod client;
 pub mod control;
 pub mod listen;
+pub mod metrics;
+pub mod observe;
 pub mod status;
 pub mod tls;
 pub mod tokens;

@@ -17,7 +17,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use crate::dns::engine::{Client, Transport};
 use crate::dns::io::{Batch, answer_from_asked_address, ignore_path_mtu};
 use crate::dns::listen::BindError;
-use crate::dns::transport::{Back, PassedOn, Random, Responder, UdpBack, unix_time};
+use crate::dns::transport::{Back, PassedOn, Random, Responder, Stopwatch, UdpBack, unix_time};
 use crate::telemetry::Counters;
 
 /// Octets of a socket's buffers that we ask for; the kernel gives what `net.core.rmem_max` and `wmem_max` allow.
@@ -84,7 +84,8 @@ impl UdpSockets {
         for (number, socket) in self.sockets.into_iter().enumerate() {
             let socket = Arc::new(socket);
             let (responder, counters) = worker();
-            let serving = Serving { socket: Arc::clone(&socket), stop: Arc::clone(&workers.stop), responder, counters };
+            let (stop, stopwatch) = (Arc::clone(&workers.stop), Stopwatch::default());
+            let serving = Serving { socket: Arc::clone(&socket), stop, responder, counters, stopwatch };
             let thread = thread::Builder::new().name(format!("udp-{}-{number}", self.address.port()));
             workers.sockets.push(socket);
             // If this fails, dropping `workers` stops those before.
@@ -153,6 +154,8 @@ struct Serving<R> {
     responder: R,
     /// Where this thread counts.
     counters: Arc<Counters>,
+    /// Times some answers.
+    stopwatch: Stopwatch,
 }
 
 impl<R: Responder> Serving<R> {
@@ -211,7 +214,9 @@ impl<R: Responder> Serving<R> {
                 return 0;
             }
             let client = Client { address: source.ip(), transport: Transport::Udp };
-            let reply = self.responder.respond(query, &client, now, random.next(), out);
+            let random = random.next();
+            let answer = || self.responder.respond(query, &client, now, random, out);
+            let reply = self.stopwatch.time(&self.counters, answer);
             if !reply.passed_on {
                 return reply.len;
             }

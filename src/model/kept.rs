@@ -9,7 +9,7 @@ pub struct Kept(Option<Box<Table>>);
 
 impl Kept {
     /// Keeps the entries of a table.
-    pub fn new(table: &Table) -> Self {
+    pub fn new(table: Table) -> Self {
         Self((!table.is_empty()).then(|| Box::new(table.unplaced())))
     }
 
@@ -22,7 +22,7 @@ impl Kept {
     /// list that is left empty goes as well.
     #[must_use]
     pub fn without(&self, text: &str) -> Self {
-        self.table().map_or_else(Self::default, |table| Self::new(&table.without_text(text)))
+        self.table().map_or_else(Self::default, |table| Self::new(table.without_text(text)))
     }
 
     /// Whether a text stands in it anywhere, as a key or a value: so are pools named by their ids.
@@ -43,11 +43,11 @@ mod tests {
     #[test]
     fn texts_are_found_at_any_depth_as_keys_and_values() {
         let inner = Table::default().with("deep", Node::built(Value::Array(vec![Node::text("value")])));
-        let kept = Kept::new(&Table::default().with("outer", Node::built(Value::Table(inner))));
+        let kept = Kept::new(Table::default().with("outer", Node::built(Value::Table(inner))));
         for (text, found) in [("outer", true), ("deep", true), ("value", true), ("valu", false)] {
             assert_eq!(kept.mentions(text), found, "{text}");
         }
         assert!(!Kept::default().mentions("outer"));
-        assert_eq!(Kept::new(&Table::default()), Kept::default());
+        assert_eq!(Kept::new(Table::default()), Kept::default());
     }
 }

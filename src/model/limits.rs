@@ -247,6 +247,9 @@ pub const ZONE_OCTETS_MAX: usize = 0xffff_ffff;
 pub const RRSET_OCTETS_MAX: usize = 64_000;
 /// Records of one owner and type, for the same reason.
 pub const RRSET_RECORDS_MAX: usize = 4_096;
+/// Series with the name of an object in the metrics; what is beyond is counted as `other`.
+pub use crate::telemetry::series::SERIES_MAX;
+
 /// Links of a chain of CNAME and DNAME records that one answer follows; BIND stops at 16 as well.
 pub const CNAME_CHAIN_MAX: usize = 16;
 /// Names of one answer whose addresses are added to it; nobody has more mail or name servers that matter.
@@ -272,6 +275,8 @@ pub const MONITOR_TEXT_OCTETS_MAX: usize = 4_096;
 pub const PROBE_BODY_OCTETS_MAX: usize = 100 << 10;
 /// Redirects that one probe follows.
 pub const PROBE_REDIRECTS_MAX: usize = 10;
+/// Batches of changed verdicts that may wait to be recorded; answers do not wait for records.
+pub const FLIPPED_QUEUED_MAX: usize = 1_024;
 /// Transitions that may wait for publish; a prober that gets ahead waits.
 pub const TRANSITIONS_QUEUED_MAX: usize = 16_384;
 

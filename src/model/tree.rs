@@ -73,11 +73,11 @@ impl Node {
 
     /// The same value as if it stood nowhere: for comparing what documents say, not where.
     #[must_use]
-    pub fn unplaced(&self) -> Self {
-        Self::built(match &self.value {
-            Value::Array(items) => Value::Array(items.iter().map(Self::unplaced).collect()),
+    pub fn unplaced(self) -> Self {
+        Self::built(match self.value {
+            Value::Array(items) => Value::Array(items.into_iter().map(Self::unplaced).collect()),
             Value::Table(table) => Value::Table(table.unplaced()),
-            value => value.clone(),
+            value => value,
         })
     }
 
@@ -166,8 +166,9 @@ impl Table {
 
     /// The same entries as if they stood nowhere.
     #[must_use]
-    pub fn unplaced(&self) -> Self {
-        self.0.iter().fold(Self::default(), |table, entry| table.with(&entry.key, entry.node.unplaced()))
+    pub fn unplaced(self) -> Self {
+        let unplaced = |Entry { key, key_span: _, node }| Entry { key, key_span: 0..0, node: node.unplaced() };
+        self.0.into_iter().map(unplaced).collect()
     }
 
     /// The same without a text wherever it stands; a list or table that is left empty goes as well.

@@ -411,6 +411,37 @@ mod tests {
         assert!(parse(&documents[..1], Extent::Partial, &mut NoFiles, &mut faults).is_some(), "{faults:?}");
     }
 
+    #[test]
+    fn ids_that_objects_say_are_theirs_alone_and_name_them() {
+        let pool = |name: &str, id: &str| {
+            format!(
+                "[[pools]]\nname = '{name}'\nid = '{id}'\nmonitor = 'm'\norigins = [{{name='o',address='192.0.2.1'}}]\n"
+            )
+        };
+        let [one, two] = [1, 2].map(|bits| MonitorId::random(bits).to_string());
+        let monitors = format!("[[monitors]]\nname = 'm'\nid = '{two}'\n");
+        let declared = parse_text(&format!("{monitors}{}", pool("a", &one))).unwrap();
+        assert_eq!((declared.pools[0].id, declared.pools[0].monitor), (PoolId::random(1), Some(MonitorId::random(2))));
+        // By its id, as an export names what it has not; a name goes before an id.
+        let by_id = format!("{monitors}{}", pool("a", &one)).replace("monitor = 'm'", &format!("monitor = '{two}'"));
+        assert_eq!(parse_text(&by_id).unwrap().pools[0].monitor, Some(MonitorId::random(2)));
+        let by_name = format!("{by_id}[[monitors]]\nname = '{two}'\n");
+        assert_eq!(parse_text(&by_name).unwrap().pools[0].monitor, Some(MonitorId::declared(&two)));
+        for text in [
+            format!("{monitors}{}{}", pool("a", &one), pool("b", &one)),
+            format!(
+                "{monitors}{}{}",
+                pool("a", &PoolId::declared("b").to_string()),
+                pool("b", "").replace("id = ''", "")
+            ),
+        ] {
+            let faults = parse_text(&text).unwrap_err();
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert!(faults[0].to_string().starts_with("pools[1].id: found "), "{}", faults[0]);
+            assert!(faults[0].to_string().ends_with("; another of the pools has this id"), "{}", faults[0]);
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(128))]
         #[test]

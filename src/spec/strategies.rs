@@ -48,7 +48,7 @@ fn kept(groups: Vec<String>) -> impl Strategy<Value = Kept> {
     subsequence(groups, 0..=most).prop_map(|groups| {
         let node = json_text::parse(format!("{{{}}}", groups.join(",")).as_bytes()).unwrap();
         let crate::model::tree::Value::Table(table) = node.value else { panic!("braces make a table") };
-        Kept::new(&table)
+        Kept::new(table)
     })
 }
 
@@ -264,19 +264,21 @@ fn pools(monitors: Vec<MonitorId>) -> impl Strategy<Value = Vec<Pool>> {
         (origins, kept_pool, said_id(PoolId::random)),
     );
     prop::collection::btree_map("[A-Za-z0-9_-]{1,6}", one, 1..5).prop_map(move |pools| {
-        let pool = |(name, (description, enabled, minimum, monitor, (origins, kept, id))): (
-            String,
-            (_, _, Index, Option<Index>, (Vec<_>, _, Option<_>)),
-        )| Pool {
-            id: id.unwrap_or_else(|| PoolId::declared(&name)),
-            name,
-            description,
-            enabled,
-            minimum_origins: u32::try_from(minimum.index(origins.len() + 1)).unwrap(),
-            monitor: monitor.filter(|_| !monitors.is_empty()).map(|index| *index.get(&monitors)),
-            origins,
-            kept,
-        };
+        type More = (Vec<Origin>, Kept, Option<PoolId>);
+        let pool =
+            |(name, (description, enabled, minimum, monitor, more)): (String, (_, _, Index, Option<Index>, More))| {
+                let (origins, kept, id) = more;
+                Pool {
+                    id: id.unwrap_or_else(|| PoolId::declared(&name)),
+                    name,
+                    description,
+                    enabled,
+                    minimum_origins: u32::try_from(minimum.index(origins.len() + 1)).unwrap(),
+                    monitor: monitor.filter(|_| !monitors.is_empty()).map(|index| *index.get(&monitors)),
+                    origins,
+                    kept,
+                }
+            };
         pools.into_iter().map(pool).collect()
     })
 }

@@ -6,7 +6,7 @@ use crate::model::hosting::{Hosting, SerialSource, ZoneOrigin};
 use crate::model::id::{RecordId, ZoneId};
 use crate::model::limits::PEERS_MAX;
 use crate::model::name::Name;
-use crate::model::rrset::Rtype;
+use crate::model::rrset::{Rrset, Rtype};
 use crate::model::stamp::Stamp;
 use crate::model::tree::{Node, Table, Value};
 use crate::model::zone::Zone;
@@ -91,7 +91,7 @@ pub fn parse_json(
 /// The name servers of a zone.
 pub fn name_servers(zone: &Zone) -> Vec<Name> {
     let rrset = zone.owner(zone.apex()).and_then(|owner| owner.rrset(Rtype::NS));
-    rrset.iter().flat_map(|rrset| rrset.rdatas()).filter_map(Name::from_wire).collect()
+    rrset.iter().flat_map(Rrset::rdatas).filter_map(Name::from_wire).collect()
 }
 
 /// Builds a zone for a response.

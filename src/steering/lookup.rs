@@ -7,6 +7,7 @@ use crate::model::rrset::Rtype;
 use crate::model::shard::Place;
 use crate::model::zone::Cover;
 use crate::steering::table::{Absent, Covered, Node, RecordTable, ZoneTable};
+use crate::telemetry::series::SeriesId;
 use crate::wire::name::LowerName;
 
 /// What a name leads to.
@@ -56,6 +57,17 @@ impl<'t> Found<'t> {
         match self {
             Self::Absent(zone) => zone.audience.has(client),
             _ => self.zone().is_none_or(|zone| zone.allows(client)),
+        }
+    }
+
+    /// What an answer is counted by.
+    pub const fn series(&self) -> SeriesId {
+        match self {
+            Self::Node { zone, .. } | Self::NxDomain { zone } | Self::Cut { zone, .. } | Self::Dname { zone, .. } => {
+                zone.series()
+            }
+            Self::Absent(zone) => zone.series(),
+            Self::NotOurs => SeriesId::NONE,
         }
     }
 

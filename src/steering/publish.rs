@@ -7,6 +7,7 @@
 
 mod covered;
 mod hint_hosts;
+mod named;
 mod serials;
 mod zones;
 
@@ -22,6 +23,7 @@ use tracing::{info, warn};
 
 use self::covered::CoveredNames;
 use self::hint_hosts::HintHosts;
+use self::named::NamedObjects;
 use self::serials::{SerialKeeper, follows};
 pub use self::serials::{Serials, ZoneSerial};
 use self::zones::{absence, rebuild_zones, set_static};
@@ -38,6 +40,7 @@ use crate::steering::events::Recorder;
 use crate::steering::select::PoolHealth;
 use crate::steering::state::Condition;
 use crate::steering::table::{RecordTable, Slot};
+use crate::telemetry::Registry;
 
 /// Transitions taken in at once: more of them share a compilation.
 const BATCH_MAX: usize = 4096;
@@ -118,6 +121,8 @@ pub struct Publisher {
     covered: CoveredNames,
     /// Who records what happens to pools.
     recorder: Option<Recorder>,
+    /// What is counted by name.
+    named: NamedObjects,
 }
 
 impl Publisher {
@@ -138,7 +143,14 @@ impl Publisher {
             hint_hosts: HintHosts::default(),
             covered: CoveredNames::default(),
             recorder: None,
+            named: NamedObjects::new(Registry::default()),
         }
+    }
+
+    /// Has zones, load balancers and pools counted by name in `registry`.
+    #[must_use]
+    pub fn counting_into(self, registry: Registry) -> Self {
+        Self { named: NamedObjects::new(registry), ..self }
     }
 
     /// Counts serials from a moment by both clocks: `seconds` after 1970, it is `now`.
@@ -169,6 +181,8 @@ impl Publisher {
         let mut stale = self.apply_pools(&before, now);
         self.apply_names(&before, now, &mut stale);
         self.compile_classes(stale, now);
+        // No table has them any more.
+        self.named.release();
         self.tell();
     }
 
@@ -243,6 +257,7 @@ impl Publisher {
                 }
             }
             let after = self.assigned.pools.find(id).cloned();
+            self.named.set_pool(id, after.as_deref());
             for cell in after.iter().flat_map(|pool| pool.cells.iter().flatten()) {
                 self.use_target(cell.index(), id);
             }
@@ -295,8 +310,13 @@ impl Publisher {
         let mut table = RecordTable::clone(&self.table.load());
         let rebuilt = rebuild_zones(&mut table, self.assigned.as_ref(), before, &zones);
         let touched: BTreeSet<ZoneId> = rebuilt.iter().chain(&hostings).chain(&zones).copied().collect();
-        for hosting in touched.iter().filter_map(|id| inventory.hostings.find(*id)) {
-            table.set_allow_query(&hosting.apex, &hosting.allow_query);
+        for id in &touched {
+            let hosting = inventory.hostings.find(*id).map(Arc::as_ref);
+            let series = self.named.set_zone(*id, hosting);
+            if let Some(hosting) = hosting {
+                table.set_allow_query(&hosting.apex, &hosting.allow_query);
+                table.set_series(&hosting.apex, series);
+            }
         }
         let known = stale.clone();
 
@@ -311,6 +331,7 @@ impl Publisher {
             set_static(&mut table, &inventory, &previous.name);
             if next.is_none() {
                 self.covered.forget(previous.id);
+                self.named.forget_load_balancer(previous.id);
             }
         }
         for (previous, next) in &edits {
@@ -319,14 +340,16 @@ impl Publisher {
             let history = before.map_or_else(History::default, |class| class.history);
             let class = self.join_class(next, history, now, stale);
             let slot = self.classes.get(class).and_then(Option::as_ref).map(|class| Arc::clone(&class.slot));
-            self.covered.set_live(&mut table, &inventory, next, slot);
+            let series = self.named.set_load_balancer(next);
+            self.covered.set_live(&mut table, &inventory, next, slot, series);
         }
         // A zone that was built anew has lost all its live names.
         for load_balancer in inventory.load_balancers.iter().filter(|_| !rebuilt.is_empty()) {
             let in_rebuilt = inventory.zone_of(&load_balancer.name).is_some_and(|zone| rebuilt.contains(&zone.id));
             if load_balancer.enabled && in_rebuilt {
                 let slot = self.find_class(&steering_of(load_balancer)).map(|class| Arc::clone(&class.slot));
-                self.covered.set_live(&mut table, &inventory, load_balancer, slot);
+                let series = self.named.load_balancer(load_balancer.id);
+                self.covered.set_live(&mut table, &inventory, load_balancer, slot, series);
             }
         }
         for (previous, next) in &edits {
@@ -443,7 +466,7 @@ impl Publisher {
         for number in stale {
             let Some(class) = self.classes.get_mut(number).and_then(Option::as_mut) else { continue };
             self.timers.remove(&(class.deadline, number));
-            let answer = compile_class(class, &self.assigned, now);
+            let answer = compile_class(class, &self.assigned, now).counted(|pool| self.named.pool(pool));
             if answer == LiveAnswer::NotReady {
                 self.timers.insert((class.deadline, number));
             } else {

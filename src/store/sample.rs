@@ -27,7 +27,7 @@ pub(super) fn monitor(number: u8) -> Monitor {
         check: Check::Tcp { port: 80 },
         timeout: std::time::Duration::from_secs(2),
         retries: 1,
-        interval: std::time::Duration::from_secs(60),
+        interval: std::time::Duration::from_mins(1),
         consecutive_up: 0,
         consecutive_down: 0,
     }
@@ -75,7 +75,7 @@ pub(super) fn load_balancer(number: u8, pool: u128, mentioned: u128) -> LoadBala
         steering_policy: SteeringPolicy::Off,
         ttl: 30,
         answers: Answers::All,
-        kept: Kept::new(&Table::default().with("country_pools", Node::built(Value::Table(countries)))),
+        kept: Kept::new(Table::default().with("country_pools", Node::built(Value::Table(countries)))),
     }
 }
 

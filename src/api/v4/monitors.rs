@@ -177,6 +177,12 @@ pub fn find(inventory: &Inventory, id: MonitorId) -> Result<(&Arc<Monitor>, &Sta
     found.map(|(monitor, stamp)| (monitor, stamp.as_ref())).ok_or_else(|| ApiError::not_found("monitor", id))
 }
 
+/// What a monitor is called where others name it: one without a name of its own, by its description if it has one.
+pub fn label(monitor: &Monitor) -> &str {
+    let has_name = monitor.name != monitor.id.to_string();
+    if has_name || monitor.description.is_empty() { &monitor.name } else { &monitor.description }
+}
+
 /// A monitor after a commit.
 fn shown(id: MonitorId, messages: Vec<Message>, committed: Committed) -> Answer<Table> {
     let Committed { inventory, messages: more } = committed;

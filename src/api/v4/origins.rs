@@ -232,25 +232,29 @@ fn edited(current: &Table, id: PoolId, inventory: &Inventory, edit: Edit<'_>) ->
     body::finished(object, told(&faults, index))
 }
 
-/// The faults of a pool as those of the one origin that a body has: their paths begin there. What the pool has been warned
-/// of otherwise is not told again.
+/// The faults of a pool as those of the one origin that a body has: their paths begin there. So do those at another origin,
+/// which was without fault before: it has now what the body says too. What the pool has been warned of otherwise is not
+/// told again.
 fn told(faults: &Faults, index: Option<usize>) -> Faults {
-    let root = index.map(|index| format!("{ORIGINS}[{index}]"));
     let mut told = Faults::of(Dialect::Json);
     for severity in [Severity::Fault, Severity::Warning] {
         for fault in faults.listed(severity).kept() {
-            let inside = root.as_deref().and_then(|root| fault.path.strip_prefix(root));
-            match inside {
-                Some(inside) => {
-                    let path = inside.strip_prefix('.').unwrap_or(inside).to_owned();
-                    told.add(severity, Fault { path, ..fault.clone() });
+            match index.and_then(|index| Some((index, inside(&fault.path)?))) {
+                Some((index, (at, path))) if severity == Severity::Fault || at == index => {
+                    told.add(severity, Fault { path: path.to_owned(), ..fault.clone() });
                 }
-                None if severity == Severity::Fault => told.push(fault.clone()),
-                None => {}
+                _ if severity == Severity::Fault => told.push(fault.clone()),
+                _ => {}
             }
         }
     }
     told
+}
+
+/// The place of the origin that a path of a pool leads into, and the path from there on.
+fn inside(path: &str) -> Option<(usize, &str)> {
+    let (index, rest) = path.strip_prefix(ORIGINS)?.strip_prefix('[')?.split_once(']')?;
+    Some((index.parse().ok()?, rest.strip_prefix('.').unwrap_or(rest)))
 }
 
 /// The place of an origin in its pool.

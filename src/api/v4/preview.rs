@@ -142,7 +142,7 @@ impl<P: Probe + Clone> Look<P> {
         // Nobody closes the semaphore.
         let _permit = self.permits.acquire().await;
         let key = TargetKey::new(&origin, &self.monitor);
-        OriginDetails::of_outcome(&look(&self.probe, &self.monitor, &key).await)
+        OriginDetails::of_outcome(&look(&self.probe, &self.monitor, &key, || {}).await)
     }
 
     /// Looks at the enabled origins of a pool; none if a probe panicked, which is a fault of ours.

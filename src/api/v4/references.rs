@@ -108,7 +108,7 @@ async fn of_pool(
 /// The monitor that a pool refers to.
 pub fn monitor_of(pool: &Pool, inventory: &Inventory) -> Option<Reference> {
     let monitor = inventory.monitors.find(pool.monitor?)?;
-    Some(Reference::new(Direction::Referral, ObjectId::Monitor(monitor.id), &monitor.name))
+    Some(Reference::new(Direction::Referral, ObjectId::Monitor(monitor.id), monitors::label(monitor)))
 }
 
 /// `GET .../monitors/{monitor_id}/references`: pools that name it.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::api::v4::context::Context;
 use crate::api::v4::envelope::{Answer, Reply};
 use crate::api::v4::error::ApiError;
+use crate::api::v4::monitors::label;
 use crate::api::v4::openapi::description::{Description, Operation};
 use crate::api::v4::openapi::schema;
 use crate::api::v4::paging::Paging;
@@ -135,7 +136,7 @@ async fn find(State(context): State<Arc<Context>>, parameters: Parameters, pagin
 fn matching(inventory: &Inventory, query: &str) -> Vec<(ObjectId, String)> {
     let all = (inventory.load_balancers.iter())
         .map(|load_balancer| (ObjectId::LoadBalancer(load_balancer.id), load_balancer.name.to_string()))
-        .chain(inventory.monitors.iter().map(|monitor| (ObjectId::Monitor(monitor.id), monitor.name.clone())))
+        .chain(inventory.monitors.iter().map(|monitor| (ObjectId::Monitor(monitor.id), label(monitor).to_owned())))
         .chain(inventory.pools.iter().map(|pool| (ObjectId::Pool(pool.id), pool.name.clone())));
     all.filter(|(object, name)| name.to_ascii_lowercase().contains(query) || object.to_string() == query).collect()
 }

@@ -193,7 +193,9 @@ impl<R: Responder> Connection<R> {
             }
             rest = following;
             let room = out.get_mut(..MESSAGE_OCTETS_MAX).unwrap_or_default();
-            let reply = desk.responder.respond(query, &self.client, now, desk.random.next(), room);
+            let random = desk.random.next();
+            let answer = || desk.responder.respond(query, &self.client, now, random, room);
+            let reply = desk.stopwatch.time(&desk.counters, answer);
             if reply.passed_on {
                 let (back, elsewhere) = mpsc::channel(ELSEWHERE_MAX);
                 let source = self.stream.peer_addr().unwrap_or_else(|_| (self.client.address, 0).into());

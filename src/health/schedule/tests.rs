@@ -13,6 +13,7 @@ use crate::model::monitor::{Check, ExpectedCodes, HttpCheck, Scheme};
 use crate::model::pool::Weight;
 use crate::model::verdict::{FailReason, Outcome};
 
+mod counts;
 mod ours;
 
 /// What the next attempts at an address see, and when attempts began.
@@ -507,6 +508,7 @@ async fn a_target_at_rest_is_small() {
         shared: Arc::clone(&bench.schedule.shared),
         cell: Arc::clone(bench.schedule.table.find_or_make(&key, Inherited::default())),
         definition: definition.subscribe(),
+        probes: Arc::default(),
         stop: CancellationToken::new(),
     };
     let octets = size_of_val(&target.run());

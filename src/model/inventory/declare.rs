@@ -27,7 +27,7 @@ const SOME_FILE: &str = "the configuration";
 impl Inventory {
     /// Takes in what a store has kept. It waits until something is declared.
     pub(super) fn restore(&mut self, generation: Generation, objects: Vec<Stored>) {
-        self.generation = self.generation.max(Generation(generation.0 + 1));
+        self.generation = self.generation.max(generation);
         let waiting = objects.into_iter().map(|stored| SetAside { stored, why: "nothing is declared yet".to_owned() });
         let mut all = self.set_aside.to_vec();
         all.extend(waiting);

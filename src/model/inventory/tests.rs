@@ -157,3 +157,23 @@ fn what_was_declared_is_not_kept_as_if_it_had_been_transferred() {
     let back = kept.apply(Change::Declare(plain)).unwrap();
     assert_eq!(back.zone_of(zone.apex()), Some(&zone));
 }
+
+#[test]
+fn what_is_made_anew_under_the_id_of_something_set_aside_takes_its_place() {
+    let stored = |pool: Pool| Stored {
+        object: StoredObject::Pool(Arc::new(pool)),
+        created: UnixMicros(1),
+        modified: UnixMicros(1),
+        revision: crate::model::stamp::Revision(1),
+        disabled: crate::model::stamp::Disabled::default(),
+    };
+    let waiting = vec![stored(pool("a", [192, 0, 2, 1])), stored(pool("b", [192, 0, 2, 2]))];
+    let restored = Inventory::default().apply(Change::Restore { generation: Generation(7), objects: waiting }).unwrap();
+    assert_eq!(restored.set_aside.len(), 2);
+    let anew = restored.apply(Change::PutPool(pool("a", [192, 0, 2, 9]))).unwrap();
+    assert_eq!(anew.set_aside.len(), 1);
+    let declared = anew.apply(Change::Declare(Declared::default())).unwrap();
+    assert_eq!(declared.set_aside.len(), 0);
+    assert_eq!(**declared.pools.find(PoolId::declared("a")).unwrap(), pool("a", [192, 0, 2, 9]));
+    assert_eq!(**declared.pools.find(PoolId::declared("b")).unwrap(), pool("b", [192, 0, 2, 2]));
+}

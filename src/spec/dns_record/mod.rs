@@ -66,7 +66,7 @@ pub fn parse_json(body: &Node, id: RecordId, zone: InZone<'_>, faults: &mut Faul
     let mut fields = Fields::open(Spot { source: 0, path: &Path::ROOT, node: body }, KEYS, faults)?;
     let owner = fields.read("name", |spot, faults| parse_owner(spot, zone.apex, faults)).required();
     let rtype = fields.read("type", parse_type).required();
-    let ttl = fields.read("ttl", parse_ttl).or(None);
+    let ttl = fields.read("ttl", parse_ttl).or(Ttl(None));
     let priority = fields.read("priority", parse_priority).optional();
     let comment = fields.read("comment", chars(RECORD_COMMENT_CHARS_MAX)).or(String::new());
     let tags = fields.read("tags", list(RECORD_TAGS_MAX, |spot, faults| chars(RECORD_TAG_CHARS_MAX)(spot, faults)));
@@ -86,7 +86,7 @@ pub fn parse_json(body: &Node, id: RecordId, zone: InZone<'_>, faults: &mut Faul
         zone: zone.id,
         owner,
         rtype,
-        ttl: ttl?,
+        ttl: ttl?.0,
         rdata: said.rdata,
         content: said.content,
         comment: comment?,
@@ -192,15 +192,18 @@ fn parse_type(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Rtype> {
     }
 }
 
-/// Reads a TTL; none is the automatic one.
-fn parse_ttl(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Option<u32>> {
+/// A TTL in seconds; none for the automatic one.
+struct Ttl(Option<u32>);
+
+/// Reads a TTL.
+fn parse_ttl(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Ttl> {
     let seconds = match spot.node.value {
-        Value::Int(AUTOMATIC) => return Some(None),
+        Value::Int(AUTOMATIC) => return Some(Ttl(None)),
         Value::Int(seconds) => u32::try_from(seconds).ok(),
         _ => None,
     };
     match seconds.filter(|seconds| (RECORD_TTL_MIN..=TTL_MAX).contains(seconds)) {
-        Some(seconds) => Some(Some(seconds)),
+        Some(seconds) => Some(Ttl(Some(seconds))),
         None => spot.refuse(format_args!("1 for automatic, or {RECORD_TTL_MIN} to {TTL_MAX} seconds"), faults),
     }
 }

@@ -84,8 +84,8 @@ pub(super) const FIELDS: &[Field] = &[
 pub(super) const MAPS: [&str; 3] = ["region_pools", "country_pools", "pop_pools"];
 
 /// Why a key has no effect.
-fn warning(key: &str) -> Option<&'static str> {
-    Some(match key {
+fn warning(key: &str) -> &'static str {
+    match key {
         "region_pools" | "country_pools" | "pop_pools" => {
             "kept, and without effect: answers use `off` until geographic steering is built"
         }
@@ -94,7 +94,7 @@ fn warning(key: &str) -> Option<&'static str> {
         "rules" => "kept, and without effect: rules are not built yet",
         "pool_sets" => "kept, and without effect: pool sets are not built yet",
         _ => "kept, and without effect on answers of DNS",
-    })
+    }
 }
 
 /// Parses what a load balancer has.

@@ -1,7 +1,7 @@
 //! What pools and origins of the original have beyond what answers depend on here.
 
 use crate::model::kept::Kept;
-use crate::model::tree::{Node, Value};
+use crate::model::tree::Value;
 use crate::spec::fields::Fields;
 use crate::spec::kept::{Absent, Field, Shape, parse as parse_kept};
 use crate::spec::references::AnyId;
@@ -77,15 +77,15 @@ pub(super) const ORIGIN: &[Field] = &[
 ];
 
 /// Why a key of a pool has no effect.
-fn warning(key: &str) -> Option<&'static str> {
-    Some(match key {
+fn warning(key: &str) -> &'static str {
+    match key {
         "check_regions" | "health_sources" => "kept, and without effect: all probes come from this server",
         "latitude" | "longitude" => "kept, and without effect: proximity steering is not built yet",
         "load_shedding" => "kept, and without effect: load shedding is not built yet",
         "origin_steering" => "kept, and without effect: every answer has origins in proportion to their weights",
         "notification_email" | "notification_filter" => "kept, and without effect: notifications are not built yet",
         _ => "kept, and without effect on answers of DNS",
-    })
+    }
 }
 
 /// Parses what a pool has.
@@ -104,11 +104,13 @@ pub(super) fn parse(fields: &mut Fields<'_, '_, '_>) -> Option<Kept> {
         _ => None,
     });
     let has_regions = matches!(given("check_regions"), Some(Value::Array(regions)) if !regions.is_empty());
-    let why = match first_source {
-        None => return Some(kept),
-        Some(first) if first.value != Node::text("regional").value => "allowed: [\"regional\", \"global\"], or nothing",
-        Some(_) if !has_regions => "regional health needs `check_regions`",
-        Some(_) => return Some(kept),
+    let Some(first) = first_source else { return Some(kept) };
+    let why = if first.value != Value::String("regional".to_owned()) {
+        "allowed: [\"regional\", \"global\"], or nothing"
+    } else if !has_regions {
+        "regional health needs `check_regions`"
+    } else {
+        return Some(kept);
     };
     let fault = fields.fault_at("health_sources", why);
     fields.faults.push(fault);

@@ -1,4 +1,4 @@
-//! Zones of the record table that come, change and go.
+//! Zones that come, change and go: what of the record table that touches.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -44,7 +44,7 @@ pub(super) fn copy(snapshot: &ReadTransaction, file: &Path) -> Result<(), Backup
     partial.push(".partial");
     let partial = PathBuf::from(partial);
     let done = write_all(snapshot, &partial).map_err(|error| error.to_string()).and_then(|()| {
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         fs::rename(&partial, file).and_then(|()| sync_folder(folder)).map_err(|error| error.to_string())
     });
     done.map_err(|why| {

@@ -127,24 +127,30 @@ impl Disk {
 
     /// Has `write` write, and keeps it: when this returns, all of it is on disk, or an error says that it is not known
     /// to be.
-    pub(super) fn write<T>(
+    pub(super) fn write<T, E>(
         &self,
-        write: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
-    ) -> Result<T, redb::Error> {
-        self.ensure_open()?;
-        let written = self.try_write(write);
+        write: impl FnOnce(&WriteTransaction) -> Result<T, E>,
+        fault: impl Fn(redb::Error) -> E,
+    ) -> Result<T, E> {
+        self.ensure_open().map_err(&fault)?;
+        let written = self.try_write(write, fault);
         if written.is_err() {
             self.database.write().unwrap_or_else(PoisonError::into_inner).take();
         }
         written
     }
 
-    /// Has `write` write in one transaction.
-    fn try_write<T>(&self, write: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+    /// Has `write` write in one transaction; an error takes all of it back.
+    fn try_write<T, E>(
+        &self,
+        write: impl FnOnce(&WriteTransaction) -> Result<T, E>,
+        fault: impl Fn(redb::Error) -> E,
+    ) -> Result<T, E> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let transaction = database.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_write()?;
+        let database = database.as_ref().ok_or(redb::Error::DatabaseClosed).map_err(&fault)?;
+        let transaction = database.begin_write().map_err(|error| fault(error.into()))?;
         let written = write(&transaction)?;
-        transaction.commit()?;
+        transaction.commit().map_err(|error| fault(error.into()))?;
         Ok(written)
     }
 

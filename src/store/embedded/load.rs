@@ -32,7 +32,7 @@ pub struct Unreadable {
 }
 
 /// All that a store has kept.
-pub(super) struct Kept {
+pub(super) struct Contents {
     /// The last generation that it knows.
     pub(super) generation: Generation,
     /// The objects.
@@ -49,9 +49,9 @@ pub(super) struct Kept {
     pub(super) events: Journal,
 }
 
-impl Kept {
-    /// What a store that has no file has kept.
-    pub(super) fn nothing() -> Self {
+impl Contents {
+    /// Nothing: what a store without a file has kept.
+    pub(super) fn none() -> Self {
         Self {
             generation: Generation::default(),
             objects: vec![],
@@ -65,13 +65,13 @@ impl Kept {
 
     /// Reads everything, and makes the tables that are missing.
     pub(super) fn load(transaction: &WriteTransaction, file: &Path) -> Result<Self, OpenError> {
-        let mut kept = Self::nothing();
-        kept.read(transaction).map_err(|(table, error)| match fault(file, error) {
+        let mut contents = Self::none();
+        contents.read(transaction).map_err(|(table, error)| match fault(file, error) {
             OpenError::Damaged { file, why } => OpenError::Damaged { file, why: format!("table {table}: {why}") },
             OpenError::Refused { file, why } => OpenError::Refused { file, why: format!("table {table}: {why}") },
             other => other,
         })?;
-        Ok(kept)
+        Ok(contents)
     }
 
     /// Reads everything; an error is a table's.

@@ -62,6 +62,7 @@ mod waiting;
 mod writer;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -75,7 +76,7 @@ pub use self::backup::BackupError;
 pub use self::disk::OpenError;
 use self::disk::{Disk, FORMATS, Formats, Opener, bring_up, fault, reason};
 pub use self::events::{EventQuery, KeptEvent};
-use self::load::Kept;
+use self::load::Contents;
 pub use self::load::Unreadable;
 pub use self::tokens::TokenError;
 use self::waiting::Waiting;
@@ -120,6 +121,12 @@ pub struct EmbeddedStore {
 #[error("the store cannot be read: {0}")]
 pub struct ReadError(String);
 
+impl fmt::Debug for EmbeddedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedStore").finish_non_exhaustive()
+    }
+}
+
 impl EmbeddedStore {
     /// Opens the store in a folder, and makes it if it is missing. Blocks for as long as it takes to read all of it.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
@@ -136,22 +143,25 @@ impl EmbeddedStore {
 
     /// A store that keeps nothing, for `reason`: what the API makes is refused.
     pub fn unavailable(reason: String) -> Self {
-        Self::start(Err(reason), Kept::nothing())
+        Self::start(Err(reason), Contents::none())
     }
 
     /// Opens what `opener` does.
     fn open_with(opener: Opener, formats: Formats, file: &Path) -> Result<Self, OpenError> {
         let disk = Disk::open(opener).map_err(|error| fault(file, error.into()))?;
-        // An error of the database's, or one of what stands in it.
-        let kept = disk
-            .write(|transaction| Ok(bring_up(transaction, formats, file).and_then(|()| Kept::load(transaction, file))));
-        let kept = kept.map_err(|error| fault(file, error))??;
-        Ok(Self::start(Ok(disk), kept))
+        let contents = disk.write(
+            |transaction| {
+                bring_up(transaction, formats, file)?;
+                Contents::load(transaction, file)
+            },
+            |error| fault(file, error),
+        )?;
+        Ok(Self::start(Ok(disk), contents))
     }
 
     /// Starts the writer.
-    fn start(disk: Result<Disk, String>, kept: Kept) -> Self {
-        let Kept { generation, objects, tokens, serials, unreadable, audit, events } = kept;
+    fn start(disk: Result<Disk, String>, contents: Contents) -> Self {
+        let Contents { generation, objects, tokens, serials, unreadable, audit, events } = contents;
         let empty = Inventory::default();
         // Taking in what was kept contradicts nothing.
         let restored = empty.apply(Change::Restore { generation, objects }).unwrap_or(empty);

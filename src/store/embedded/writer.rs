@@ -2,7 +2,7 @@
 //! says of each when it is on disk.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use redb::WriteTransaction;
@@ -58,6 +58,8 @@ struct Batch {
     audit: Vec<Entry>,
     /// What to say of each.
     answers: Vec<Answer>,
+    /// Whether meanwhile something came that waits to go along with a transaction, be it this one.
+    something_waits: bool,
 }
 
 /// The writer's end of what it shares with the store.
@@ -148,6 +150,7 @@ impl Writer {
             touched: Touched::default(),
             audit: vec![],
             answers: vec![],
+            something_waits: false,
         };
         let mut next = Some(first);
         while let Some(request) = next.take() {
@@ -155,12 +158,12 @@ impl Writer {
             if next.is_some() || batch.answers.len() >= COMMITS_PER_TRANSACTION_MAX {
                 break;
             }
-            next = match self.requests.try_recv() {
-                Ok(request) => Some(request),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-            };
+            next = self.requests.try_recv().ok();
         }
-        let Batch { inventory, tokens, touched, audit, answers } = batch;
+        let Batch { inventory, tokens, touched, audit, answers, something_waits } = batch;
+        if something_waits {
+            self.plan(STORE_LAZY_INTERVAL);
+        }
         let written = if touched.is_empty() { Ok(()) } else { self.write(&inventory, &tokens, touched, &audit) };
         if written.is_ok() {
             let changed = inventory.generation != self.inventory.borrow().generation;
@@ -174,7 +177,9 @@ impl Writer {
                 }
             });
         }
-        answers.into_iter().for_each(|answer| answer.give(written.as_ref().err()));
+        for answer in answers {
+            answer.give(written.as_ref().err());
+        }
         next
     }
 
@@ -210,7 +215,7 @@ impl Writer {
             all.extend(doubt);
         }
         let taken = self.waiting.take();
-        let written = disk.write(|transaction| {
+        let write = |transaction: &WriteTransaction| {
             if was_failing {
                 self.audit.cut(transaction)?;
                 self.events.cut(transaction)?;
@@ -221,8 +226,8 @@ impl Writer {
             write_serials(transaction, &taken)?;
             let events: Vec<Entry> = taken.events.iter().map(events::entry).collect();
             Ok((self.audit.append(transaction, audit)?, self.events.append(transaction, &events)?))
-        });
-        match written {
+        };
+        match disk.write(write, |error| error) {
             Ok((audit, events)) => {
                 (self.audit, self.events, self.due) = (audit, events, None);
                 let last = events.next - 1;
@@ -264,6 +269,10 @@ impl Batch {
             Request::RemoveToken(id, answer, _permit) => {
                 let made = tokens::remove(&self.tokens, id);
                 self.change_tokens(id, made, answer);
+                None
+            }
+            Request::Waits => {
+                self.something_waits = true;
                 None
             }
             other => Some(other),

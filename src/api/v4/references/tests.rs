@@ -7,7 +7,7 @@ use crate::model::id::MonitorId;
 #[tokio::test]
 async fn golden_references_both_ways() {
     let api = Fixture::declaring("").await;
-    let monitor = api.made("/user/load_balancers/monitors", r#"{"type":"tcp","port":80}"#).await;
+    let monitor = api.made("/user/load_balancers/monitors", r#"{"type":"tcp","port":80,"description":"Port"}"#).await;
     let origins = json!([{"name": "a", "address": "192.0.2.1"}]);
     let mut pools = vec![];
     for name in ["one", "two"] {

@@ -106,7 +106,7 @@ fn a_mention_that_no_answer_depends_on_keeps_no_pool() {
     let [one, two] = [1, 2].map(PoolId::random);
     let pools = |id: PoolId| Node::built(Value::Array(vec![Node::text(id.to_string())]));
     let map = Table::default().with("WEU", pools(two)).with("EEU", pools(one));
-    let kept = Kept::new(&Table::default().with("region_pools", Node::built(Value::Table(map))));
+    let kept = Kept::new(Table::default().with("region_pools", Node::built(Value::Table(map))));
     let mut inventory = start();
     for (name, id) in [("one", 1), ("two", 2)] {
         inventory = inventory.apply(Change::PutPool(made(name, id))).unwrap();
@@ -132,7 +132,7 @@ fn what_contradicts_a_declaration_is_set_aside_at_a_start_and_comes_back() {
     };
     assert_eq!(stored.len(), 3);
     let restored = Inventory::default().apply(Change::Restore { generation: Generation(7), objects: stored }).unwrap();
-    assert!(restored.generation > Generation(7) && restored.pools.is_empty());
+    assert!(restored.generation == Generation(7) && restored.pools.is_empty());
     let clash =
         Declared { zones: vec![Arc::new(zone())], pools: vec![pool("web", [192, 0, 2, 8])], ..Declared::default() };
     let set_aside = restored.apply(Change::DeclareSettingAside(clash.clone())).unwrap();

@@ -20,6 +20,26 @@ fn write(medium: &Medium, write: impl FnOnce(&WriteTransaction)) {
     transaction.commit().unwrap();
 }
 
+/// In format 0, pools were called groups.
+fn rename(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    let groups = rows::Rows("groups").definition();
+    let old = transaction.open_table(groups)?;
+    let mut new = transaction.open_table(POOLS.definition())?;
+    for entry in old.iter()? {
+        let (key, text) = entry?;
+        new.insert(key.value(), text.value())?;
+    }
+    drop(old);
+    transaction.delete_table(groups)?;
+    Ok(())
+}
+
+/// Does something, and fails.
+fn fail(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    rename(transaction)?;
+    Err(redb::Error::Corrupted("on purpose".into()))
+}
+
 #[tokio::test]
 async fn a_store_is_made_for_its_owner_alone_and_has_one_process() {
     let parent = tempfile::tempdir().unwrap();
@@ -67,37 +87,35 @@ async fn a_newer_format_and_what_is_not_ours_are_refused() {
 
 #[tokio::test]
 async fn older_formats_are_brought_to_ours_step_by_step() {
-    /// In format 0, pools were called groups.
-    fn rename(transaction: &WriteTransaction) -> Result<(), redb::Error> {
-        let groups = rows::Rows("groups").definition();
-        let old = transaction.open_table(groups)?;
-        let mut new = transaction.open_table(POOLS.definition())?;
-        for entry in old.iter()? {
-            let (key, text) = entry?;
-            new.insert(key.value(), text.value())?;
-        }
-        drop(old);
-        transaction.delete_table(groups)?;
-        Ok(())
-    }
     const OLDER: Formats = Formats { oldest: 0, migrations: &[rename] };
     let medium = Medium::default();
     let store = medium.open().unwrap();
     let live = store.commit(Change::PutPool(pool(1, 1))).await.unwrap();
     let row = rows::row(&live, ObjectId::Pool(PoolId::random(1))).unwrap();
     drop(store);
-    let older = Medium::default();
-    write(&older, |transaction| {
-        transaction.open_table(META).unwrap().insert("format", 0).unwrap();
-        let mut groups = transaction.open_table(rows::Rows("groups").definition()).unwrap();
-        groups.insert(rows::key(ObjectId::Pool(PoolId::random(1))).as_slice(), row.as_slice()).unwrap();
-    });
+    let in_format_0 = || {
+        let medium = Medium::default();
+        write(&medium, |transaction| {
+            transaction.open_table(META).unwrap().insert("format", 0).unwrap();
+            let mut groups = transaction.open_table(rows::Rows("groups").definition()).unwrap();
+            groups.insert(rows::key(ObjectId::Pool(PoolId::random(1))).as_slice(), row.as_slice()).unwrap();
+        });
+        medium
+    };
+    let older = in_format_0();
     for _ in 0..2 {
         let store = EmbeddedStore::open_with(older.opener(), OLDER, "medium".as_ref()).unwrap();
         assert_eq!(rows_of(&store.load()), rows_of(&live));
     }
     // It is now one that knows nothing of format 0.
     older.open().unwrap();
+
+    let failing = Formats { oldest: 0, migrations: &[fail] };
+    let untouched = in_format_0();
+    let failed = EmbeddedStore::open_with(untouched.opener(), failing, "medium".as_ref()).err().unwrap();
+    assert!(failed.to_string().contains("on purpose"), "{failed}");
+    let store = EmbeddedStore::open_with(untouched.opener(), OLDER, "medium".as_ref()).unwrap();
+    assert_eq!(rows_of(&store.load()), rows_of(&live));
 }
 
 #[tokio::test]

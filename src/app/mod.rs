@@ -35,6 +35,7 @@ use crate::api::observe::Readiness;
 use crate::api::status::{self, SecondaryStatus, Status};
 use crate::api::tls::TlsError;
 use crate::api::v4::Context;
+use crate::api::v4::preview::Previews;
 use crate::app::api::BoundApi;
 use crate::app::reload::{ConfigSource, Reloader};
 use crate::config::{Configuration, Settings};
@@ -364,6 +365,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
         table: Arc::clone(&table),
         policy: Arc::clone(&policy),
         prober: previews,
+        previews: Previews::default(),
     });
     let reloader = Reloader::new(source, settings.clone(), policy, Arc::clone(&store), live.clone(), files, zones_read);
     let started = SystemTime::now();

@@ -2,7 +2,7 @@
 
 from cloudflare import APIStatusError, Cloudflare
 
-from surroundings import API, DOWN, HEALTHY, ORIGINS, ORIGIN_PORT, TOKEN, ZONE, addresses, answers, equal, origins, until
+from surroundings import API, DOWN, HEALTHY, ORIGINS, ORIGIN_PORT, TOKEN, ZONE, answers, equal, origins, until
 
 client = Cloudflare(base_url=API, api_token=TOKEN)
 
@@ -61,6 +61,7 @@ balancer = balancers.create(**named)
 equal((balancer.name, balancer.ttl, balancer.steering_policy, balancer.proxied), (name, 30, "off", False))
 answers(name, HEALTHY)
 equal(balancers.get(balancer.id, zone_id=zone.id).default_pools, [pool.id])
+equal(balancers.get(balancer.id, account_id=account.id).name, name)
 assert balancer.id in [seen.id for seen in balancers.list(zone_id=zone.id)]
 assert balancer.id in [seen.id for seen in balancers.list(account_id=account.id)]
 balancer = balancers.update(balancer.id, **named, ttl=60)
@@ -130,7 +131,7 @@ error = refused(412, 1005, pools.delete, pool_id=pool.id, **own)
 assert name in str(error.body), error.body
 error = refused(412, 1005, monitors.delete, monitor_id=monitor.id, **own)
 equal(balancers.delete(balancer.id, zone_id=zone.id).id, balancer.id)
-equal(addresses(name), [])
+answers(name, [])
 equal(pools.delete(pool.id, **own).id, pool.id)
 pools.delete(spare.id, **own)
 equal(monitors.delete(monitor.id, **own).id, monitor.id)

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import sys
 import urllib.request
 from pathlib import Path
 from urllib.error import HTTPError
@@ -14,9 +13,9 @@ NOTHING = "0" * 32
 METHODS = ("get", "put", "post", "patch", "delete")
 
 
-def call(method, path, body=None):
+def call(method, path, body=None, token=TOKEN):
     """The status of an answer, and the body."""
-    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(API + path, data, headers, method=method.upper())
     try:
@@ -45,4 +44,5 @@ for template, item in REFERENCE["paths"].items():
             assert 400 <= status < 500 and not answer["success"], f"{method} {path} {body}: {status} {answer}"
 status, answer = call("get", f"/accounts/{NOTHING}/load_balancers/pools")
 assert status == 404, answer
-sys.exit(0)
+status, answer = call("get", "/user/load_balancers/pools", token="wrong")
+assert status == 403 or status == 401, answer

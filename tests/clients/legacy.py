@@ -2,7 +2,7 @@
 
 import CloudFlare
 
-from surroundings import API, DOWN, HEALTHY, ORIGINS, ORIGIN_PORT, TOKEN, ZONE, addresses, answers, equal, origins, until
+from surroundings import API, DOWN, HEALTHY, ORIGINS, ORIGIN_PORT, TOKEN, ZONE, answers, equal, origins, until
 
 client = CloudFlare.CloudFlare(token=TOKEN, base_url=API, warnings=False)
 
@@ -101,7 +101,7 @@ client.zones.delete(made["id"])
 assert name in str(refused(1005, pools.delete, pool["id"]))
 refused(1005, monitors.delete, monitor["id"])
 equal(client.zones.load_balancers.delete(zone["id"], balancer["id"]), {"id": balancer["id"]})
-equal(addresses(name), [])
+answers(name, [])
 equal(pools.delete(pool["id"]), {"id": pool["id"]})
 pools.delete(spare["id"])
 equal(monitors.delete(monitor["id"]), {"id": monitor["id"]})

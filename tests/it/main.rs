@@ -9,10 +9,13 @@
 mod abuse;
 mod allocation;
 mod answers;
+mod api;
+mod clients;
 mod differential;
 mod failover;
 mod guard;
 mod harness;
+mod kill;
 mod metrics;
 mod operation;
 mod query;

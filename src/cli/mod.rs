@@ -6,6 +6,7 @@ mod refresh;
 mod reload;
 mod serve;
 mod status;
+mod token;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ Examples:
   pooldns refresh example.com                transfer a zone anew from its primaries
   pooldns status --config my.toml            pools, origins, and why they are down
   pooldns status --json | jq .pools          the same for scripts
+  pooldns token create ci --expires 90d      a token for the API
 
 Exit status: 0 done (warnings or not), 1 failed, 2 faulty configuration or command line.";
 
@@ -61,6 +63,8 @@ enum Command {
     Refresh(refresh::RefreshArgs),
     /// Show pools, origins and load balancers of a running server.
     Status(status::StatusArgs),
+    /// Make, list and revoke tokens, which the API asks for over TCP.
+    Token(token::TokenArgs),
 }
 
 /// Which configuration.
@@ -138,6 +142,9 @@ enum CliError {
     /// A transfer that did not come about.
     #[error("{0}")]
     NotTransferred(String),
+    /// A token that cannot be made or revoked.
+    #[error("{0}")]
+    Token(String),
     /// No answer from a running server.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -172,6 +179,7 @@ impl CliError {
         match self {
             Self::Faulty(_) | Self::NoConfig | Self::NoControl(_) | Self::Refused(_) => 2,
             Self::NotTransferred(_)
+            | Self::Token(_)
             | Self::Client(_)
             | Self::Start(_)
             | Self::Failed
@@ -191,6 +199,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Reload(args) => reload::run(&args),
         Command::Refresh(args) => refresh::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Token(args) => token::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

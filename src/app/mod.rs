@@ -35,6 +35,7 @@ use crate::api::observe::Readiness;
 use crate::api::status::{self, SecondaryStatus, Status};
 use crate::api::tls::TlsError;
 use crate::api::v4::Context;
+use crate::api::v4::preview::Previews;
 use crate::app::api::BoundApi;
 use crate::app::reload::{ConfigSource, Reloader};
 use crate::config::{Configuration, Settings};
@@ -165,10 +166,10 @@ pub struct Shared {
     started: SystemTime,
     /// Where it listens.
     addresses: Vec<SocketAddr>,
-    /// Where it offers the API.
-    api_addresses: Vec<SocketAddr>,
     /// What the API made.
     store: Arc<EmbeddedStore>,
+    /// Where it offers the API.
+    api_addresses: Vec<SocketAddr>,
     /// The live record table.
     table: Arc<ArcSwap<RecordTable>>,
     /// The inventory with its targets.
@@ -364,6 +365,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
         table: Arc::clone(&table),
         policy: Arc::clone(&policy),
         prober: previews,
+        previews: Previews::default(),
     });
     let reloader = Reloader::new(source, settings.clone(), policy, Arc::clone(&store), live.clone(), files, zones_read);
     let started = SystemTime::now();
@@ -372,8 +374,8 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
         settings,
         started,
         addresses,
-        api_addresses,
         store,
+        api_addresses,
         table,
         assigned,
         live,

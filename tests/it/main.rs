@@ -9,6 +9,7 @@
 mod abuse;
 mod allocation;
 mod answers;
+mod api;
 mod api_zones;
 mod differential;
 mod failover;

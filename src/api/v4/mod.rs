@@ -35,6 +35,7 @@ pub mod preview;
 pub mod references;
 pub mod regions;
 pub mod request;
+mod request_id;
 pub mod route;
 pub mod search;
 pub mod times;
@@ -75,7 +76,8 @@ pub fn routes() -> Vec<Route> {
 /// without one nobody may do anything.
 pub fn router(context: Arc<Context>) -> Router {
     let router = route::router(routes(), BASE).route(openapi::PATH, get(openapi::show));
-    router.layer(middleware::from_fn(precondition::not_modified)).with_state(context)
+    let router = router.layer(middleware::from_fn(precondition::not_modified));
+    router.layer(middleware::from_fn(request_id::give_back)).with_state(context)
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! time that it takes, somebody would have to choose digests, which takes inverting SHA-256.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -37,17 +36,12 @@ const WINDOW: Duration = Duration::from_mins(1);
 const SHOWN_EMAIL_CHARS_MAX: usize = 60;
 
 /// Knows bearers, and counts failures.
+#[derive(Debug)]
 pub struct Authentication {
     /// Has the tokens.
     store: Arc<Store>,
     /// Failures by network.
     failures: Mutex<Failures>,
-}
-
-impl fmt::Debug for Authentication {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authentication").finish_non_exhaustive()
-    }
 }
 
 /// Failures by network. A network that has none is not here.

@@ -9,20 +9,23 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
-use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::serve::Listener;
+use axum::{Extension, Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::api::exchange;
 use crate::api::observe::{self, Readiness};
 use crate::api::status::Status;
+use crate::api::tokens;
+use crate::api::v4::caller::Caller;
+use crate::api::v4::{self, Context};
 
 /// What the control socket can ask of the server.
 pub trait Server: Send + Sync + 'static {
@@ -163,8 +166,16 @@ impl ControlSocket {
     }
 
     /// Serves until `token` is cancelled; requests under way are finished.
-    pub async fn serve<S: Server>(self, server: Arc<S>, token: CancellationToken) -> io::Result<()> {
+    pub async fn serve<S: Server>(
+        self,
+        server: Arc<S>,
+        context: Arc<Context>,
+        token: CancellationToken,
+    ) -> io::Result<()> {
         let Self { listener, owner, file } = self;
+        let tokens = tokens::router(Arc::clone(&context.store));
+        let exchange = exchange::routes(Arc::clone(&context.store));
+        let api = v4::router(context).layer(Extension(Caller::control()));
         let router = Router::new()
             .route("/status", get(status::<S>))
             .route("/reload", post(reload::<S>))
@@ -172,10 +183,14 @@ impl ControlSocket {
             .merge(observe::routes::<S>())
             .fallback(async || {
                 let routes = "the control socket has GET /status, GET /metrics, GET /healthz, GET /readyz, \
-                              POST /reload and POST /zones/{zone}/retransfer\n";
+                              POST /reload, POST /zones/{zone}/retransfer, /tokens, GET /export, POST /import, POST /backup and the \
+                              API under /client/v4\n";
                 (StatusCode::NOT_FOUND, routes)
             })
-            .with_state(server);
+            .with_state(server)
+            .merge(tokens)
+            .merge(exchange)
+            .merge(api);
         let listener = OwnPeers { listener, owner };
         let served = axum::serve(listener, router).with_graceful_shutdown(async move { token.cancelled().await }).await;
         drop(file);

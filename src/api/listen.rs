@@ -26,12 +26,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::api::authentication::{Authentication, authenticate};
+use crate::api::control::Server;
 use crate::api::network::network_of;
+use crate::api::observe;
 use crate::api::patient::Patient;
 use crate::api::tls::Certificate;
 use crate::api::v4::code::Code;
 use crate::api::v4::context::LIVE_WAIT_MAX;
 use crate::api::v4::error::ApiError;
+use crate::api::v4::{self, Context};
 use crate::config::api::ApiSettings;
 use crate::model::limits::{API_REQUESTS_MAX, HEAD_OCTETS_MAX, HEADER_FIELDS_MAX};
 
@@ -73,13 +76,16 @@ struct Counted {
 }
 
 impl ApiServer {
-    /// Offers a router, whose routes ask for a [`Caller`](crate::api::v4::caller::Caller), to bearers of tokens.
-    pub fn new(
-        router: Router,
-        authentication: Arc<Authentication>,
+    /// Offers the API and what watches `server` to bearers of tokens.
+    pub fn new<S: Server>(
+        context: Arc<Context>,
+        server: Arc<S>,
         settings: ApiSettings,
         certificate: Option<Arc<Certificate>>,
     ) -> Self {
+        let authentication = Arc::new(Authentication::new(Arc::clone(&context.store)));
+        let router = v4::router(context).merge(observe::routes::<S>().with_state(server));
+        let router = router.fallback(async || ApiError::no_route());
         let room = Arc::new(Semaphore::new(API_REQUESTS_MAX));
         // The last one is the first to see a request: nobody unknown takes up room.
         let router = router

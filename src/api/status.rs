@@ -34,6 +34,9 @@ pub struct Status {
     pub generation: u64,
     /// Addresses that it listens on, UDP and TCP.
     pub listen: Vec<SocketAddr>,
+    /// Addresses at which it offers the API.
+    #[serde(default)]
+    pub api: Vec<SocketAddr>,
     /// Its zones.
     pub zones: Vec<ZoneStatus>,
     /// Its pools.

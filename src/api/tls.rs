@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use crate::model::limits::PEM_OCTETS_MAX;
 
 /// How often the files are looked at.
-const LOOK_EVERY: Duration = Duration::from_mins(1);
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Why there is no certificate to serve with.
 #[derive(Debug, thiserror::Error)]

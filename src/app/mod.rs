@@ -4,6 +4,7 @@
 //! places run code, and none of them can hold up another: one thread for each UDP socket; the control runtime, with
 //! TCP, the control socket and reloads; the health runtime, with all probes; and a thread for publish.
 
+mod api;
 pub mod demo;
 mod descriptors;
 mod guard;
@@ -32,6 +33,10 @@ use crate::api::control::{Contradictions, ControlError, ControlSocket, Reload, R
 use crate::api::metrics::Scrape;
 use crate::api::observe::Readiness;
 use crate::api::status::{self, SecondaryStatus, Status};
+use crate::api::tls::TlsError;
+use crate::api::v4::Context;
+use crate::api::v4::preview::Previews;
+use crate::app::api::BoundApi;
 use crate::app::reload::{ConfigSource, Reloader};
 use crate::config::{Configuration, Settings};
 use crate::dns::engine::{Engine, Worker};
@@ -69,6 +74,9 @@ pub enum StartError {
     /// The store.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The API's certificate.
+    #[error(transparent)]
+    Certificate(#[from] TlsError),
     /// A configuration that contradicts itself; parsing finds that first.
     #[error("the configuration contradicts itself: {0}")]
     Inventory(#[from] CommitError),
@@ -160,6 +168,8 @@ pub struct Shared {
     addresses: Vec<SocketAddr>,
     /// What the API made.
     store: Arc<EmbeddedStore>,
+    /// Where it offers the API.
+    api_addresses: Vec<SocketAddr>,
     /// The live record table.
     table: Arc<ArcSwap<RecordTable>>,
     /// The inventory with its targets.
@@ -188,6 +198,7 @@ impl Server for Shared {
             ready: waiting == 0,
             generation: generation.0,
             listen: self.addresses.clone(),
+            api: self.api_addresses.clone(),
             zones: status::zones(&assigned, &self.serials.borrow(), |hosting| self.secondary(&assigned, hosting)),
             pools: status::pools(&assigned),
             load_balancers: status::load_balancers(&assigned, &self.table.load()),
@@ -271,6 +282,8 @@ struct Bound {
     listeners: Vec<Listeners>,
     /// The control socket.
     control: ControlSocket,
+    /// The API.
+    api: BoundApi,
 }
 
 impl Bound {
@@ -281,7 +294,8 @@ impl Bound {
             .unwrap_or(NonZeroUsize::MIN);
         let listeners =
             settings.listen.iter().map(|address| listen::bind(*address, threads)).collect::<Result<_, _>>()?;
-        Ok(Self { listeners, control: ControlSocket::bind(&settings.control).await? })
+        let api = BoundApi::new(&settings.api)?;
+        Ok(Self { listeners, api, control: ControlSocket::bind(&settings.control).await? })
     }
 }
 
@@ -292,7 +306,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     reload::log_warnings(&warnings);
     drop(warnings);
     descriptors::raise_limit(&settings);
-    let Bound { listeners, control } = Bound::new(&settings).await?;
+    let Bound { listeners, control, api } = Bound::new(&settings).await?;
     let policy = Arc::new(ArcSwap::from_pointee(policy));
     let store = Arc::new(store::open(&settings, &source).await?);
     let inventory = store.commit(Change::DeclareSettingAside(declared)).await?;
@@ -307,6 +321,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let health = HealthRuntime::new(settings.health.threads)?;
     let (flips, flipped) = mpsc::channel(TRANSITIONS_QUEUED_MAX);
     let prober = Prober::new(tls::system_roots());
+    let previews = prober.clone();
     let registry = Registry::default();
     let schedule = Schedule::new(prober, flips, settings.health.probes_in_flight_max, health.handle()?);
     let mut schedule = schedule.counting_into(registry.clone());
@@ -343,13 +358,24 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     let (udp, tcp) = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
 
+    let context = Arc::new(Context {
+        store: Arc::clone(&store),
+        assigned: assigned.clone(),
+        live: live.clone(),
+        table: Arc::clone(&table),
+        policy: Arc::clone(&policy),
+        prober: previews,
+        previews: Previews::default(),
+    });
     let reloader = Reloader::new(source, settings.clone(), policy, Arc::clone(&store), live.clone(), files, zones_read);
     let started = SystemTime::now();
+    let api_addresses = api.addresses();
     let shared = Shared {
         settings,
         started,
         addresses,
         store,
+        api_addresses,
         table,
         assigned,
         live,
@@ -360,7 +386,8 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
         secondaries,
     };
     let shared = Arc::new(shared);
-    tasks.spawn(serve_control(control, Arc::clone(&shared), stop.clone()));
+    tasks.spawn(serve_control(control, Arc::clone(&shared), Arc::clone(&context), stop.clone()));
+    api.serve(context, Arc::clone(&shared), &shared.settings.api, &stop, &mut tasks);
     if shared.settings.watch {
         tasks.spawn(watch::run(shared.reloader.clone(), stop.clone()));
     }
@@ -436,8 +463,8 @@ const fn tcp_limits(settings: &Settings) -> TcpLimits {
 }
 
 /// Serves the control socket.
-async fn serve_control(control: ControlSocket, shared: Arc<Shared>, stop: CancellationToken) {
-    if let Err(error) = control.serve(shared, stop).await {
+async fn serve_control(control: ControlSocket, shared: Arc<Shared>, context: Arc<Context>, stop: CancellationToken) {
+    if let Err(error) = control.serve(shared, context, stop).await {
         warn!(%error, "the control socket stopped");
     }
 }
@@ -446,6 +473,11 @@ impl RunningApp {
     /// Where it listens: real ports where 0 was asked for.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.shared.addresses
+    }
+
+    /// Where it offers the API: real ports where 0 was asked for.
+    pub fn api_addresses(&self) -> &[SocketAddr] {
+        &self.shared.api_addresses
     }
 
     /// The server at this moment.

@@ -54,6 +54,7 @@ impl Display for Report<'_> {
             ready,
             generation,
             listen,
+            api,
             zones,
             pools,
             load_balancers,
@@ -65,6 +66,10 @@ impl Display for Report<'_> {
         writeln!(f, "pooldns {version}, {readiness}, up {}, generation {generation}", ago(*started, self.now))?;
         let addresses: Vec<String> = listen.iter().map(ToString::to_string).collect();
         writeln!(f, "listens on {}; {} answers sent", addresses.join(", "), counters.udp_sent + counters.tcp_sent)?;
+        if !api.is_empty() {
+            let addresses: Vec<String> = api.iter().map(ToString::to_string).collect();
+            writeln!(f, "offers its API on {}", addresses.join(", "))?;
+        }
         if let Some(ReloadStatus { at, fault, waiting_for_restart }) = reload {
             let at = ago(*at, self.now);
             match fault {

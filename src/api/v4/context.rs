@@ -1,6 +1,5 @@
 //! What handlers work with: the store, what is probed and answered, and how a change is made.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +24,7 @@ use crate::store::{CommitError, InventoryStore};
 pub type Store = crate::store::embedded::EmbeddedStore;
 
 /// What handlers work with.
+#[derive(Debug)]
 pub struct Context {
     /// The inventory's store.
     pub store: Arc<Store>,
@@ -40,12 +40,6 @@ pub struct Context {
     pub prober: Prober,
     /// Previews that run, and what they found.
     pub previews: Previews,
-}
-
-impl fmt::Debug for Context {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context").finish_non_exhaustive()
-    }
 }
 
 /// A change that is kept.

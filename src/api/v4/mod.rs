@@ -30,6 +30,7 @@ pub mod preview;
 pub mod references;
 pub mod regions;
 pub mod request;
+mod request_id;
 pub mod route;
 pub mod search;
 pub mod times;
@@ -64,8 +65,8 @@ pub fn routes() -> Vec<Route> {
 /// The router of the API. Whoever mounts it says who calls, by a [`caller::Caller`] among the request's extensions;
 /// without one nobody may do anything.
 pub fn router(context: Arc<Context>) -> Router {
-    let router = route::router(routes(), BASE);
-    router.layer(middleware::from_fn(precondition::not_modified)).with_state(context)
+    let router = route::router(routes(), BASE).layer(middleware::from_fn(precondition::not_modified));
+    router.layer(middleware::from_fn(request_id::give_back)).with_state(context)
 }
 
 #[cfg(test)]

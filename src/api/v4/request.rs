@@ -1,6 +1,7 @@
 //! What handlers take from a request: ids from its path, its parameters, its body, and what a change depends on.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
@@ -227,9 +228,14 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/json") || essence.to_ascii_lowercase().ends_with("+json")
 }
 
+/// How long a body may take to arrive: the largest one at half a megabit a second.
+const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// The whole body, if it is not too large.
 async fn octets(body: Body) -> Result<Bytes, ApiError> {
-    match Limited::new(body, BODY_OCTETS_MAX).collect().await {
+    let arrival = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_OCTETS_MAX).collect()).await;
+    let late = |_| ApiError::new(Code::BodyTimeout, format!("the body did not arrive within {BODY_TIMEOUT:?}"));
+    match arrival.map_err(late)? {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
             Err(ApiError::new(Code::TooLarge, format!("the body has more than {BODY_OCTETS_MAX} octets")))

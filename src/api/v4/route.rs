@@ -9,7 +9,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::routing::{MethodFilter, MethodRouter, any, on};
 
 use crate::api::v4::accounts;
 use crate::api::v4::caller::{Caller, Class};
@@ -115,9 +115,11 @@ pub fn in_account(routes: &[Route]) -> Vec<Route> {
 /// The router of a table. What no route takes is answered in the same form as everything else.
 pub(super) fn router(routes: Vec<Route>, base: &str) -> Router<Arc<Context>> {
     let router = routes.into_iter().fold(Router::new(), |router, route| route.add_to(router, base));
-    router.fallback(async || ApiError::no_route()).method_not_allowed_fallback(async |method: Method| {
+    let router = router.method_not_allowed_fallback(async |method: Method| {
         ApiError::new(Code::Method, format!("{method} is not for this URI; the header Allow names what is"))
-    })
+    });
+    // No fallback, which would be one for whatever else the router is mounted beside.
+    router.route(&format!("{base}/{{*rest}}"), any(async || ApiError::no_route()))
 }
 
 /// Lets a request through to its handler if its caller may do that, and if the account in its path, if there is one, is

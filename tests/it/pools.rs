@@ -1,4 +1,5 @@
-//! Pools and monitors of the API on the running server, called by curl through the control socket, whose owner may do everything.
+//! Pools and monitors of the API on the running server, called by curl through the control socket, whose owner may do
+//! everything.
 
 use std::process::Command;
 

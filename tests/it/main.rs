@@ -17,6 +17,7 @@ mod guard;
 mod harness;
 mod metrics;
 mod operation;
+mod pools;
 mod query;
 mod reload;
 mod resolver;

@@ -106,7 +106,7 @@ async fn of_two_who_edit_different_fields_at_once_neither_is_lost() {
     let path = format!("{POOLS}/{}", made.body["result"]["id"].as_str().unwrap());
     for round in 0..20 {
         let (description, longitude) =
-            (format!("{{\"description\":\"{round}\"}}"), format!("{{\"longitude\":{round}}}"));
+            (format!("{{\"description\":\"{round}\"}}"), format!("{{\"latitude\":1,\"longitude\":{round}}}"));
         let both = tokio::join!(api.call("PATCH", &path, &description), api.call("PATCH", &path, &longitude));
         assert_eq!((both.0.status, both.1.status), (StatusCode::OK, StatusCode::OK));
         let pool = api.call("GET", &path, "").await.body;

@@ -10,6 +10,7 @@ mod abuse;
 mod allocation;
 mod answers;
 mod differential;
+mod exchange;
 mod failover;
 mod guard;
 mod harness;

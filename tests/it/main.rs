@@ -16,6 +16,7 @@ mod guard;
 mod harness;
 mod metrics;
 mod operation;
+mod pools;
 mod query;
 mod reload;
 mod resolver;

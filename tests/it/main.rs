@@ -9,6 +9,7 @@
 mod abuse;
 mod allocation;
 mod answers;
+mod api;
 mod differential;
 mod exchange;
 mod failover;

@@ -10,6 +10,7 @@ mod abuse;
 mod allocation;
 mod answers;
 mod api;
+mod api_zones;
 mod differential;
 mod exchange;
 mod failover;

@@ -24,7 +24,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {
     /// Its number.
-    pub code: u16,
+    pub code: u32,
     /// In words.
     pub message: String,
     /// The place in the body that it is about (RFC 6901).
@@ -33,7 +33,7 @@ pub struct Message {
 
 impl Message {
     /// A message with a number.
-    pub fn new(code: u16, message: impl Into<String>) -> Self {
+    pub fn new(code: u32, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), pointer: None }
     }
 

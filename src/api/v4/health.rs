@@ -10,12 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::Serialize;
 
 use crate::api::v4::code::Code;
 use crate::api::v4::context::Context;
 use crate::api::v4::envelope::{Answer, Reply};
 use crate::api::v4::error::ApiError;
+use crate::api::v4::openapi::description::{Description, Operation};
+use crate::api::v4::openapi::schema;
 use crate::api::v4::request::PathId;
 use crate::api::v4::route::{Route, in_both_views};
 use crate::health::schedule::ProbedPool;
@@ -36,6 +39,29 @@ const VANTAGE_POINT: &str = "pooldns";
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
     in_both_views(&[Route::get("/load_balancers/pools/{pool_id}/health", details)])
+}
+
+/// What the document says of them.
+pub(super) fn describe() -> Description {
+    let health =
+        schema::object([("pool_id", schema::id()), ("pop_health", schema::map(schema::of("HealthDetails")))], []);
+    let origin = schema::object(
+        [
+            ("healthy", schema::boolean()),
+            ("rtt", schema::text_about("A duration, such as `12.1ms`.")),
+            ("failure_reason", schema::text()),
+            ("response_code", schema::integer(0, u16::MAX.into())),
+        ],
+        [],
+    );
+    let details = schema::object(
+        [("healthy", schema::boolean()), ("origins", schema::list(schema::map(schema::of("OriginDetails"))))],
+        [],
+    );
+    let path = "/load_balancers/pools/{pool_id}/health";
+    let operation = Operation::new(Method::GET, path, "Shows what each vantage point sees of a pool.").gives(health);
+    let schemas = vec![("HealthDetails", details), ("OriginDetails", origin)];
+    Description { tag: "Health", operations: vec![operation], schemas }
 }
 
 /// Whether a pool and its origins are healthy.

@@ -4,12 +4,15 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::Serialize;
 
 use self::table::{COUNTRIES, Country, REGIONS, SUBDIVISIONS};
 use crate::api::v4::context::Context;
 use crate::api::v4::envelope::{Answer, Reply};
 use crate::api::v4::error::ApiError;
+use crate::api::v4::openapi::description::{Description, Operation};
+use crate::api::v4::openapi::schema;
 use crate::api::v4::request::{Parameters, PathParts};
 use crate::api::v4::route::{Route, in_account};
 
@@ -107,6 +110,28 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/load_balancers/regions", list),
         Route::get("/load_balancers/regions/{region_code}", details),
     ])
+}
+
+/// What the document says of them.
+pub(super) fn describe() -> Description {
+    let text = schema::text;
+    let subdivision = schema::object([("subdivision_code_a2", text()), ("subdivision_name", text())], []);
+    let country = schema::object(
+        [("country_code_a2", text()), ("country_name", text())],
+        [("country_subdivisions", schema::list(subdivision))],
+    );
+    let region = schema::object([("region_code", text()), ("countries", schema::list(country))], []);
+    let mapping = schema::object([("iso_standard", text()), ("regions", schema::list(region))], []);
+    let regions = || schema::of("Regions");
+    let operations = vec![
+        Operation::new(Method::GET, "/load_balancers/regions", "Lists regions with their countries.")
+            .gives(regions())
+            .query("country_code_a2", text(), "Only what this country lies in.")
+            .query("subdivision_code_a2", text(), "Only what this subdivision lies in.")
+            .query("subdivision_code", text(), "The same, perhaps with its country, as in `US-CA`."),
+        Operation::new(Method::GET, "/load_balancers/regions/{region_code}", "Shows a region.").gives(regions()),
+    ];
+    Description { tag: "Regions", operations, schemas: vec![("Regions", mapping)] }
 }
 
 /// `GET .../regions`: those in which the country and the subdivision of the parameters lie, with nothing else in them.

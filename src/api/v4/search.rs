@@ -5,12 +5,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::Serialize;
 
 use crate::api::v4::context::Context;
 use crate::api::v4::envelope::{Answer, Reply};
 use crate::api::v4::error::ApiError;
 use crate::api::v4::monitors::label;
+use crate::api::v4::openapi::description::{Description, Operation};
+use crate::api::v4::openapi::schema;
 use crate::api::v4::paging::Paging;
 use crate::api::v4::references::{Direction, Reference, monitor_of};
 use crate::api::v4::request::Parameters;
@@ -82,6 +85,20 @@ impl Shown {
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
     in_account(&[Route::get("/load_balancers/search", find)])
+}
+
+/// What the document says of them.
+pub(super) fn describe() -> Description {
+    let resource = schema::object(
+        [("resource_type", schema::text()), ("resource_id", schema::id()), ("resource_name", schema::text())],
+        [("references", schema::list(schema::of("Reference")))],
+    );
+    let find = Operation::new(Method::GET, "/load_balancers/search", "Finds load balancers, monitors and pools.")
+        .lists(schema::anything())
+        .gives(schema::object([("resources", schema::list(resource))], []))
+        .query("query", schema::text(), "A part of the name, or the id.")
+        .query("references", schema::words(&["", "*", "referral", "referrer"]), "Which references to show.");
+    Description { tag: "Search", operations: vec![find], schemas: vec![] }
 }
 
 /// `GET .../search`

@@ -12,6 +12,7 @@ mod answers;
 mod api;
 mod api_zones;
 mod differential;
+mod exchange;
 mod failover;
 mod guard;
 mod harness;

@@ -38,6 +38,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("redb", &["src/store/"]),
     ("reqwest", &["src/health/"]),
     ("toml", &["src/config/", "src/spec/"]),
+    ("utoipa", &["src/api/v4/"]),
 ];
 
 /// Pure files: no clock, task, log line, lock or random source. A folder stands for everything in it.

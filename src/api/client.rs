@@ -11,8 +11,9 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use crate::api::control::{Contradictions, Reload, Retransfer};
+use crate::api::exchange::{BackupOrder, Imported, Importing, Refusal};
 use crate::api::status::Status;
-use crate::api::tokens::{ListedToken, MadeToken, NewToken, TokenRefusal};
+use crate::api::tokens::{ListedToken, MadeToken, NewToken};
 use crate::model::name::Name;
 
 /// Why a running server did not answer.
@@ -92,12 +93,36 @@ pub async fn revoke_token(control: &Path, token: &str) -> Result<Result<ListedTo
     told(exchange(control, Method::DELETE, &path, Vec::new()).await?)
 }
 
-/// What a route of tokens says.
+/// Asks for everything that the API made, as TOML.
+pub async fn export(control: &Path) -> Result<String, ClientError> {
+    Ok(String::from_utf8_lossy(&ask_octets(control, Method::GET, "/export").await?.1).into_owned())
+}
+
+/// Asks for the objects of a document to be taken in; why they are not if that is refused.
+pub async fn import(
+    control: &Path,
+    text: String,
+    importing: Importing,
+) -> Result<Result<Imported, String>, ClientError> {
+    let path = match importing {
+        Importing::Kept => "/import",
+        Importing::Dry => "/import?importing=dry",
+    };
+    told(exchange(control, Method::POST, path, text.into_bytes()).await?)
+}
+
+/// Asks for a copy of the store in a new file; why there is none if that is refused.
+pub async fn backup(control: &Path, file: &Path) -> Result<Result<(), String>, ClientError> {
+    let order = serde_json::to_vec(&BackupOrder { file: file.to_owned() })?;
+    told(exchange(control, Method::POST, "/backup", order).await?)
+}
+
+/// What a route says that may refuse.
 fn told<T: DeserializeOwned>((status, body): (StatusCode, Bytes)) -> Result<Result<T, String>, ClientError> {
     if status.is_success() {
         return Ok(Ok(serde_json::from_slice(&body)?));
     }
-    let TokenRefusal { error } = serde_json::from_slice(&body)?;
+    let Refusal { error } = serde_json::from_slice(&body)?;
     Ok(Err(error))
 }
 

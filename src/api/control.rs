@@ -20,6 +20,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::api::exchange;
 use crate::api::observe::{self, Readiness};
 use crate::api::status::Status;
 use crate::api::tokens;
@@ -173,6 +174,7 @@ impl ControlSocket {
     ) -> io::Result<()> {
         let Self { listener, owner, file } = self;
         let tokens = tokens::router(Arc::clone(&context.store));
+        let exchange = exchange::routes(Arc::clone(&context.store));
         let api = v4::router(context).layer(Extension(Caller::control()));
         let router = Router::new()
             .route("/status", get(status::<S>))
@@ -181,11 +183,13 @@ impl ControlSocket {
             .merge(observe::routes::<S>())
             .fallback(async || {
                 let routes = "the control socket has GET /status, GET /metrics, GET /healthz, GET /readyz, \
-                              POST /reload, POST /zones/{zone}/retransfer, /tokens and the API under /client/v4\n";
+                              POST /reload, POST /zones/{zone}/retransfer, /tokens, GET /export, POST /import, POST /backup, the API under \
+                              /client/v4 and its document at GET /openapi.json\n";
                 (StatusCode::NOT_FOUND, routes)
             })
             .with_state(server)
             .merge(tokens)
+            .merge(exchange)
             .merge(api);
         let listener = OwnPeers { listener, owner };
         let served = axum::serve(listener, router).with_graceful_shutdown(async move { token.cancelled().await }).await;

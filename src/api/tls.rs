@@ -143,3 +143,73 @@ fn octets(path: &Path) -> Result<Vec<u8>, TlsError> {
     fs::File::open(path).map_err(failed)?.take(PEM_OCTETS_MAX).read_to_end(&mut octets).map_err(failed)?;
     Ok(octets)
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, RootCertStore};
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+
+    /// A new pair for a name, in two files; gives the certificate.
+    fn write_pair(folder: &Path) -> CertificateDer<'static> {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(["api.example.com".to_owned()]).unwrap().self_signed(&key).unwrap();
+        fs::write(folder.join("cert.pem"), certificate.pem()).unwrap();
+        fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
+        certificate.der().clone()
+    }
+
+    /// Whether a client that trusts only `expected` gets through a handshake.
+    async fn is_served(certificate: &Certificate, expected: &CertificateDer<'static>) -> bool {
+        let mut roots = RootCertStore::empty();
+        roots.add(expected.clone()).unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+        let config = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+        let connector = TlsConnector::from(Arc::new(config.with_no_client_auth()));
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let name = ServerName::try_from("api.example.com").unwrap();
+        let (_, connected) = tokio::join!(certificate.acceptor().accept(ours), connector.connect(name, theirs));
+        connected.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_changed_pair_is_taken_in_and_a_broken_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = write_pair(folder.path());
+        let certificate = Certificate::load(&folder.path().join("cert.pem"), &folder.path().join("key.pem")).unwrap();
+        assert!(is_served(&certificate, &first).await);
+
+        // Written by half: the certificate is another's.
+        let halves = tempfile::tempdir().unwrap();
+        let second = write_pair(halves.path());
+        fs::copy(halves.path().join("cert.pem"), folder.path().join("cert.pem")).unwrap();
+        certificate.refresh();
+        assert!(is_served(&certificate, &first).await && !is_served(&certificate, &second).await);
+        fs::copy(halves.path().join("key.pem"), folder.path().join("key.pem")).unwrap();
+        certificate.refresh();
+        assert!(is_served(&certificate, &second).await && !is_served(&certificate, &first).await);
+
+        fs::remove_file(folder.path().join("key.pem")).unwrap();
+        certificate.refresh();
+        assert!(is_served(&certificate, &second).await);
+    }
+
+    #[test]
+    fn what_is_no_pair_is_told_by_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        let load = || Certificate::load(&certificate, &key).unwrap_err();
+        assert!(matches!(load(), TlsError::Read { path, .. } if path == certificate));
+        fs::write(&certificate, "nothing").unwrap();
+        fs::write(&key, "nothing").unwrap();
+        assert!(matches!(load(), TlsError::Content { path, .. } if path == certificate));
+        write_pair(folder.path());
+        fs::write(&key, "nothing").unwrap();
+        assert!(matches!(load(), TlsError::Content { path, .. } if path == key));
+        fs::write(&key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
+        assert!(matches!(load(), TlsError::Pair { .. }));
+    }
+}

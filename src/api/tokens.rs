@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tracing::info;
 
+use crate::api::exchange::Refusal;
 use crate::api::v4::Store;
 use crate::model::id::TokenId;
 use crate::model::limits::{NAME_CHARS_MAX, TOKEN_LIFE_MAX};
@@ -72,13 +73,6 @@ pub struct ListedToken {
     pub expired: bool,
 }
 
-/// Why nothing was done, in words.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct TokenRefusal {
-    /// Why.
-    pub error: String,
-}
-
 /// The digest of what a bearer shows.
 pub(in crate::api) fn digest(secret: &str) -> [u8; 32] {
     Sha256::digest(secret).into()
@@ -102,11 +96,11 @@ pub fn router(store: Arc<Store>) -> Router {
 }
 
 /// What a route gives.
-type Answer<T> = Result<Json<T>, (StatusCode, Json<TokenRefusal>)>;
+type Answer<T> = Result<Json<T>, (StatusCode, Json<Refusal>)>;
 
 /// Refuses.
-fn refusal(status: StatusCode, error: impl ToString) -> (StatusCode, Json<TokenRefusal>) {
-    (status, Json(TokenRefusal { error: error.to_string() }))
+fn refusal(status: StatusCode, error: impl ToString) -> (StatusCode, Json<Refusal>) {
+    (status, Json(Refusal { error: error.to_string() }))
 }
 
 /// `GET /tokens`
@@ -140,7 +134,7 @@ async fn revoke(State(store): State<Arc<Store>>, Path(which): Path<String>) -> A
 }
 
 /// Why the store refuses.
-fn refused(error: TokenError) -> (StatusCode, Json<TokenRefusal>) {
+fn refused(error: TokenError) -> (StatusCode, Json<Refusal>) {
     let status = match error {
         TokenError::NameTaken(_) | TokenError::TooMany(_) => StatusCode::BAD_REQUEST,
         TokenError::NotFound(_) => StatusCode::NOT_FOUND,

@@ -166,10 +166,10 @@ pub struct Shared {
     started: SystemTime,
     /// Where it listens.
     addresses: Vec<SocketAddr>,
-    /// Where it offers the API.
-    api_addresses: Vec<SocketAddr>,
     /// What the API made.
     store: Arc<EmbeddedStore>,
+    /// Where it offers the API.
+    api_addresses: Vec<SocketAddr>,
     /// The live record table.
     table: Arc<ArcSwap<RecordTable>>,
     /// The inventory with its targets.
@@ -374,8 +374,8 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
         settings,
         started,
         addresses,
-        api_addresses,
         store,
+        api_addresses,
         table,
         assigned,
         live,

@@ -33,6 +33,8 @@ pub(super) async fn open(settings: &Settings, source: &ConfigSource) -> Result<E
             }
             Ok(store)
         }
+        // Who asks for the API wants what it makes to be kept.
+        Ok(Err(error)) if !settings.api.listen.is_empty() => Err(error),
         Ok(Err(error)) => {
             warn!(%error, "no store: what is declared is served, and what the API would make is refused");
             Ok(EmbeddedStore::unavailable(error.to_string()))

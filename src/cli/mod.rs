@@ -1,6 +1,7 @@
 //! The command line: one file a command. A server that runs is reached by its control socket only.
 
 mod check;
+mod exchange;
 mod progress;
 mod refresh;
 mod reload;
@@ -33,6 +34,8 @@ Examples:
   pooldns reload --config my.toml            take changes in, all or nothing
   pooldns refresh example.com                transfer a zone anew from its primaries
   pooldns status --config my.toml            pools, origins, and why they are down
+  pooldns token create ci --expires 90d      a token for the API
+  pooldns export > api.toml                  everything that the API made, as TOML
   pooldns status --json | jq .pools          the same for scripts
   pooldns token create ci --expires 90d      a token for the API
 
@@ -65,6 +68,12 @@ enum Command {
     Status(status::StatusArgs),
     /// Make, list and revoke tokens, which the API asks for over TCP.
     Token(token::TokenArgs),
+    /// Print everything that the API made, as TOML: a part of a configuration, or something to import elsewhere.
+    Export(exchange::ExportArgs),
+    /// Have the API make the objects of a TOML document, all of them or none; those with the same ids are replaced.
+    Import(exchange::ImportArgs),
+    /// Copy the store into a new file, while the server runs or not.
+    Backup(exchange::BackupArgs),
 }
 
 /// Which configuration.
@@ -145,6 +154,9 @@ enum CliError {
     /// A token that cannot be made or revoked.
     #[error("{0}")]
     Token(String),
+    /// A store that cannot be opened while no server runs.
+    #[error("{0}")]
+    Store(String),
     /// No answer from a running server.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -180,6 +192,7 @@ impl CliError {
             Self::Faulty(_) | Self::NoConfig | Self::NoControl(_) | Self::Refused(_) => 2,
             Self::NotTransferred(_)
             | Self::Token(_)
+            | Self::Store(_)
             | Self::Client(_)
             | Self::Start(_)
             | Self::Failed
@@ -200,6 +213,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Refresh(args) => refresh::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Export(args) => exchange::export(&args),
+        Command::Import(args) => exchange::import(&args),
+        Command::Backup(args) => exchange::backup(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

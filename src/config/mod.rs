@@ -127,6 +127,24 @@ pub fn load_text(name: &str, text: &str) -> Result<Configuration, Report> {
     interpret(files, FilePath::new(""), LoadContext::default(), faults)
 }
 
+/// Loads the objects of a text that is no configuration: it has no settings, and may name objects that are elsewhere.
+pub fn load_objects(name: &str, text: &str) -> Result<Declared, Report> {
+    let mut faults = Faults::default();
+    let Files { mut sources, roots, mut paths, .. } = Files::of_text(name, text, &mut faults);
+    roots.iter().for_each(|(source, root)| check_root(*source, root, INCLUDED_KEYS, &mut faults));
+    let documents: Vec<_> = roots.iter().map(|(source, root)| Document { source: *source, root, name }).collect();
+    let nothing = ZonesRead::default();
+    let mut zone_files = ZoneFileReader {
+        sources: &mut sources,
+        paths: &mut paths,
+        before: &nothing,
+        now: ZonesRead::default(),
+        progress: None,
+    };
+    let declared = declared::parse(&documents, Extent::Partial, &mut zone_files, &mut faults);
+    declared.filter(|_| faults.is_empty()).ok_or_else(|| Report::new(sources, &faults))
+}
+
 /// Makes a configuration of files; `folder` is the main file's.
 fn interpret(
     files: Files,

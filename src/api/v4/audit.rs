@@ -207,15 +207,21 @@ fn query(parameters: &Parameters, limit: usize) -> Result<AuditQuery, ApiError> 
     })
 }
 
+/// What an object says, without what is known of it beside.
+fn said(text: &str) -> Option<Json> {
+    match serde_json::from_str(text).ok()? {
+        Json::Object(mut row) => Some(row.remove("object").unwrap_or(Json::Object(row))),
+        other => Some(other),
+    }
+}
+
 impl Entry {
     /// An entry, with values of any size if it is shown `whole`.
     fn of(entry: AuditEntry, whole: bool) -> Self {
         let AuditEntry { number, at, author, action, object, name, before, after, generation } = entry;
         let is_large = |text: &String| !whole && text.len() > AUDIT_SHOWN_OCTETS_MAX;
         let shortened = before.iter().chain(&after).any(is_large);
-        let shown = |text: Option<String>| {
-            text.filter(|text| !is_large(text)).and_then(|text| serde_json::from_str(&text).ok())
-        };
+        let shown = |text: Option<String>| text.filter(|text| !is_large(text)).and_then(|text| said(&text));
         let zone_id = match object {
             ObjectId::Record(zone, _) => Some(zone.to_string()),
             _ => None,

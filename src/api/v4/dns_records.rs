@@ -89,13 +89,12 @@ fn property(key: &str) -> Option<RefOr<Schema>> {
         "type" => schema::text_about("A type of record, such as `A`, `AAAA`, `CNAME`, `MX` or `TXT`."),
         "content" => schema::text_to(RECORD_CONTENT_OCTETS_MAX),
         "zone_name" => schema::text(),
-        "data" => schema::map(schema::anything()),
         "priority" => schema::integer(0, u16::MAX.into()),
         "ttl" => schema::integer_or(1, TTL_MAX.into(), 1),
         "proxied" => schema::boolean_or(false),
         "comment" => schema::text_or_null(),
         "tags" => schema::list(schema::text_to(RECORD_TAG_CHARS_MAX)),
-        "settings" | "meta" => schema::map(schema::anything()),
+        "data" | "settings" | "meta" => schema::map(schema::anything()),
         "private_routing" | "proxiable" | "locked" => schema::boolean(),
         "created_on" | "modified_on" | "comment_modified_on" | "tags_modified_on" => schema::time(),
         _ => return None,
@@ -203,7 +202,7 @@ async fn rewrite(
         let DnsRecord { created, modified, revision, .. } = **record;
         let object = DnsRecord { created, modified, revision, ..parsed.object };
         let changes = object != **record;
-        Ok(changes.then(|| Step { change: Change::PutRecord(object), expected }).into_iter().collect())
+        Ok(changes.then_some(Step { change: Change::PutRecord(object), expected }).into_iter().collect())
     });
     let committed = committed.await?;
     messages.retain(is_told);

@@ -100,10 +100,7 @@ impl ApiError {
     fn not_unique(field: &str, value: &str, holder: ObjectId) -> Self {
         if matches!(holder, ObjectId::Record(..)) {
             // The original's words, which a client looks for.
-            return Self::new(
-                Code::RecordExists,
-                format!("An identical record already exists. It is {holder}: {value}"),
-            );
+            return Self::new(Code::RecordExists, format!("An identical record already exists. ({holder}, {value})"));
         }
         let text = format!("value not unique: {} {holder} has the {field} {value:?} already", holder.kind());
         Self::new(Code::NotUnique, text).at(format!("/{field}"))

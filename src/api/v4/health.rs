@@ -4,6 +4,7 @@
 //! verdict is up; without a result yet, and while it or its pool is disabled and thus not probed, it is not.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,6 +99,15 @@ impl PoolStanding {
         let up = origins.iter().filter(|origin| origin.healthy).count();
         let healthy = pool.monitor.is_none() || pool.enabled && is_enough(up, pool);
         Self { healthy, origins }
+    }
+
+    /// A number that differs when what is shown of it does; none while health is not considered.
+    pub fn digest(&self, pool: &Pool) -> Option<u32> {
+        pool.monitor?;
+        let shown: Vec<_> = self.origins.iter().map(|origin| (origin.healthy, origin.reason)).collect();
+        let hash = foldhash::quality::FixedState::default().hash_one((self.healthy, shown));
+        // The upper half is as good as the lower.
+        u32::try_from(hash >> 32).ok()
     }
 }
 

@@ -109,13 +109,13 @@ async fn list(State(context): State<Arc<Context>>, PathId(zone): PathId<ZoneId>,
     let inventory = context.inventory();
     zones::find(&inventory, zone)?;
     let all = inventory.load_balancers.iter();
-    page(&inventory, all.filter(|load_balancer| zone_of(&inventory, load_balancer) == Some(zone)), paging)
+    Ok(page(&inventory, all.filter(|load_balancer| zone_of(&inventory, load_balancer) == Some(zone)), paging))
 }
 
 /// `GET /accounts/{account_id}/load_balancers`
 async fn list_all(State(context): State<Arc<Context>>, paging: Paging) -> Answer<Vec<Table>> {
     let inventory = context.inventory();
-    page(&inventory, inventory.load_balancers.iter(), paging)
+    Ok(page(&inventory, inventory.load_balancers.iter(), paging))
 }
 
 /// A page of load balancers.
@@ -123,9 +123,9 @@ fn page<'i>(
     inventory: &'i Inventory,
     load_balancers: impl Iterator<Item = &'i Arc<LoadBalancer>>,
     paging: Paging,
-) -> Answer<Vec<Table>> {
+) -> Reply<Vec<Table>> {
     let sorted = in_order(load_balancers, &inventory.stamps.load_balancers, |load_balancer| &load_balancer.name);
-    Ok(Reply::page(paging.part(sorted.into_iter(), |(one, stamp)| shown(inventory, one, stamp))))
+    Reply::page(paging.part(sorted.into_iter(), |(one, stamp)| shown(inventory, one, stamp)))
 }
 
 /// `POST /accounts/{account_id}/load_balancers`
@@ -215,7 +215,7 @@ async fn rewrite(
         check_zone(inventory, hosting, &parsed.object.name)?;
         messages = parsed.messages;
         let changes = parsed.object != **load_balancer;
-        let step = changes.then(|| Step { change: Change::PutLoadBalancer(parsed.object), expected });
+        let step = changes.then_some(Step { change: Change::PutLoadBalancer(parsed.object), expected });
         Ok(step.into_iter().collect())
     });
     let committed = committed.await?;
@@ -247,12 +247,11 @@ fn zone_of(inventory: &Inventory, load_balancer: &LoadBalancer) -> Option<ZoneId
     inventory.hosting_of(&load_balancer.name).map(|hosting| hosting.id)
 }
 
+/// A load balancer as a zone has it: the zone, it, and what is known of it.
+type InZone<'i> = (&'i Arc<Hosting>, &'i Arc<LoadBalancer>, &'i Stamp<LoadBalancerId>);
+
 /// A load balancer of a zone, and the zone.
-fn find(
-    inventory: &Inventory,
-    zone: ZoneId,
-    id: LoadBalancerId,
-) -> Result<(&Arc<Hosting>, &Arc<LoadBalancer>, &Stamp<LoadBalancerId>), ApiError> {
+fn find(inventory: &Inventory, zone: ZoneId, id: LoadBalancerId) -> Result<InZone<'_>, ApiError> {
     let (hosting, _) = zones::find(inventory, zone)?;
     let found = inventory.load_balancers.find(id).zip(inventory.stamps.load_balancers.find(id));
     let here = found.filter(|(load_balancer, _)| zone_of(inventory, load_balancer) == Some(zone));

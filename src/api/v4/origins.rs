@@ -275,7 +275,8 @@ fn shown(context: &Context, id: PoolId, name: &str, messages: Vec<Message>, comm
     let index = found(pool, name)?;
     let shown = ShownPool::find(&inventory, id, &context.assigned());
     let (pool, stamp) = shown.ok_or_else(|| ApiError::not_found("pool", id))?;
-    Ok(Reply::new(Shown { pool, index }).at(stamp.revision).with_messages(messages).with_messages(more))
+    let seen = pool.seen();
+    Ok(Reply::new(Shown { pool, index }).at_seen(stamp.revision, seen).with_messages(messages).with_messages(more))
 }
 
 #[cfg(test)]

@@ -277,7 +277,8 @@ fn shown(context: &Context, id: PoolId, messages: Vec<Message>, committed: Commi
     let Committed { inventory, messages: more } = committed;
     let found = ShownPool::find(&inventory, id, &context.assigned());
     let (pool, stamp) = found.ok_or_else(|| ApiError::not_found("pool", id))?;
-    Ok(Reply::new(pool).at(stamp.revision).with_messages(messages).with_messages(more))
+    let seen = pool.seen();
+    Ok(Reply::new(pool).at_seen(stamp.revision, seen).with_messages(messages).with_messages(more))
 }
 
 #[cfg(test)]

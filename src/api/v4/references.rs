@@ -33,29 +33,28 @@ pub enum Direction {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Reference {
     /// Which way it goes.
-    reference_type: Direction,
+    #[serde(rename = "reference_type")]
+    direction: Direction,
     /// The kind of the other end.
-    resource_type: &'static str,
+    #[serde(rename = "resource_type")]
+    kind: &'static str,
     /// Its id.
-    resource_id: String,
+    #[serde(rename = "resource_id")]
+    id: String,
     /// Its name.
-    resource_name: String,
+    #[serde(rename = "resource_name")]
+    name: String,
 }
 
 impl Reference {
     /// A reference to or from an object.
     pub fn new(direction: Direction, object: ObjectId, name: impl Into<String>) -> Self {
-        Self {
-            reference_type: direction,
-            resource_type: object.kind(),
-            resource_id: object.to_string(),
-            resource_name: name.into(),
-        }
+        Self { direction, kind: object.kind(), id: object.to_string(), name: name.into() }
     }
 
     /// The name of the other end.
     pub fn name(&self) -> &str {
-        &self.resource_name
+        &self.name
     }
 
     /// Somebody who refers to the object that was asked for.

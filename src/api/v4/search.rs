@@ -36,11 +36,14 @@ struct Resources {
 #[derive(Debug, Serialize)]
 struct Resource {
     /// Its kind.
-    resource_type: &'static str,
+    #[serde(rename = "resource_type")]
+    kind: &'static str,
     /// Its id.
-    resource_id: String,
+    #[serde(rename = "resource_id")]
+    id: String,
     /// Its name.
-    resource_name: String,
+    #[serde(rename = "resource_name")]
+    name: String,
     /// What refers to it, and what it refers to, as far as that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     references: Option<Vec<Reference>>,
@@ -111,20 +114,17 @@ async fn find(State(context): State<Arc<Context>>, parameters: Parameters, pagin
     found.sort_unstable_by(|(a, a_name), (b, b_name)| a.kind().cmp(b.kind()).then_with(|| a_name.cmp(b_name)));
     let page = paging.part(found.into_iter(), |resource| resource);
     let on_page: HashSet<ObjectId> = page.items.iter().map(|(object, _)| *object).collect();
-    let mut referrers = match shown.has(Direction::Referrer) {
-        true => referrers(&inventory, &on_page),
-        false => HashMap::new(),
-    };
-    let resource = |(object, resource_name): (ObjectId, String)| {
+    let mut referrers = if shown.has(Direction::Referrer) { referrers(&inventory, &on_page) } else { HashMap::new() };
+    let resource = |(object, name): (ObjectId, String)| {
         let mut references = referrers.remove(&object).unwrap_or_default();
         references.sort_unstable_by(|a, b| a.name().cmp(b.name()));
         if shown.has(Direction::Referral) {
             references.extend(referrals(&inventory, object));
         }
         Resource {
-            resource_type: object.kind(),
-            resource_id: object.to_string(),
-            resource_name,
+            kind: object.kind(),
+            id: object.to_string(),
+            name,
             references: (shown != Shown::Nothing).then_some(references),
         }
     };

@@ -95,7 +95,8 @@ pub(super) fn describe() -> Description {
 async fn list(State(context): State<Arc<Context>>, parameters: Parameters, paging: Paging) -> Answer<Vec<Table>> {
     let inventory = context.inventory();
     let mut hostings = wanted(&inventory, &parameters)?;
-    hostings.sort_unstable_by(|one, other| one.apex.cmp(&other.apex));
+    // As people read names, not as DNS orders them.
+    hostings.sort_by_cached_key(|hosting| hosting.apex.to_string());
     if is_descending(&parameters)? {
         hostings.reverse();
     }

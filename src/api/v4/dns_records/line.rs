@@ -87,13 +87,11 @@ impl<'i> Line<'i> {
 
     /// As it is shown.
     pub(super) fn shown(&self, apex: &Name, stamp: &Stamp<ZoneId>) -> Table {
-        match self.stored {
-            Some(record) => build_json(record, apex),
-            None => {
-                let (created, modified) = (stamp.created, stamp.modified);
-                build_json(&DnsRecord { id: self.id(), created, modified, ..self.record() }, apex)
-            }
+        if let Some(record) = self.stored {
+            return build_json(record, apex);
         }
+        let (created, modified) = (stamp.created, stamp.modified);
+        build_json(&DnsRecord { id: self.id(), created, modified, ..self.record() }, apex)
     }
 
     /// A record of a file, as one that was made here would be.

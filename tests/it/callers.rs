@@ -86,7 +86,9 @@ fn each_token_may_do_what_it_says_and_nothing_else() {
         ("PATCH", POOLS.into(), Some(&edit), false, false),
         ("DELETE", pool(&other, ""), None, false, false),
     ];
-    for (token, of_case) in [(&reader, (|case| case.3) as fn(&(_, _, _, bool, bool)) -> bool), (&limited, |case| case.4)] {
+    for (token, of_case) in
+        [(&reader, (|case| case.3) as fn(&(_, _, _, bool, bool)) -> bool), (&limited, |case| case.4)]
+    {
         let mut http = Http::new(server.api(), token);
         for case in &cases {
             let (method, path, body, ..) = case;

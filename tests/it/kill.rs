@@ -60,9 +60,7 @@ struct Writer {
 /// The body of a pool. All of it follows from a number, so that half of one and half of another is seen.
 fn body(name: &str, number: u64) -> Value {
     let [.., high, low] = number.to_be_bytes();
-    let origin = |index: u64| {
-        json!({"name": format!("{index}-{number}"), "address": format!("10.{index}.{high}.{low}"), "weight": 0.5})
-    };
+    let origin = |index: u64| json!({"name": format!("{index}-{number}"), "address": format!("10.{index}.{high}.{low}"), "weight": 0.5});
     let origins: Vec<Value> = (0..=number % 4).map(origin).collect();
     json!({"name": name, "description": number.to_string(), "minimum_origins": number % 2, "origins": origins})
 }
@@ -71,9 +69,11 @@ fn body(name: &str, number: u64) -> Value {
 fn number_of(pool: &Value) -> Option<u64> {
     let number = pool["description"].as_str()?.parse().ok()?;
     let expected = body(pool["name"].as_str()?, number);
-    let shown = |origin: &Value| json!({"name": origin["name"], "address": origin["address"], "weight": origin["weight"]});
+    let shown =
+        |origin: &Value| json!({"name": origin["name"], "address": origin["address"], "weight": origin["weight"]});
     let origins: Vec<Value> = pool["origins"].as_array()?.iter().map(shown).collect();
-    let is_whole = expected["origins"] == Value::Array(origins) && expected["minimum_origins"] == pool["minimum_origins"];
+    let is_whole =
+        expected["origins"] == Value::Array(origins) && expected["minimum_origins"] == pool["minimum_origins"];
     is_whole.then_some(number)
 }
 

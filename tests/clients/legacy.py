@@ -19,6 +19,8 @@ def refused(code, call, *arguments, **more):
 
 assert client.user.get()["id"]
 equal(client.user.tokens.verify.get()["status"], "active")
+by_key = CloudFlare.CloudFlare(email="me@example.com", key=TOKEN, base_url=API, warnings=False)
+equal(by_key.user.get(), client.user.get())
 [zone] = client.zones.get(params={"name": ZONE})
 equal(client.zones.get(zone["id"])["name"], ZONE)
 pools, monitors = client.user.load_balancers.pools, client.user.load_balancers.monitors

@@ -138,11 +138,15 @@ fn explore(folder: &Path) {
     std::fs::write(server.folder.path().join("schemathesis.toml"), settings).unwrap();
     let mut command = Command::new(folder.join("checks/bin/schemathesis"));
     command.arg("run").arg(format!("http://{}/openapi.json", server.api())).current_dir(server.folder.path());
-    command.args(["--header", &format!("Authorization: Bearer {token}"), "--seed", "1", "--max-examples", "20"]);
+    command.args(["--header", &format!("Authorization: Bearer {token}"), "--seed", "1", "--max-examples", "10"]);
     let checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,\
                   response_schema_conformance";
     command.args(["--checks", checks, "--phases", "coverage,fuzzing", "--continue-on-failure", "--max-failures", "20"]);
     let Ran { code, stdout, stderr } = run(&mut command);
     assert_eq!(code, Some(0), "{stdout}{stderr}");
-    assert!(stdout.contains(" passed"), "{stdout}");
+    // Few of them would be no proof.
+    let summary = stdout.lines().find(|line| line.contains("generated")).unwrap_or_default();
+    let generated = summary.split_whitespace().next().and_then(|number| number.parse().ok());
+    assert!(generated.is_some_and(|generated: usize| generated > 5_000), "{stdout}");
+    eprintln!("{}", summary.trim());
 }

@@ -1,3 +1,5 @@
+//! Load balancers through the router: their life, their zone, and what is refused.
+
 use serde_json::{Value as Json, json};
 
 use crate::api::v4::accounts;

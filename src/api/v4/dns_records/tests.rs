@@ -79,7 +79,9 @@ async fn records_of_a_file_have_stable_ids_and_are_only_shown() {
         let shown = api.call("GET", &path, "").await;
         assert_eq!(shown.body["result"], *record);
         assert!(!shown.headers.contains_key("etag"));
-        for (method, body) in [("DELETE", ""), ("PATCH", "{}"), ("PUT", r#"{"type":"A","name":"x","content":"192.0.2.1"}"#)] {
+        for (method, body) in
+            [("DELETE", ""), ("PATCH", "{}"), ("PUT", r#"{"type":"A","name":"x","content":"192.0.2.1"}"#)]
+        {
             let refused = api.call(method, &path, body).await;
             assert_eq!((refused.status.as_u16(), &refused.body["errors"][0]["code"]), (403, &json!(1007)), "{method}");
         }

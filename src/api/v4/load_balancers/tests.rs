@@ -77,7 +77,8 @@ async fn golden_refusals() {
 
 #[tokio::test]
 async fn a_load_balancer_is_in_its_zone_only() {
-    let other = "[[zones]]\nname = \"example.net\"\nrecords = [\"@ SOA ns h 1 2 3 4 5\", \"@ NS ns\", \"ns A 192.0.2.1\"]\n";
+    let other =
+        "[[zones]]\nname = \"example.net\"\nrecords = [\"@ SOA ns h 1 2 3 4 5\", \"@ NS ns\", \"ns A 192.0.2.1\"]\n";
     let (api, one, _) = with_pools(other).await;
     let id = api.made(&all(), &small("www.example.com", &one)).await;
     let elsewhere = format!("/zones/{}/load_balancers", ZoneId::declared("example.net"));

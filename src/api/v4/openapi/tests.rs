@@ -89,7 +89,8 @@ fn schemas_have_the_keys_that_bodies_are_checked_by() {
 fn every_reference_leads_somewhere_and_every_schema_is_used() {
     let document = json();
     let text = document.to_string();
-    let used: BTreeSet<&str> = text.split("#/components/").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    let used: BTreeSet<&str> =
+        text.split("#/components/").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     let mut there = BTreeSet::new();
     for kind in ["schemas", "responses"] {
         for name in document["components"][kind].as_object().unwrap().keys() {
@@ -109,7 +110,10 @@ async fn the_document_is_for_everybody() {
     let api = Fixture::new();
     let request = Request::get(PATH).body(Body::empty()).unwrap();
     let response = crate::api::v4::router(api.context).oneshot(request).await.unwrap();
-    assert_eq!((response.status().as_u16(), &response.headers()["content-type"]), (200, &HeaderValue::from_static("application/json")));
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["content-type"]),
+        (200, &HeaderValue::from_static("application/json"))
+    );
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(serde_json::from_slice::<Json>(&body).unwrap()["openapi"], "3.1.0");
 }

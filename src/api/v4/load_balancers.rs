@@ -291,7 +291,7 @@ async fn rewrite(
         check_zone(inventory, place, &parsed.object.name)?;
         messages = parsed.messages;
         let changes = parsed.object != **load_balancer;
-        let step = changes.then(|| Step { change: Change::PutLoadBalancer(parsed.object), expected });
+        let step = changes.then_some(Step { change: Change::PutLoadBalancer(parsed.object), expected });
         Ok(step.into_iter().collect())
     });
     let committed = committed.await?;

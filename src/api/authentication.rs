@@ -86,7 +86,9 @@ impl Failures {
         failing.count = failing.count.saturating_add(1);
         match failing.count {
             1 => Verdict::First,
-            count if count > AUTH_FAILURES_MAX => Verdict::TooMany(WINDOW - now.duration_since(failing.since)),
+            count if count > AUTH_FAILURES_MAX => {
+                Verdict::TooMany(WINDOW.saturating_sub(now.duration_since(failing.since)))
+            }
             _ => Verdict::Another,
         }
     }

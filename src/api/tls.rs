@@ -55,7 +55,7 @@ pub enum TlsError {
 #[derive(Debug)]
 pub struct Certificate {
     /// The chain's file.
-    certificate: PathBuf,
+    chain: PathBuf,
     /// The key's file.
     key: PathBuf,
     /// What connections begin with.
@@ -72,7 +72,7 @@ impl Certificate {
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
         let seen = state(certificate, key);
         let config = ArcSwap::from_pointee(read(certificate, key)?);
-        Ok(Self { certificate: certificate.to_owned(), key: key.to_owned(), config, seen: Mutex::new(seen) })
+        Ok(Self { chain: certificate.to_owned(), key: key.to_owned(), config, seen: Mutex::new(seen) })
     }
 
     /// For the next connection.
@@ -82,17 +82,17 @@ impl Certificate {
 
     /// Reads the files again if they have changed. A pair that is no good is told of, and the one before stays.
     pub fn refresh(&self) {
-        let Self { certificate, key, config, seen } = self;
-        let found = state(certificate, key);
+        let Self { chain, key, config, seen } = self;
+        let found = state(chain, key);
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         if *seen == found {
             return;
         }
         *seen = found;
-        match read(certificate, key) {
+        match read(chain, key) {
             Ok(new) => {
                 config.store(Arc::new(new));
-                info!(certificate = %certificate.display(), "the API's certificate has changed and is in force");
+                info!(certificate = %chain.display(), "the API's certificate has changed and is in force");
             }
             Err(error) => warn!(%error, "the API's certificate has changed and is no good; the one before stays"),
         }

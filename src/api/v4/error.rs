@@ -143,7 +143,7 @@ impl From<Faults> for ApiError {
     fn from(faults: Faults) -> Self {
         let dropped = (faults.dropped() > 0)
             .then(|| Message::new(Code::Invalid.number(), format!("and {} more: validation failed", faults.dropped())));
-        let mut errors: Vec<Message> = faults.kept().iter().map(|fault| invalid_field(fault)).chain(dropped).collect();
+        let mut errors: Vec<Message> = faults.kept().iter().map(invalid_field).chain(dropped).collect();
         if errors.is_empty() {
             errors.push(Message::new(Code::Invalid.number(), "validation failed"));
         }

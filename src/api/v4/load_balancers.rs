@@ -1,5 +1,5 @@
-//! `zones/{zone_id}/load_balancers`; and `accounts/{account_id}/load_balancers`, which shows those of all zones. The
-//! original has private load balancers there, which are something else and not ours.
+//! `zones/{zone_id}/load_balancers`; and `accounts/{account_id}/load_balancers`, which has those of all zones. The original
+//! has private load balancers there, which are something else and not ours: here the name decides which zone it is in.
 //!
 //! A load balancer is in the zone that answers for its name, and nowhere else is it found. PUT replaces: what the body
 //! leaves out goes back to its default. PATCH keeps it. What changes nothing is no commit.
@@ -21,14 +21,13 @@ use crate::api::v4::paging::Paging;
 use crate::api::v4::request::{JsonBody, PathId, Writing};
 use crate::api::v4::route::{Route, in_account};
 use crate::api::v4::zones;
-use crate::model::hosting::Hosting;
 use crate::model::id::{LoadBalancerId, ObjectId, ZoneId};
 use crate::model::inventory::{Change, Inventory, Step};
 use crate::model::limits::{DESCRIPTION_CHARS_MAX, LOAD_BALANCER_TTL_MAX};
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::name::Name;
 use crate::model::stamp::Stamp;
-use crate::model::tree::Table;
+use crate::model::tree::{Node, Table};
 use crate::spec::load_balancer::{KEYS, build_json, kept_properties, parse_json};
 
 /// All load balancers of a zone.
@@ -46,8 +45,14 @@ const STEERING_WORDS: [&str; 8] =
 
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
-    let mut routes =
-        in_account(&[Route::get(ALL, list_all), Route::post(ALL, refuse), Route::get(ONE, details_of_any)]);
+    let mut routes = in_account(&[
+        Route::get(ALL, list_all),
+        Route::post(ALL, create_anywhere),
+        Route::get(ONE, details_of_any),
+        Route::put(ONE, replace_any),
+        Route::patch(ONE, edit_any),
+        Route::delete(ONE, remove_any),
+    ]);
     routes.extend([
         Route::get(IN_ZONE, list),
         Route::post(IN_ZONE, create),
@@ -64,8 +69,25 @@ pub(super) fn describe() -> Description {
     let one = || schema::of("LoadBalancer");
     let operations = vec![
         Operation::new(Method::GET, ALL, "Lists the load balancers of all zones.").lists(one()),
-        Operation::new(Method::POST, ALL, "Is refused: a load balancer is made in its zone."),
+        Operation::new(Method::POST, ALL, "Makes a load balancer in the zone of its name.")
+            .takes(one())
+            .gives(one())
+            .tagged()
+            .writes(),
         Operation::new(Method::GET, ONE, "Shows a load balancer, whatever its zone.").gives(one()).tagged(),
+        Operation::new(Method::PUT, ONE, "Replaces a load balancer, whatever its zone.")
+            .takes(one())
+            .gives(one())
+            .tagged()
+            .writes(),
+        Operation::new(Method::PATCH, ONE, "Changes some of a load balancer, whatever its zone.")
+            .takes(schema::of("LoadBalancerChange"))
+            .gives(one())
+            .tagged()
+            .writes(),
+        Operation::new(Method::DELETE, ONE, "Deletes a load balancer, whatever its zone.")
+            .gives(schema::deleted())
+            .writes(),
         Operation::new(Method::GET, IN_ZONE, "Lists the load balancers of a zone.").lists(one()),
         Operation::new(Method::POST, IN_ZONE, "Makes a load balancer.").takes(one()).gives(one()).tagged().writes(),
         Operation::new(Method::GET, ONE_IN_ZONE, "Shows a load balancer.").gives(one()).tagged(),
@@ -129,9 +151,12 @@ fn page<'i>(
 }
 
 /// `POST /accounts/{account_id}/load_balancers`
-async fn refuse(State(_): State<Arc<Context>>) -> Answer<Table> {
-    let text = "a load balancer belongs to a zone; make it with POST /zones/{zone_id}/load_balancers";
-    Err(ApiError::invalid(text))
+async fn create_anywhere(
+    State(context): State<Arc<Context>>,
+    writing: Writing,
+    JsonBody(body): JsonBody,
+) -> Answer<Table> {
+    make(&context, &writing, &body, Where::Anywhere).await
 }
 
 /// `POST /zones/{zone_id}/load_balancers`
@@ -141,13 +166,29 @@ async fn create(
     writing: Writing,
     JsonBody(body): JsonBody,
 ) -> Answer<Table> {
+    make(&context, &writing, &body, Where::Zone(zone)).await
+}
+
+/// Where a load balancer has to be for a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Where {
+    /// In this zone.
+    Zone(ZoneId),
+    /// In any zone of ours.
+    Anywhere,
+}
+
+/// Makes a load balancer.
+async fn make(context: &Context, writing: &Writing, body: &Node, place: Where) -> Answer<Table> {
     let id = LoadBalancerId::random(random_bits()?);
     let expected = writing.precondition.of_new()?;
     let mut messages = vec![];
-    let committed = context.commit(&writing, |inventory| {
-        let (hosting, _) = zones::find(inventory, zone)?;
-        let parsed = parsed(|faults| parse_json(&body, id, inventory, faults))?;
-        check_zone(inventory, hosting, &parsed.object.name)?;
+    let committed = context.commit(writing, |inventory| {
+        if let Where::Zone(zone) = place {
+            zones::find(inventory, zone)?;
+        }
+        let parsed = parsed(|faults| parse_json(body, id, inventory, faults))?;
+        check_zone(inventory, place, &parsed.object.name)?;
         messages = parsed.messages;
         Ok(vec![Step { change: Change::PutLoadBalancer(parsed.object), expected }])
     });
@@ -162,7 +203,7 @@ async fn details(
     PathId(id): PathId<LoadBalancerId>,
 ) -> Answer<Table> {
     let inventory = context.inventory();
-    find(&inventory, zone, id)?;
+    find(&inventory, Where::Zone(zone), id)?;
     reply(id, vec![], Committed { inventory, messages: vec![] })
 }
 
@@ -179,8 +220,17 @@ async fn replace(
     writing: Writing,
     JsonBody(body): JsonBody,
 ) -> Answer<Table> {
-    let make = |_: &Table, inventory: &Inventory| parsed(|faults| parse_json(&body, id, inventory, faults));
-    rewrite(&context, &writing, (zone, id), make, |_| true).await
+    put(&context, &writing, (Where::Zone(zone), id), &body).await
+}
+
+/// `PUT /accounts/{account_id}/load_balancers/{load_balancer_id}`
+async fn replace_any(
+    State(context): State<Arc<Context>>,
+    PathId(id): PathId<LoadBalancerId>,
+    writing: Writing,
+    JsonBody(body): JsonBody,
+) -> Answer<Table> {
+    put(&context, &writing, (Where::Anywhere, id), &body).await
 }
 
 /// `PATCH /zones/{zone_id}/load_balancers/{load_balancer_id}`
@@ -191,11 +241,37 @@ async fn edit(
     writing: Writing,
     JsonBody(body): JsonBody,
 ) -> Answer<Table> {
-    let said = body::table(&body)?;
+    patch(&context, &writing, (Where::Zone(zone), id), &body).await
+}
+
+/// `PATCH /accounts/{account_id}/load_balancers/{load_balancer_id}`
+async fn edit_any(
+    State(context): State<Arc<Context>>,
+    PathId(id): PathId<LoadBalancerId>,
+    writing: Writing,
+    JsonBody(body): JsonBody,
+) -> Answer<Table> {
+    patch(&context, &writing, (Where::Anywhere, id), &body).await
+}
+
+/// Replaces a load balancer.
+async fn put(context: &Context, writing: &Writing, (place, id): (Where, LoadBalancerId), body: &Node) -> Answer<Table> {
+    let make = |_: &Table, inventory: &Inventory| parsed(|faults| parse_json(body, id, inventory, faults));
+    rewrite(context, writing, (place, id), make, |_| true).await
+}
+
+/// Changes some of a load balancer.
+async fn patch(
+    context: &Context,
+    writing: &Writing,
+    (place, id): (Where, LoadBalancerId),
+    body: &Node,
+) -> Answer<Table> {
+    let said = body::table(body)?;
     let make = |current: &Table, inventory: &Inventory| {
         parsed(|faults| parse_json(&body::overlaid(current, said), id, inventory, faults))
     };
-    rewrite(&context, &writing, (zone, id), make, |message| body::is_about(message, said)).await
+    rewrite(context, writing, (place, id), make, |message| body::is_about(message, said)).await
 }
 
 /// Writes a load balancer anew, if that changes it. `make` gives the new one, from what the present one says; of what there
@@ -203,16 +279,16 @@ async fn edit(
 async fn rewrite(
     context: &Context,
     writing: &Writing,
-    (zone, id): (ZoneId, LoadBalancerId),
+    (place, id): (Where, LoadBalancerId),
     make: impl Fn(&Table, &Inventory) -> Result<Parsed<LoadBalancer>, ApiError> + Send + Sync,
     is_told: impl Fn(&Message) -> bool + Send,
 ) -> Answer<Table> {
     let mut messages = vec![];
     let committed = context.commit(writing, |inventory| {
-        let (hosting, load_balancer, stamp) = find(inventory, zone, id)?;
+        let (load_balancer, stamp) = find(inventory, place, id)?;
         let expected = changeable(inventory, ObjectId::LoadBalancer(id), &writing.precondition)?;
         let parsed = make(&shown(inventory, load_balancer, stamp), inventory)?;
-        check_zone(inventory, hosting, &parsed.object.name)?;
+        check_zone(inventory, place, &parsed.object.name)?;
         messages = parsed.messages;
         let changes = parsed.object != **load_balancer;
         let step = changes.then_some(Step { change: Change::PutLoadBalancer(parsed.object), expected });
@@ -230,11 +306,25 @@ async fn remove(
     PathId(id): PathId<LoadBalancerId>,
     writing: Writing,
 ) -> Answer<Deleted> {
+    take_out(&context, &writing, (Where::Zone(zone), id)).await
+}
+
+/// `DELETE /accounts/{account_id}/load_balancers/{load_balancer_id}`
+async fn remove_any(
+    State(context): State<Arc<Context>>,
+    PathId(id): PathId<LoadBalancerId>,
+    writing: Writing,
+) -> Answer<Deleted> {
+    take_out(&context, &writing, (Where::Anywhere, id)).await
+}
+
+/// Deletes a load balancer.
+async fn take_out(context: &Context, writing: &Writing, (place, id): (Where, LoadBalancerId)) -> Answer<Deleted> {
     let object = ObjectId::LoadBalancer(id);
-    let committed = context.commit(&writing, |inventory| {
+    let committed = context.commit(writing, |inventory| {
         // One that is set aside is in no zone.
         if inventory.load_balancers.find(id).is_some() {
-            find(inventory, zone, id)?;
+            find(inventory, place, id)?;
         }
         Ok(vec![deletion(inventory, object, &writing.precondition)?])
     });
@@ -247,23 +337,30 @@ fn zone_of(inventory: &Inventory, load_balancer: &LoadBalancer) -> Option<ZoneId
     inventory.hosting_of(&load_balancer.name).map(|hosting| hosting.id)
 }
 
-/// A load balancer as a zone has it: the zone, it, and what is known of it.
-type InZone<'i> = (&'i Arc<Hosting>, &'i Arc<LoadBalancer>, &'i Stamp<LoadBalancerId>);
+/// A load balancer, and what is known of it.
+type Found<'i> = (&'i Arc<LoadBalancer>, &'i Stamp<LoadBalancerId>);
 
-/// A load balancer of a zone, and the zone.
-fn find(inventory: &Inventory, zone: ZoneId, id: LoadBalancerId) -> Result<InZone<'_>, ApiError> {
-    let (hosting, _) = zones::find(inventory, zone)?;
+/// A load balancer, if it is where the path says.
+fn find(inventory: &Inventory, place: Where, id: LoadBalancerId) -> Result<Found<'_>, ApiError> {
+    if let Where::Zone(zone) = place {
+        zones::find(inventory, zone)?;
+    }
     let found = inventory.load_balancers.find(id).zip(inventory.stamps.load_balancers.find(id));
-    let here = found.filter(|(load_balancer, _)| zone_of(inventory, load_balancer) == Some(zone));
-    let (load_balancer, stamp) = here.ok_or_else(|| ApiError::not_found("load_balancer", id))?;
-    Ok((hosting, load_balancer, stamp))
+    let is_here = |load_balancer: &LoadBalancer| match place {
+        Where::Zone(zone) => zone_of(inventory, load_balancer) == Some(zone),
+        Where::Anywhere => true,
+    };
+    let here = found.filter(|(load_balancer, _)| is_here(load_balancer));
+    here.map(|(load_balancer, stamp)| (load_balancer, &**stamp)).ok_or_else(|| ApiError::not_found("load_balancer", id))
 }
 
-/// A name belongs to the zone of the path.
-fn check_zone(inventory: &Inventory, zone: &Hosting, name: &Name) -> Result<(), ApiError> {
-    let apex = &zone.apex;
+/// A name belongs to the zone of the path; without one, the commit finds that it is in some zone.
+fn check_zone(inventory: &Inventory, place: Where, name: &Name) -> Result<(), ApiError> {
+    let Where::Zone(zone) = place else { return Ok(()) };
+    let (hosting, _) = zones::find(inventory, zone)?;
+    let apex = &hosting.apex;
     match inventory.hosting_of(name) {
-        Some(other) if other.id == zone.id => Ok(()),
+        Some(other) if other.id == zone => Ok(()),
         Some(other) if name.is_at_or_below(apex) => {
             let text = format!("name: {name} belongs to the zone {} ({}), not to {apex}", other.apex, other.id);
             Err(ApiError::invalid(text).at("/name"))

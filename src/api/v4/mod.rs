@@ -39,6 +39,7 @@ mod request_id;
 pub mod route;
 pub mod search;
 pub mod times;
+pub mod usage;
 pub mod user;
 pub mod zones;
 
@@ -64,6 +65,7 @@ pub fn routes() -> Vec<Route> {
         events::routes(),
         search::routes(),
         regions::routes(),
+        usage::routes(),
         load_balancers::routes(),
         zones::routes(),
         dns_records::routes(),

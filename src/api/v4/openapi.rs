@@ -15,7 +15,7 @@ use self::description::{Description, Operation};
 use crate::api::v4::route::{Route, below_view};
 use crate::api::v4::{
     BASE, accounts, audit, dns_records, events, health, load_balancers, monitors, origins, pools, preview, references,
-    regions, routes, search, user, zones,
+    regions, routes, search, usage, user, zones,
 };
 
 pub mod description;
@@ -40,6 +40,7 @@ fn descriptions() -> Vec<Description> {
         events::describe(),
         search::describe(),
         regions::describe(),
+        usage::describe(),
         load_balancers::describe(),
         zones::describe(),
         dns_records::describe(),

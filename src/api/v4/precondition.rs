@@ -34,7 +34,7 @@ impl Precondition {
             Tags::Any => Self::Present,
             // RFC 9110 §13.1.1: If-Match compares strongly, so that a weak tag matches nothing. Neither does one that
             // is none of ours.
-            Tags::These(tags) => Self::OneOf(tags.iter().filter_map(|tag| tag.strong()).collect()),
+            Tags::These(tags) => Self::OneOf(tags.iter().filter_map(Tag::strong).collect()),
         })
     }
 

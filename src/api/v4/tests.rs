@@ -1,3 +1,5 @@
+//! The frame: envelope, bodies, preconditions, and what is waited for.
+
 use axum::http::StatusCode;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! The audit log through the router: what is in it, and who finds what.
+
 use serde_json::{Value as Json, json};
 
 use crate::api::v4::accounts;

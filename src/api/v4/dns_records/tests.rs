@@ -1,3 +1,5 @@
+//! Records through the router: their life, lists, and those of files.
+
 use serde_json::{Value as Json, json};
 
 use crate::api::v4::fixture::{Fixture, Response};

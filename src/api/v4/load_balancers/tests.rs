@@ -1,3 +1,5 @@
+//! Load balancers through the router: their life, their zone, and what is refused.
+
 use serde_json::{Value as Json, json};
 
 use crate::api::v4::accounts;
@@ -71,7 +73,7 @@ async fn golden_refusals() {
     calls.call("PUT", &path, &small("fixed.example.com", &one)).await;
     calls.call("DELETE", &path, "").await;
     calls.call("GET", &format!("/zones/{}/load_balancers", ZoneId::declared("nowhere")), "").await;
-    calls.call("POST", &format!("/accounts/{}/load_balancers", accounts::id()), &small("x.example.com", &one)).await;
+    calls.call("POST", &format!("/accounts/{}/load_balancers", accounts::id()), &small("x.example.net", &one)).await;
     insta::assert_snapshot!(calls.redacted());
 }
 
@@ -165,4 +167,20 @@ async fn policies_that_are_not_built_are_told_of_once() {
     assert_eq!(message["source"]["pointer"], "/steering_policy");
     let path = format!("{}/{}", all(), made.body["result"]["id"].as_str().unwrap());
     assert_eq!(api.call("PATCH", &path, r#"{"ttl":5}"#).await.body["messages"], json!([]));
+}
+
+#[tokio::test]
+async fn below_the_account_the_name_decides_the_zone() {
+    let (api, one, two) = with_pools("").await;
+    let account = format!("/accounts/{}/load_balancers", accounts::id());
+    let id = api.made(&account, &small("www.example.com", &one)).await;
+    let in_zone = format!("{}/{id}", all());
+    assert_eq!(api.call("GET", &in_zone, "").await.body["result"]["zone_name"], "example.com");
+    let any = format!("{account}/{id}");
+    let patched = api.call("PATCH", &any, &json!({"fallback_pool": two}).to_string()).await;
+    assert_eq!(patched.body["result"]["fallback_pool"], two.as_str());
+    let put = api.call("PUT", &any, &small("web.example.com", &one)).await;
+    assert_eq!((put.status.as_u16(), &put.body["result"]["name"]), (200, &json!("web.example.com")));
+    assert_eq!(api.call("DELETE", &any, "").await.status, 200);
+    assert_eq!(api.call("GET", &in_zone, "").await.status, 404);
 }

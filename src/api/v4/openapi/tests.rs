@@ -1,3 +1,5 @@
+//! The document against the table of routes, the tables of keys, and itself.
+
 use std::collections::BTreeSet;
 
 use axum::body::Body;

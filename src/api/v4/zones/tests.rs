@@ -1,3 +1,5 @@
+//! Zones through the router: their life, lists, and what is refused.
+
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};

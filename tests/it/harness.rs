@@ -2,6 +2,7 @@
 //! demand, and a DNS client that sees every octet. Nothing has a fixed port, and nothing sleeps to be in time.
 
 pub(crate) mod client;
+pub(crate) mod http;
 pub(crate) mod origin;
 pub(crate) mod random;
 pub(crate) mod server;

@@ -82,23 +82,29 @@ impl TestServer {
         let folder = tempfile::Builder::new().prefix("pooldns").tempdir().unwrap();
         write_config(folder.path(), objects, &options);
         std::fs::write(folder.path().join("authority.pem"), &AUTHORITY.pem).unwrap();
-        let mut child = command(folder.path(), "serve").stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let lines = Arc::clone(&log);
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                lines.lock().unwrap().push(line);
-            }
-        });
+        let log = Arc::default();
+        let child = serve(folder.path(), &log);
         let mut server = Self { folder, addresses: Vec::new(), options, child, log };
-        server.addresses = wait_some("the server's status", || {
-            if let Some(ended) = server.child.try_wait().unwrap() {
-                panic!("the server ended with {ended}: {}", server.log().join("\n"));
-            }
-            server.try_status().map(|status| status.listen)
-        });
+        server.wait_listening();
         server
+    }
+
+    /// Starts it again in its folder, once it has ended.
+    #[track_caller]
+    pub(crate) fn start_again(&mut self) {
+        self.child = serve(self.folder.path(), &self.log);
+        self.wait_listening();
+    }
+
+    /// Waits until it listens.
+    #[track_caller]
+    fn wait_listening(&mut self) {
+        self.addresses = wait_some("the server's status", || {
+            if let Some(ended) = self.child.try_wait().unwrap() {
+                panic!("the server ended with {ended}: {}", self.log().join("\n"));
+            }
+            self.try_status().map(|status| status.listen)
+        });
     }
 
     /// Waits until every live name answers.
@@ -110,6 +116,31 @@ impl TestServer {
     /// A client of its first address.
     pub(crate) fn dns(&self) -> Dns {
         Dns(self.addresses[0])
+    }
+
+    /// Where it offers its API.
+    #[track_caller]
+    pub(crate) fn api(&self) -> SocketAddr {
+        self.status().api[0]
+    }
+
+    /// Makes a token; `options` are those of the command.
+    #[track_caller]
+    pub(crate) fn token(&self, name: &str, options: &[&str]) -> String {
+        let mut command = Command::new(PROGRAM);
+        command.args(["token", "create", name]).args(options).arg("--config").arg(self.config());
+        let ran = run(&mut command);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        ran.stdout.trim().to_owned()
+    }
+
+    /// Revokes a token.
+    #[track_caller]
+    pub(crate) fn revoke(&self, name: &str) {
+        let mut command = Command::new(PROGRAM);
+        command.args(["token", "revoke", name]).arg("--config").arg(self.config());
+        let ran = run(&mut command);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
     }
 
     /// Its configuration file.
@@ -232,6 +263,19 @@ impl Drop for TestServer {
             eprintln!("the server's log:\n{}", self.log().join("\n"));
         }
     }
+}
+
+/// Starts the program in a folder; what it logs goes to `log`.
+fn serve(folder: &Path, log: &Arc<Mutex<Vec<String>>>) -> Child {
+    let mut child = command(folder, "serve").stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let lines = Arc::clone(log);
+    std::thread::spawn(move || {
+        for line in stderr.lines().map_while(Result::ok) {
+            lines.lock().unwrap().push(line);
+        }
+    });
+    child
 }
 
 /// A command of the program, for the configuration in a folder.

@@ -5,6 +5,7 @@
 //! dnsperf, and this executable. Queries come at a fixed rate, since their CPU time depends on how many come at once.
 //! `API_FOLDER` names another place than the target folder for the store.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints its results and may stop anywhere")]
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "whole processes run on the real clock")]
 #![allow(clippy::expect_used, clippy::indexing_slicing, dead_code, reason = "a client that is shared with the tests")]
 
 mod support;
@@ -16,6 +17,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -177,8 +179,7 @@ fn balancers(server: &Server, pools: &[String]) -> Vec<String> {
 fn change(server: &Server, pools: &[String], duration: Duration) -> [f64; 4] {
     let stop = AtomicBool::new(false);
     let mut latencies: Vec<f64> = std::thread::scope(|scope| {
-        let writers: Vec<_> =
-            (0..CONNECTIONS).map(|writer| scope.spawn(|| write(server, pools, writer, &stop))).collect();
+        let writers = writers(scope, server, pools, &stop);
         std::thread::sleep(duration);
         stop.store(true, Ordering::Relaxed);
         writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
@@ -187,6 +188,16 @@ fn change(server: &Server, pools: &[String], duration: Duration) -> [f64; 4] {
     let rate = latencies.len() as f64 / duration.as_secs_f64();
     let [p50, p99, max] = [0.5, 0.99, 1.0].map(|part| quantile(&mut latencies, part));
     [rate, p50, p99, max]
+}
+
+/// Has all connections change pools until told to stop.
+fn writers<'s>(
+    scope: &'s Scope<'s, '_>,
+    server: &'s Server,
+    pools: &'s [String],
+    stop: &'s AtomicBool,
+) -> Vec<ScopedJoinHandle<'s, Vec<f64>>> {
+    (0..CONNECTIONS).map(|writer| scope.spawn(move || write(server, pools, writer, stop))).collect()
 }
 
 /// Changes pools over one connection until told to stop; gives how many milliseconds each change took.
@@ -283,14 +294,7 @@ fn compare(server: &Server, folder: &Path, pools: &[String], names: &[String]) {
         let idle = measure();
         let stop = AtomicBool::new(false);
         let (busy, changes) = std::thread::scope(|scope| {
-            let writers: Vec<_> = (0..CONNECTIONS)
-                .map(|writer| {
-                    scope.spawn({
-                        let stop = &stop;
-                        move || write(server, pools, writer, stop)
-                    })
-                })
-                .collect();
+            let writers = writers(scope, server, pools, &stop);
             let busy = measure();
             stop.store(true, Ordering::Relaxed);
             (busy, writers.into_iter().map(|writer| writer.join().unwrap().len()).sum::<usize>())

@@ -106,6 +106,10 @@ page = balancers.searches.list(**own, query="current", references="*")
 found = {resource["resource_name"] for resource in page.result.to_dict()["resources"]}
 assert {"current", "current-spare", name} <= found, found
 
+# Usage, for which the client has no words.
+usage = client.get(f"/accounts/{account.id}/load_balancers/usage", cast_to=object)["result"]
+assert usage["pools"]["used"] >= 2, usage
+
 # Regions.
 regions = balancers.regions.list(**own)
 assert "WEU" in [region["region_code"] for region in regions["regions"]]

@@ -93,9 +93,10 @@ fn each_token_may_do_what_it_says_and_nothing_else() {
         for case in &cases {
             let (method, path, body, ..) = case;
             let answer = http.call(method, path, *body);
-            match of_case(case) {
-                true => drop(answer.result()),
-                false => assert_eq!(answer.status, 403, "{method} {path}"),
+            if of_case(case) {
+                answer.result();
+            } else {
+                assert_eq!(answer.status, 403, "{method} {path}");
             }
         }
     }

@@ -151,8 +151,8 @@ fn monitors() {
         ("name = ''", "2:8 monitors[1].name: found \"\"; allowed: a text of 1 to 255", ""),
         ("name = 'x'\nretry = 1", "3:1 monitors[1].retry: unknown key", ""),
         (
-            "name = 'x'\ntype = 'smtp'",
-            "3:8 monitors[1].type: found \"smtp\"; this type of monitor is not supported yet",
+            "name = 'x'\ntype = 'ldap'",
+            "3:8 monitors[1].type: found \"ldap\"; allowed: \"http\", \"https\", \"tcp\"",
             "",
         ),
         ("name = 'x'\ntype = 'tcp'", "1:1 monitors[1].port: it is missing and required for type \"tcp\"", ""),

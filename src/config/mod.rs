@@ -4,12 +4,15 @@
 
 pub mod settings;
 pub mod guard;
+pub mod pem_files;
 
 mod files;
 mod report;
 mod zone_files;
 #[cfg(test)]
 mod bad_inputs;
+#[cfg(test)]
+mod bad_monitors;
 #[cfg(test)]
 mod own_files;
 #[cfg(test)]
@@ -151,6 +154,7 @@ fn interpret(
         paths: &mut paths,
         before: context.before.unwrap_or(&nothing),
         now: ZonesRead::default(),
+        pems: pem_files::Checked::default(),
         progress: context.progress,
     };
     let declared = declared::parse(&documents, extent, &mut zone_files, &mut faults);

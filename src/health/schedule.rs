@@ -291,10 +291,22 @@ impl Rule {
 
 /// Whether two definitions differ in words only.
 fn probes_alike(one: &Monitor, other: &Monitor) -> bool {
-    let Monitor { id, name: _, description: _, check, timeout, retries, interval, consecutive_up, consecutive_down } =
-        one;
+    let Monitor {
+        id,
+        name: _,
+        description: _,
+        probe_zone: _,
+        check,
+        source_address,
+        timeout,
+        retries,
+        interval,
+        consecutive_up,
+        consecutive_down,
+    } = one;
     *id == other.id
         && *check == other.check
+        && *source_address == other.source_address
         && *timeout == other.timeout
         && *retries == other.retries
         && *interval == other.interval

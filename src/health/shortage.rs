@@ -63,7 +63,9 @@ impl Shortage {
                 Some(Change::Begins)
             }
             // Nothing was sent, so nothing was needed.
-            (Some(FailReason::MonitorConfig), _) | (_, None) => None,
+            (Some(FailReason::MonitorConfig | FailReason::AddressDenied | FailReason::NoPrivilege), _) | (_, None) => {
+                None
+            }
             (_, Some(lacking)) => {
                 let Lacking { last, probes } = *lacking;
                 (now.saturating_duration_since(last) >= QUIET).then(|| {

@@ -185,6 +185,10 @@ pub const CONSECUTIVE_MAX: u32 = 100;
 pub const MONITOR_HEADERS_MAX: usize = 32;
 /// Octets of a header value, a path or an expected body.
 pub const MONITOR_TEXT_OCTETS_MAX: usize = 4_096;
+/// Largest `certificate_days_min`: authorities sign for shorter times.
+pub const CERTIFICATE_DAYS_MAX: u16 = 3_650;
+/// Octets of a file with certificates or keys: the authorities of a whole system take a quarter.
+pub const PEM_FILE_OCTETS_MAX: u64 = 1 << 20;
 /// Octets of a response body that a probe reads; the original's figures contradict each other (10 KB, 100 MB).
 pub const PROBE_BODY_OCTETS_MAX: usize = 100 << 10;
 /// Redirects that one probe follows.

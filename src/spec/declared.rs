@@ -17,6 +17,7 @@ use crate::model::svcb::autos;
 use crate::model::zone::Zone;
 use crate::spec::fault::{Fault, Faults, Place};
 use crate::spec::fields::{Path, Spot};
+use crate::spec::monitor::PemFiles;
 use crate::spec::tree::{Node, Table, Value};
 use crate::spec::warnings::{self, Surroundings};
 use crate::spec::zone_file::ZoneFiles;
@@ -24,6 +25,11 @@ use crate::spec::{key, load_balancer, monitor, pool, zone};
 
 /// The arrays of objects that every document may have.
 pub const ARRAYS: [&str; 5] = ["keys", "zones", "monitors", "pools", "load_balancers"];
+
+/// Who finds the files that objects name.
+pub trait Files: ZoneFiles + PemFiles {}
+
+impl<T: ZoneFiles + PemFiles> Files for T {}
 
 /// One of the documents that are parsed together; its index is the `source` of every [`Place`] in it.
 #[derive(Clone, Copy)]
@@ -106,7 +112,7 @@ impl<'t> Item<'t> {
 pub fn parse(
     documents: &[Document<'_>],
     extent: Extent,
-    zone_files: &mut dyn ZoneFiles,
+    files: &mut dyn Files,
     faults: &mut Faults,
 ) -> Option<Declared> {
     let before = faults.len();
@@ -127,10 +133,9 @@ pub fn parse(
 
     let keys = each(&key_items, |item| item.read(keys, |spot| key::parse(spot, faults)));
     let surroundings = Surroundings { extent, live: &live, apexes: &apexes };
-    let zones = each(&zone_items, |item| {
-        item.read(zones, |spot| zone::parse(spot, key_names, &surroundings, zone_files, faults))
-    });
-    let monitors = each(&monitor_items, |item| item.read(monitors, |spot| monitor::parse(spot, faults)));
+    let zones =
+        each(&zone_items, |item| item.read(zones, |spot| zone::parse(spot, key_names, &surroundings, files, faults)));
+    let monitors = each(&monitor_items, |item| item.read(monitors, |spot| monitor::parse(spot, files, faults)));
     let pools = each(&pool_items, |item| item.read(pools, |spot| pool::parse(spot, &monitor_names, faults)));
     let (hostings, zones): (Vec<_>, Vec<_>) = zones.into_iter().unzip();
     let zones: Vec<Arc<Zone>> = zones.into_iter().flatten().collect();
@@ -327,20 +332,33 @@ pub fn build(declared: &Declared) -> Table {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
     use std::sync::Arc;
 
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::monitor::ClientFiles;
     use crate::spec::zone_file::Wanted;
     use crate::spec::{strategies, toml_text};
 
-    /// No zone files at all.
+    /// No zone files at all, and paths as they are written.
     struct NoFiles;
 
     impl ZoneFiles for NoFiles {
         fn zone(&mut self, _: &Wanted<'_>, _: &mut Faults) -> Option<Arc<Zone>> {
             panic!("no zone here names a file");
+        }
+    }
+
+    impl PemFiles for NoFiles {
+        fn authorities(&mut self, spot: Spot<'_, '_>, faults: &mut Faults) -> Option<PathBuf> {
+            spot.text(faults).map(PathBuf::from)
+        }
+
+        fn client(&mut self, certificate: Spot<'_, '_>, key: Spot<'_, '_>, faults: &mut Faults) -> Option<ClientFiles> {
+            let [certificate, key] = [certificate, key].map(|spot| spot.text(faults).map(PathBuf::from));
+            Some(ClientFiles { certificate: certificate?, key: key? })
         }
     }
 

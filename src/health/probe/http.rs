@@ -51,7 +51,7 @@ async fn exchange(
     check: &HttpCheck,
     code: &mut Option<u16>,
 ) -> Result<(), FailReason> {
-    let reason = |error: reqwest::Error| failure::of_request(&error, check.scheme);
+    let reason = |error: reqwest::Error| failure::of_request(&error, Scheme::of(check.tls.as_ref()));
     let mut response = client.execute(request).await.map_err(reason)?;
     let status = response.status().as_u16();
     *code = Some(status);
@@ -124,12 +124,10 @@ fn append(headers: &mut HeaderMap, name: &str, values: &[String]) -> Option<()> 
 
 /// The URL, whose host is the name in the TLS handshake: the `Host` in force without its port, else the address.
 fn url(check: &HttpCheck, key: &TargetKey) -> Option<Url> {
-    let scheme = match check.scheme {
-        Scheme::Http => "http",
-        Scheme::Https => "https",
-    };
-    let port = check.port.unwrap_or_else(|| check.scheme.port());
-    let with_host = |host: &str| Url::parse(&format!("{scheme}://{host}:{port}{}", check.path)).ok();
+    let scheme = Scheme::of(check.tls.as_ref());
+    let port = check.port.unwrap_or_else(|| scheme.port());
+    let word = scheme.word();
+    let with_host = |host: &str| Url::parse(&format!("{word}://{host}:{port}{}", check.path)).ok();
     let address = match key.address {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("[{address}]"),
@@ -144,7 +142,7 @@ fn url(check: &HttpCheck, key: &TargetKey) -> Option<Url> {
     };
     // Numbers in strange forms are addresses to a URL, and the connection would go there.
     let Some(name) = url.domain() else { return with_host(&address) };
-    let usable = check.scheme == Scheme::Http || ServerName::try_from(name).is_ok();
+    let usable = scheme == Scheme::Http || ServerName::try_from(name).is_ok();
     usable.then_some(url)
 }
 
@@ -202,12 +200,11 @@ mod tests {
 
     use super::*;
     use crate::model::id::MonitorId;
-    use crate::model::monitor::ExpectedCodes;
+    use crate::model::monitor::{ExpectedCodes, TlsTerms};
 
     fn check(scheme: Scheme, port: Option<u16>, headers: &[(&str, &str)]) -> HttpCheck {
         HttpCheck {
-            scheme,
-            allow_insecure: false,
+            tls: (scheme == Scheme::Https).then(TlsTerms::default),
             method: "GET".into(),
             path: "/health?full=1".into(),
             port,

@@ -5,12 +5,13 @@
 //! What a peer sends is bounded, and leaves as a code of three digits or a `FailReason`, never as text.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use rustls::RootCertStore;
 
 use crate::health::table::TargetKey;
 use crate::model::monitor::{Check, Monitor};
-use crate::model::verdict::Outcome;
+use crate::model::verdict::{FailReason, Outcome};
 
 mod body;
 mod failure;
@@ -46,6 +47,7 @@ impl Probe for Prober {
                 let config = self.tls.of(check);
                 http::attempt(check, key, config, monitor.timeout).await
             }
+            _ => Outcome { failure: Some(FailReason::MonitorConfig), rtt: Duration::ZERO, code: None },
         }
     }
 }

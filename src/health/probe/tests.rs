@@ -11,8 +11,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::*;
 use crate::model::id::MonitorId;
-use crate::model::monitor::{ExpectedCodes, HttpCheck, Scheme};
-use crate::model::verdict::FailReason;
+use crate::model::monitor::{ExpectedCodes, HttpCheck, Scheme, TlsTerms};
 
 mod https;
 mod plain;
@@ -118,8 +117,7 @@ async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
 /// A GET that expects 200.
 fn check(scheme: Scheme, port: u16) -> HttpCheck {
     HttpCheck {
-        scheme,
-        allow_insecure: false,
+        tls: (scheme == Scheme::Https).then(TlsTerms::default),
         method: "GET".into(),
         path: "/health".into(),
         port: Some(port),
@@ -135,7 +133,9 @@ fn monitor(check: Check, timeout: Duration) -> Monitor {
         id: MonitorId::declared("m"),
         name: "m".into(),
         description: String::new(),
+        probe_zone: String::new(),
         check,
+        source_address: None,
         timeout,
         retries: 0,
         interval: AMPLE * 2,

@@ -38,8 +38,8 @@ impl Policies {
     }
 
     /// The policy of a check.
-    pub(super) const fn of(&self, check: &HttpCheck) -> &ClientConfig {
-        if check.allow_insecure { &self.insecure } else { &self.verified }
+    pub(super) fn of(&self, check: &HttpCheck) -> &ClientConfig {
+        if check.tls.as_ref().is_some_and(|tls| tls.allow_insecure) { &self.insecure } else { &self.verified }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::*;
 use crate::model::event::Transition;
 use crate::model::inventory::{Change, Declared};
-use crate::model::monitor::{Check, ExpectedCodes, HttpCheck, Scheme};
+use crate::model::monitor::{Check, ExpectedCodes, HttpCheck};
 use crate::model::pool::Weight;
 use crate::model::verdict::{FailReason, Outcome};
 
@@ -107,7 +107,9 @@ fn monitor(name: &str) -> Monitor {
         id: MonitorId::declared(name),
         name: name.into(),
         description: String::new(),
+        probe_zone: String::new(),
         check: Check::Tcp { port: 80 },
+        source_address: None,
         timeout: Duration::from_secs(2),
         retries: 0,
         interval: INTERVAL,
@@ -118,8 +120,7 @@ fn monitor(name: &str) -> Monitor {
 
 fn http_monitor(name: &str, host: &str) -> Monitor {
     let check = HttpCheck {
-        scheme: Scheme::Http,
-        allow_insecure: false,
+        tls: None,
         method: "GET".into(),
         path: "/".into(),
         port: None,

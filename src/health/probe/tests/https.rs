@@ -70,6 +70,11 @@ async fn https(config: Arc<ServerConfig>) -> (ScriptedOrigin, Heads) {
     (origin.await, heads)
 }
 
+/// Terms that any certificate meets.
+fn insecure() -> TlsTerms {
+    TlsTerms { allow_insecure: true, ..TlsTerms::default() }
+}
+
 /// One attempt with and without verification.
 async fn both(
     prober: &Prober,
@@ -77,7 +82,7 @@ async fn both(
     host: Option<&str>,
 ) -> (Option<FailReason>, Option<FailReason>) {
     let verified = check(Scheme::Https, origin.address.port());
-    let insecure = HttpCheck { allow_insecure: true, ..verified.clone() };
+    let insecure = HttpCheck { tls: Some(insecure()), ..verified.clone() };
     let key = key(origin.address, host);
     let verified = prober.attempt(&monitor(Check::Http(verified), AMPLE), &key).await;
     let insecure = prober.attempt(&monitor(Check::Http(insecure), AMPLE), &key).await;
@@ -119,7 +124,7 @@ async fn the_server_name_is_the_host_in_force() {
         (Some("192.0.2.7"), "-", "host: 192.0.2.7\r\n".to_owned()),
         (None, "-", format!("host: 127.0.0.1:{port}\r\n")),
     ] {
-        let check = HttpCheck { allow_insecure: true, ..check(Scheme::Https, port) };
+        let check = HttpCheck { tls: Some(insecure()), ..check(Scheme::Https, port) };
         let prober = authority.prober();
         let outcome = prober.attempt(&monitor(Check::Http(check), AMPLE), &key(origin.address, host)).await;
         assert_eq!((outcome.failure, outcome.code), (None, Some(200)));

@@ -5,6 +5,7 @@
 pub mod settings;
 pub mod guard;
 pub mod pem_files;
+pub mod reach;
 
 mod files;
 mod report;

@@ -5,6 +5,7 @@ use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
 use crate::config::guard::{CookiePolicy, RrlPolicy};
+use crate::config::reach::{self, Reach};
 use crate::model::limits::{
     CONNECTIONS_MAX, CONTROL_PATH_OCTETS_MAX, DRAIN_MAX, FIRST_VERDICT_MAX, IDENTITY_OCTETS_MAX, LISTEN_MAX,
     NSID_OCTETS_MAX, PROBER_THREADS_MAX, PROBES_IN_FLIGHT_MAX, STREAM_TIMEOUT_MAX, STREAM_TIMEOUT_MIN, THREADS_MAX,
@@ -127,6 +128,8 @@ pub struct Policy {
     pub rrl: RrlPolicy,
     /// How long a live name waits for the first verdicts of its own targets.
     pub first_verdict_timeout: Duration,
+    /// Which addresses may be probed.
+    pub reach: Reach,
 }
 
 impl Default for Settings {
@@ -164,6 +167,7 @@ impl Default for Policy {
             cookies: CookiePolicy::default(),
             rrl: RrlPolicy::default(),
             first_verdict_timeout: Duration::from_secs(10),
+            reach: Reach::default(),
         }
     }
 }
@@ -221,8 +225,14 @@ pub const TCP_KEYS: &[Key] = &[
 ];
 
 /// The keys of `[health]`.
-pub const HEALTH_KEYS: &[Key] =
-    &[defaulted("first_verdict_timeout"), defaulted("probes_in_flight_max"), defaulted("threads")];
+pub const HEALTH_KEYS: &[Key] = &[
+    defaulted("first_verdict_timeout"),
+    defaulted("probes_in_flight_max"),
+    defaulted("threads"),
+    defaulted("deny_addresses"),
+    defaulted("allow_addresses"),
+    defaulted("redirects_to_other_hosts"),
+];
 
 /// The keys of `[store]`.
 pub const STORE_KEYS: &[Key] = &[defaulted("path")];
@@ -290,6 +300,7 @@ pub(super) fn read_health(spot: Spot<'_, '_>, settings: &mut Settings, policy: &
     set!(fields, "first_verdict_timeout", wait => policy.first_verdict_timeout);
     set!(fields, "probes_in_flight_max", integer(1, PROBES_IN_FLIGHT_MAX) => settings.health.probes_in_flight_max);
     set!(fields, "threads", integer(1, PROBER_THREADS_MAX) => settings.health.threads);
+    reach::read(&mut fields, &mut policy.reach);
 }
 
 /// Reads `[store]`; a relative path is relative to `folder`.

@@ -95,6 +95,8 @@ pub enum FailReason {
     GrpcNotServing,
     /// The call of the gRPC health service itself failed.
     GrpcCallFailed,
+    /// A name that a redirect leads to has no address.
+    UnknownHost,
     /// The probe could not be built from the monitor and the origin; nothing was sent.
     MonitorConfig,
     /// The policy of addresses that may be probed forbids this one; nothing was sent.
@@ -109,7 +111,7 @@ pub enum FailReason {
 
 impl FailReason {
     /// Every reason.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::TcpConnectionFailed,
         Self::TcpTimeout,
         Self::HttpTimeout,
@@ -131,6 +133,7 @@ impl FailReason {
         Self::DnsMismatch,
         Self::GrpcNotServing,
         Self::GrpcCallFailed,
+        Self::UnknownHost,
         Self::MonitorConfig,
         Self::AddressDenied,
         Self::LocalResource,
@@ -163,6 +166,7 @@ impl FailReason {
             Self::DnsMismatch => "DNS response mismatch",
             Self::GrpcNotServing => "gRPC not serving",
             Self::GrpcCallFailed => "gRPC call failed",
+            Self::UnknownHost => "DNS Unknown Host",
             Self::MonitorConfig => "Monitor Config Error",
             Self::AddressDenied => "Address Denied by Policy",
             Self::LocalResource => "Monitor Out of Resources",

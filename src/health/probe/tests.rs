@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::*;
+use crate::config::reach::Reach;
 use crate::model::id::MonitorId;
 use crate::model::monitor::{ExpectedCodes, HttpCheck, Scheme, TlsTerms};
 
@@ -148,8 +149,17 @@ fn key(address: SocketAddr, host: Option<&str>) -> TargetKey {
     TargetKey { address: address.ip(), monitor: MonitorId::declared("m"), host: host.map(Arc::from) }
 }
 
+/// A prober that trusts nobody and may go anywhere that the default policy allows.
+fn prober() -> Prober {
+    prober_with(RootCertStore::empty(), Reach::default())
+}
+
+fn prober_with(roots: RootCertStore, reach: Reach) -> Prober {
+    Prober::new(roots, Arc::new(ArcSwap::from_pointee(Policy { reach, ..Policy::default() })))
+}
+
 /// One HTTP attempt at an origin.
 async fn attempt(check: HttpCheck, origin: &ScriptedOrigin, host: Option<&str>, timeout: Duration) -> Outcome {
-    let prober = Prober::new(RootCertStore::empty());
+    let prober = prober();
     prober.attempt(&monitor(Check::Http(check), timeout), &key(origin.address, host)).await
 }

@@ -30,7 +30,7 @@ impl Authority {
     fn prober(&self) -> Prober {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
-        Prober::new(roots)
+        prober_with(roots, Reach::default())
     }
 
     /// A server's configuration with a certificate for `name`.

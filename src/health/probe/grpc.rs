@@ -193,7 +193,7 @@ mod tests {
             (b"\0\0\0\0\x02\x08\x02", Some(2)),
             (b"\0\0\0\0\0", Some(0)),
             // Unknown fields: a text, eight octets, four octets, a number.
-            (b"\0\0\0\0\x16\x12\x01x\x19********\x25****\x28\x05\x08\x01", Some(1)),
+            (b"\0\0\0\0\x15\x12\x01x\x19********\x25****\x28\x05\x08\x01", Some(1)),
             (b"\0\0\0\0\x03\x08\x81\x00", Some(1)),
             (b"\x01\0\0\0\x02\x08\x01", None),
             (b"\0\0\0\0\x03\x08\x01", None),

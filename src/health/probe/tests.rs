@@ -14,8 +14,14 @@ use crate::config::reach::Reach;
 use crate::model::id::MonitorId;
 use crate::model::monitor::{ExpectedCodes, HttpCheck, Scheme, TlsTerms};
 
+mod handshake;
 mod https;
+mod mail;
+mod names;
+mod pings;
 mod plain;
+mod reach;
+mod rpc;
 
 /// More than any loopback exchange takes on a busy machine.
 const AMPLE: Duration = Duration::from_secs(20);

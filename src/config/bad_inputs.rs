@@ -59,6 +59,12 @@ fn roots_and_settings() {
         ("[serve]\n", "1:2 serve: unknown key; allowed: version, include, server, tcp,", "load_balancers"),
         ("[server]\nlisten = []", "2:10 server.listen: 0 addresses; allowed: 1 to 64", ""),
         (
+            "[health]\ndeny_addresses = ['localhost']",
+            "2:19 health.deny_addresses[0]: found \"localhost\"; allowed: a network",
+            "",
+        ),
+        ("[health]\nallow_addresses = ['10.0.0.1/8']", "2:20 health.allow_addresses[0]: found", "beyond the length"),
+        (
             "[server]\nlisten = ['127.0.0.1']",
             "2:11 server.listen[0]: found \"127.0.0.1\"; allowed: an address with a",
             "",

@@ -45,7 +45,7 @@ const DENIED: &[&str] = &[
 ];
 
 /// The prefix of addresses that a translator makes of IPv4 ones (RFC 6052 §2.1).
-const TRANSLATED: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
+const TRANSLATED: u128 = 0x64_ff9b << 64;
 
 impl Default for Reach {
     fn default() -> Self {
@@ -78,9 +78,9 @@ fn contains(networks: &[IpNet], address: IpAddr) -> bool {
 /// The address at which packets for an address arrive.
 fn plain(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
-    let [a, b, c, d, e, f, high, low] = v6.segments();
-    if [a, b, c, d, e, f] == TRANSLATED {
-        return IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
+    if v6.to_bits() >> 32 == TRANSLATED {
+        let [.., a, b, c, d] = v6.octets();
+        return Ipv4Addr::new(a, b, c, d).into();
     }
     v6.to_canonical()
 }

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::health::places::Places;
 use crate::health::probe::Probe;
 use crate::health::shortage::Shortage;
 use crate::health::table::{TargetCell, TargetKey};
@@ -44,6 +45,8 @@ pub(in crate::health) struct Shared<P> {
     pub(in crate::health) probe: P,
     /// Where transitions go.
     pub(in crate::health) flips: mpsc::Sender<Flip>,
+    /// Places for probes of one address.
+    pub(in crate::health) places: Places,
     /// One permit for each probe in flight.
     pub(in crate::health) permits: Semaphore,
     /// Phases count from here.
@@ -119,6 +122,9 @@ impl<P: Probe> Target<P> {
     /// One probe and what follows from it; gives the time of the next.
     async fn round(&mut self, tracker: &mut Tracker) -> ControlFlow<Interrupt, Instant> {
         let shared = Arc::clone(&self.shared);
+        // Before the permit, which others could use meanwhile.
+        let place = Box::pin(shared.places.take(self.cell.key().address));
+        let place = self.unless_interrupted(place).await?;
         let permit = self.unless_interrupted(shared.permits.acquire()).await?;
         // Nobody closes the semaphore.
         let Ok(permit) = permit else { return ControlFlow::Break(Interrupt::Stopped) };
@@ -129,7 +135,7 @@ impl<P: Probe> Target<P> {
         // On the heap only while it lasts.
         let probe = Box::pin(guarded(look(&shared.probe, &monitor, cell.key())));
         let outcome = self.unless_interrupted(probe).await?;
-        drop(permit);
+        drop((permit, place));
         if let Some(outcome) = outcome {
             self.observe(outcome, tracker, &monitor).await?;
         } else {

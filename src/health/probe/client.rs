@@ -128,7 +128,7 @@ mod tests {
                 monitor: MonitorId::declared("m"),
                 host: host.map(Arc::from),
             };
-            let found = super::url(scheme, port.unwrap_or(scheme.port()), "/health?full=1", &key);
+            let found = super::url(scheme, port.unwrap_or_else(|| scheme.port()), "/health?full=1", &key);
             assert_eq!(found.unwrap().as_str(), url);
         }
     }

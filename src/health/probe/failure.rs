@@ -95,15 +95,20 @@ fn of_one(error: &(dyn Error + 'static), phase: Phase) -> Option<FailReason> {
 
 /// Whether it is TLS that failed, and not what carries it.
 pub(super) fn is_tls(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+    tls_of(error).is_some()
 }
 
 /// Why a TLS stream failed.
 pub(super) fn of_tls_stream(error: &io::Error) -> FailReason {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+    match tls_of(error) {
         Some(tls) => of_tls(tls),
         None => of_io(error, Phase::Exchange).unwrap_or(FailReason::Other),
     }
+}
+
+/// The error of TLS in an error of a stream.
+fn tls_of(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 /// Why TLS failed.

@@ -113,10 +113,12 @@ fn encode(service: &str) -> Vec<u8> {
         message.push(SERVICE);
         let mut length = service.len();
         while length >= 0x80 {
-            message.push((length & 0x7f) as u8 | 0x80);
+            let [low, ..] = length.to_le_bytes();
+            message.push(low | 0x80);
             length >>= 7;
         }
-        message.push((length & 0x7f) as u8);
+        let [low, ..] = length.to_le_bytes();
+        message.push(low);
         message.extend_from_slice(service.as_bytes());
     }
     let mut octets = vec![0];

@@ -132,12 +132,11 @@ async fn look_up(url: &Url, reach: &Reach) -> Result<IpAddr, FailReason> {
     let host = url.host_str().ok_or(FailReason::HttpInvalidResponse)?;
     // What a URL takes for an address would not be looked up by the client.
     let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    let addresses: Vec<IpAddr> = match literal {
-        Ok(address) => vec![address],
-        Err(_) => {
-            let found = tokio::net::lookup_host((host, 0)).await.map_err(|_| FailReason::UnknownHost)?;
-            found.map(|address| address.ip()).collect()
-        }
+    let addresses: Vec<IpAddr> = if let Ok(address) = literal {
+        vec![address]
+    } else {
+        let found = tokio::net::lookup_host((host, 0)).await.map_err(|_| FailReason::UnknownHost)?;
+        found.map(|address| address.ip()).collect()
     };
     let allowed = addresses.iter().copied().find(|address| reach.allows_redirect(*address));
     allowed.ok_or(if addresses.is_empty() { FailReason::UnknownHost } else { FailReason::AddressDenied })

@@ -4,13 +4,19 @@ use tokio::net::UdpSocket;
 
 use super::*;
 
+/// Says why a test has nothing to say.
+#[expect(clippy::print_stderr, reason = "whoever reads the tests' output has to know")]
+fn say_skipped() {
+    eprintln!("skipped: this process may not send pings");
+}
+
 /// One attempt at a loopback address; none, said aloud, where this process may not ping.
 async fn attempt(check: Check, address: &str, source: Option<&str>) -> Option<Outcome> {
     let source_address = source.map(|source| source.parse().unwrap());
     let monitor = Monitor { source_address, ..monitor(check, AMPLE) };
     let outcome = prober().attempt(&monitor, &key(SocketAddr::new(address.parse().unwrap(), 0), None)).await;
     if outcome.failure == Some(FailReason::NoPrivilege) {
-        eprintln!("skipped: this process may not send pings");
+        say_skipped();
         return None;
     }
     Some(outcome)

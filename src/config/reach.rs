@@ -32,7 +32,7 @@ const DENIED: &[&str] = &[
     // Link-local (RFC 3927, RFC 4291 §2.5.6); 169.254.169.254 is the metadata service of nearly every cloud.
     "169.254.0.0/16",
     "fe80::/10",
-    // Multicast (RFC 5771, RFC 4291 §2.7) and broadcast (RFC 919).
+    // Multicast (RFC 5771, RFC 4291 §2.7) and broadcast (RFC 1122 §3.2.1.3).
     "224.0.0.0/4",
     "ff00::/8",
     "255.255.255.255/32",

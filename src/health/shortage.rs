@@ -40,7 +40,8 @@ impl Shortage {
         match self.change(failure, now) {
             Some(Change::Begins) => {
                 warn!(
-                    "this machine lacks files, ports or memory for its probes; verdicts stand until it has them again"
+                    "this machine lacks files, ports, memory or a source address for its probes; verdicts stand until it has \
+                     them again"
                 );
             }
             Some(Change::Ends(probes)) => info!(probes, "this machine has what its probes need again"),

@@ -13,6 +13,7 @@ use crate::health::probe::Attempt;
 use crate::health::table::TargetKey;
 use crate::model::limits::{PROBE_HEADER_OCTETS_MAX, PROBE_HEADERS_MAX};
 use crate::model::monitor::Scheme;
+use crate::model::verdict::FailReason;
 
 /// Who we say we are. Operators find us in their logs by it, so a monitor cannot change it.
 pub(super) const PRODUCT: &str = concat!("pooldns/", env!("CARGO_PKG_VERSION"), " (health monitor)");
@@ -31,6 +32,20 @@ pub(super) fn builder(attempt: &Attempt<'_>, address: IpAddr, tls: ClientConfig)
         .http2_max_header_list_size(PROBE_HEADER_OCTETS_MAX)
         .pool_max_idle_per_host(0)
         .connect_timeout(attempt.timeout)
+}
+
+/// Does an exchange in time.
+pub(super) async fn unless_late(
+    attempt: &Attempt<'_>,
+    exchange: impl Future<Output = Result<(), FailReason>>,
+) -> Result<(), FailReason> {
+    tokio::select! {
+        // The exchange is asked first, and this timer starts after its first poll, in which the client starts its own for
+        // the connection. So when no connection is made, the client gets to say so.
+        biased;
+        result = exchange => result,
+        () = async { tokio::time::sleep(attempt.timeout).await } => Err(FailReason::HttpTimeout),
+    }
 }
 
 /// The URL, whose host is the name in the TLS handshake: the host in force without its port, else the address.

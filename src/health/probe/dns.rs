@@ -23,7 +23,7 @@ pub(super) async fn ask(check: &DnsCheck, attempt: &Attempt<'_>, code: &mut Opti
     let [a, b, ..] = RandomState::new().hash_one(0).to_be_bytes();
     let query = query(check, u16::from_be_bytes([a, b]));
     let response = attempt.within(FailReason::ResponseTimeout, over_udp(check, attempt, &query)).await?;
-    // RFC 5966 §4: what does not fit a datagram is asked for over TCP.
+    // RFC 2181 §9: what is truncated is ignored, and asked for again over TCP.
     let response = if response.metadata.truncation {
         let stream = tcp::connect(attempt).await?;
         attempt.within(FailReason::ResponseTimeout, over_tcp(check, stream, &query)).await?

@@ -39,12 +39,7 @@ pub(super) async fn call(
     headers.insert(TE, HeaderValue::from_static("trailers"));
     headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
     *request.body_mut() = Some(encode(&check.service).into());
-    // As with HTTP, the client shall get to say that no connection was made.
-    tokio::select! {
-        biased;
-        result = exchange(&client, request, scheme, code) => result,
-        () = async { tokio::time::sleep_until(attempt.deadline).await } => Err(FailReason::HttpTimeout),
-    }
+    client::unless_late(attempt, exchange(&client, request, scheme, code)).await
 }
 
 /// Sends the call and judges what comes back.

@@ -7,7 +7,6 @@ use std::net::IpAddr;
 
 use reqwest::header::{HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
 use reqwest::{Method, Request, Response, StatusCode, Url};
-use rustls::ClientConfig;
 
 use crate::config::reach::Reach;
 use crate::health::probe::body::Search;
@@ -29,17 +28,7 @@ pub(super) async fn request(
     code: &mut Option<u16>,
 ) -> Result<(), FailReason> {
     let first = first_request(check, attempt).ok_or(FailReason::MonitorConfig)?;
-    // A redirect may lead to HTTPS from elsewhere, too.
-    let terms = check.tls.clone().unwrap_or_default();
-    let tls = attempt.within(FailReason::LocalResource, policies.config(&terms)).await?;
-    // The exchange is asked first, and this timer starts after its first poll, in which the client starts its own for
-    // the connection. So when no connection is made, the client gets to say so.
-    let deadline = attempt.deadline;
-    tokio::select! {
-        biased;
-        result = follow(first, check, attempt, (&tls, reach), code) => result,
-        () = async { tokio::time::sleep_until(deadline).await } => Err(FailReason::HttpTimeout),
-    }
+    client::unless_late(attempt, follow(first, check, attempt, policies, reach, code)).await
 }
 
 /// Sends a request and those that redirects ask for.
@@ -47,16 +36,19 @@ async fn follow(
     first: Request,
     check: &HttpCheck,
     attempt: &Attempt<'_>,
-    (tls, reach): (&ClientConfig, &Reach),
+    policies: &Policies,
+    reach: &Reach,
     code: &mut Option<u16>,
 ) -> Result<(), FailReason> {
     let origin = first.url().clone();
+    // A redirect may lead to HTTPS from elsewhere, too.
+    let mut terms = check.tls.clone().unwrap_or_default();
     let mut next = Step { request: first, address: attempt.key.address };
     for _ in 0..=PROBE_REDIRECTS_MAX {
         let scheme = if next.request.url().scheme() == "https" { Scheme::Https } else { Scheme::Http };
         let reason = |error: reqwest::Error| failure::of_request(&error, scheme);
         let method = next.request.method().clone();
-        let mut tls = tls.clone();
+        let mut tls = policies.config(&terms).await?;
         tls.alpn_protocols = protocols(&next.request);
         let client = client::builder(attempt, next.address, tls).build();
         let client = client.map_err(|_| FailReason::MonitorConfig)?;
@@ -66,6 +58,10 @@ async fn follow(
             *code = Some(response.status().as_u16());
             return judge(response, check, scheme).await;
         };
+        if url.host_str() != origin.host_str() {
+            // Who we are is for the origin only.
+            terms.files.client = None;
+        }
         let method = method_after(response.status(), method);
         next = Step::new(url, method, &origin, check, attempt, reach).await?;
     }

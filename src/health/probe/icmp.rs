@@ -27,7 +27,7 @@ pub(super) struct Pings {
 /// Octets that nobody else sends back.
 type Token = [u8; 16];
 
-/// Octets of an ICMP header (RFC 792).
+/// Octets of the header of an echo (RFC 4443 §4.1 draws what ICMP for IPv4 has, too).
 const HEADER_OCTETS: usize = 8;
 /// Octets of the largest datagram that matters: an IPv4 header with all options, and our echo.
 const DATAGRAM_OCTETS: usize = 60 + HEADER_OCTETS + size_of::<Token>();
@@ -96,7 +96,7 @@ fn open(attempt: &Attempt<'_>) -> io::Result<UdpSocket> {
     UdpSocket::from_std(StdUdpSocket::from(socket))
 }
 
-/// An echo request: type, code, checksum, identifier, sequence number, data (RFC 792, RFC 4443 §4.1).
+/// An echo request: type, code, checksum, identifier, sequence number, data (RFC 1122 §3.2.2.6, RFC 4443 §4.1).
 fn request(address: IpAddr, token: &Token) -> Vec<u8> {
     let kind = if address.is_ipv4() { 8 } else { 128 };
     // The token identifies it; a datagram socket has an identifier of its own.

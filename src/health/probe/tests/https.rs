@@ -278,3 +278,25 @@ async fn http2_is_judged_like_http1() {
         assert_eq!((outcome.failure, outcome.code), (failure, code), "{path} {body}");
     }
 }
+
+#[tokio::test]
+async fn nothing_of_http2_outlives_its_probe() {
+    let authority = Authority::new();
+    let acceptor = TlsAcceptor::from(authority.certify("127.0.0.1", |_| ()));
+    let (ended, mut endings) = tokio::sync::mpsc::channel(4);
+    let origin = ScriptedOrigin::start(move |stream| {
+        let (acceptor, ended) = (acceptor.clone(), ended.clone());
+        async move {
+            let Ok(stream) = acceptor.accept(stream).await else { return };
+            serve_http2(stream, |_| Response::new(Full::from(vec![b'x'; 1 << 20]))).await;
+            ended.send(()).await.unwrap();
+        }
+    });
+    let origin = origin.await;
+    for body in ["", "ready"] {
+        let check = HttpCheck { expected_body: body.into(), ..check(Scheme::Https, origin.address.port()) };
+        let outcome = authority.prober().attempt(&monitor(Check::Http(check), AMPLE), &key(origin.address, None)).await;
+        assert_eq!(outcome.code, Some(200));
+        endings.recv().await.expect("the prober closes the connection");
+    }
+}

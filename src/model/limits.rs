@@ -205,6 +205,9 @@ pub const PROBE_GRPC_OCTETS_MAX: usize = 1 << 10;
 pub const PROBE_SMTP_OCTETS_MAX: usize = 8 << 10;
 /// Octets of a DNS response over TCP: all that its length can say.
 pub const PROBE_DNS_OCTETS_MAX: usize = 65_535;
+/// ICMP messages that are not the awaited reply and that one ping reads past: a raw socket hears all that its host says
+/// to any of us, and on loopback what we say, too.
+pub const PROBE_PING_MESSAGES_MAX: usize = 10_000;
 /// Datagrams that are not the awaited response and that one probe reads past.
 pub const PROBE_DATAGRAMS_MAX: usize = 100;
 /// Redirects that one probe follows.

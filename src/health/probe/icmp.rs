@@ -14,7 +14,7 @@ use tracing::warn;
 
 use crate::health::probe::Attempt;
 use crate::health::probe::failure::{self, Phase};
-use crate::model::limits::PROBE_DATAGRAMS_MAX;
+use crate::model::limits::PROBE_PING_MESSAGES_MAX;
 use crate::model::verdict::FailReason;
 
 /// Whether pings can be sent.
@@ -42,7 +42,7 @@ pub(super) async fn ping(attempt: &Attempt<'_>, pings: &Pings) -> Result<(), Fai
         socket.send(&request(attempt.key.address, &token)).await.map_err(reason)?;
         let mut buffer = [0; DATAGRAM_OCTETS];
         // Others of this host ping too, and a raw socket hears all of it.
-        for _ in 0..PROBE_DATAGRAMS_MAX {
+        for _ in 0..PROBE_PING_MESSAGES_MAX {
             let length = socket.recv(&mut buffer).await.map_err(reason)?;
             if is_reply(attempt.key.address, buffer.get(..length).unwrap_or_default(), &token) {
                 return Ok(());

@@ -39,13 +39,17 @@ async fn pings_are_answered() {
 }
 
 #[tokio::test]
-async fn many_pings_at_once_do_not_take_each_others_replies() {
-    let mut pings = JoinSet::new();
-    for number in 0..50 {
-        pings.spawn(async move { attempt(Check::IcmpPing, &format!("127.0.1.{number}"), None).await });
-    }
-    for outcome in pings.join_all().await.into_iter().flatten() {
-        assert_eq!(outcome.failure, None);
+async fn many_pings_at_once_find_their_replies() {
+    // To many addresses, and to one, where each raw socket hears all requests and replies.
+    for same in [false, true] {
+        let mut pings = JoinSet::new();
+        for number in 0..100 {
+            let address = if same { "127.0.0.1".to_owned() } else { format!("127.0.1.{number}") };
+            pings.spawn(async move { attempt(Check::IcmpPing, &address, None).await });
+        }
+        for outcome in pings.join_all().await.into_iter().flatten() {
+            assert_eq!(outcome.failure, None, "{same}");
+        }
     }
 }
 

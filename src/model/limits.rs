@@ -199,6 +199,9 @@ pub const PROBE_BODY_OCTETS_MAX: usize = 100 << 10;
 pub const PROBE_HEADERS_MAX: usize = 100;
 /// Octets of the header fields of an HTTP/2 response; those of HTTP/1.1 end at about 400 KiB, which hyper does not let us set.
 pub const PROBE_HEADER_OCTETS_MAX: u32 = 64 << 10;
+/// Octets that an HTTP/2 origin may send before we have read any: the library's default is megabytes, for each of
+/// thousands of probes.
+pub const PROBE_WINDOW_OCTETS: u32 = 128 << 10;
 /// Octets of a gRPC health response: a field of one number, of which we know no more than two octets.
 pub const PROBE_GRPC_OCTETS_MAX: usize = 1 << 10;
 /// Octets that a mail server may say in one reply; RFC 5321 §4.5.3.1.5 has 512 in a line.

@@ -15,6 +15,7 @@ mod guard;
 mod harness;
 mod operation;
 mod query;
+mod reach;
 mod reload;
 mod resolver;
 mod rfc8906;

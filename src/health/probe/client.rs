@@ -11,7 +11,7 @@ use rustls::pki_types::ServerName;
 
 use crate::health::probe::Attempt;
 use crate::health::table::TargetKey;
-use crate::model::limits::{PROBE_HEADER_OCTETS_MAX, PROBE_HEADERS_MAX};
+use crate::model::limits::{PROBE_HEADER_OCTETS_MAX, PROBE_HEADERS_MAX, PROBE_WINDOW_OCTETS};
 use crate::model::monitor::Scheme;
 use crate::model::verdict::FailReason;
 
@@ -30,6 +30,8 @@ pub(super) fn builder(attempt: &Attempt<'_>, address: IpAddr, tls: ClientConfig)
         .retry(reqwest::retry::never())
         .http1_max_headers(PROBE_HEADERS_MAX)
         .http2_max_header_list_size(PROBE_HEADER_OCTETS_MAX)
+        .http2_initial_stream_window_size(PROBE_WINDOW_OCTETS)
+        .http2_initial_connection_window_size(PROBE_WINDOW_OCTETS)
         .pool_max_idle_per_host(0)
         .connect_timeout(attempt.timeout)
 }

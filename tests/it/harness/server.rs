@@ -47,12 +47,14 @@ pub(crate) struct Options {
     pub(crate) tcp: String,
     /// Where to listen.
     pub(crate) listen: Vec<String>,
+    /// A capability that it is started without, as `setpriv` calls it.
+    pub(crate) without: Option<&'static str>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let listen = vec!["127.0.0.1:0".to_owned()];
-        Self { server: String::new(), health: String::new(), tcp: String::new(), listen }
+        Self { server: String::new(), health: String::new(), tcp: String::new(), listen, without: None }
     }
 }
 
@@ -82,7 +84,11 @@ impl TestServer {
         let folder = tempfile::Builder::new().prefix("pooldns").tempdir().unwrap();
         write_config(folder.path(), objects, &options);
         std::fs::write(folder.path().join("authority.pem"), &AUTHORITY.pem).unwrap();
-        let mut child = command(folder.path(), "serve").stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut serve = match options.without {
+            Some(capability) => without(capability, command(folder.path(), "serve")),
+            None => command(folder.path(), "serve"),
+        };
+        let mut child = serve.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let lines = Arc::clone(&log);
@@ -217,6 +223,20 @@ impl Drop for TestServer {
     }
 }
 
+/// The same command, for a process that never gets a capability.
+fn without(capability: &str, command: Command) -> Command {
+    let mut wrapped = Command::new("setpriv");
+    wrapped.args([format!("--bounding-set=-{capability}"), format!("--inh-caps=-{capability}")]);
+    wrapped.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    wrapped
+}
+
 /// A command of the program, for the configuration in a folder.
 pub(crate) fn command(folder: &Path, name: &str) -> Command {
     let mut command = Command::new(PROGRAM);
@@ -227,7 +247,7 @@ pub(crate) fn command(folder: &Path, name: &str) -> Command {
 
 /// Writes a configuration beside its place and renames it, so that nobody reads half of it.
 pub(crate) fn write_config(folder: &Path, objects: &str, options: &Options) {
-    let Options { server, health, tcp, listen } = options;
+    let Options { server, health, tcp, listen, without: _ } = options;
     let text = format!(
         "version = 1\n[server]\nlisten = {listen:?}\ncontrol = \"control.sock\"\nthreads = 2\n{server}\n[tcp]\n{tcp}\n\
          [health]\n{health}\n[log]\nformat = \"json\"\n{objects}"

@@ -19,7 +19,7 @@ monitor = "ping"
 origins = [{ name = "one", address = "127.0.0.1" }]
 "#;
 
-/// Whether pings are a matter of CAP_NET_RAW here, which we have and can take away; says why not.
+/// Whether pings are a matter of `CAP_NET_RAW` here, which we have and can take away; says why not.
 fn can_tell() -> bool {
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ping_group_range").unwrap_or_default();
     let groups: Vec<u32> = range.split_whitespace().filter_map(|group| group.parse().ok()).collect();

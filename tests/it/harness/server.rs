@@ -85,7 +85,7 @@ impl TestServer {
         write_config(folder.path(), objects, &options);
         std::fs::write(folder.path().join("authority.pem"), &AUTHORITY.pem).unwrap();
         let mut serve = match options.without {
-            Some(capability) => without(capability, command(folder.path(), "serve")),
+            Some(capability) => without(capability, &command(folder.path(), "serve")),
             None => command(folder.path(), "serve"),
         };
         let mut child = serve.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
@@ -224,7 +224,7 @@ impl Drop for TestServer {
 }
 
 /// The same command, for a process that never gets a capability.
-fn without(capability: &str, command: Command) -> Command {
+fn without(capability: &str, command: &Command) -> Command {
     let mut wrapped = Command::new("setpriv");
     wrapped.args([format!("--bounding-set=-{capability}"), format!("--inh-caps=-{capability}")]);
     wrapped.arg(command.get_program()).args(command.get_args());

@@ -52,7 +52,7 @@ const HANDSHAKES: &[Kind] = &[HTTPS, Kind::Grpc, Kind::Tls];
 const PORTS: &[Kind] = &[HTTP, HTTPS, Kind::Tcp, Kind::UdpIcmp, Kind::Smtp, Kind::Dns, Kind::Grpc, Kind::Tls];
 
 /// Keys that say nothing about some types, and those about which they do.
-const APPLICABLE: &[(&str, &[Kind])] = &[
+pub(super) const APPLICABLE: &[(&str, &[Kind])] = &[
     ("port", PORTS),
     ("method", REQUESTS),
     ("path", REQUESTS),

@@ -36,6 +36,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("indicatif", &["src/cli/"]),
     ("libc", &["src/dns/io/"]),
     ("notify", &["src/app/"]),
+    ("redb", &["src/store/"]),
     ("reqwest", &["src/health/"]),
     ("tokio_rustls", &["src/health/probe/tls.rs"]),
     ("toml", &["src/config/", "src/spec/"]),

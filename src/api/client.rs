@@ -3,15 +3,17 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
-use hyper::{Method, Request};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use crate::api::control::{Reload, Retransfer};
+use crate::api::control::{Contradictions, Reload, Retransfer};
+use crate::api::exchange::{BackupOrder, Imported, Importing, Refusal};
 use crate::api::status::Status;
+use crate::api::tokens::{ListedToken, MadeToken, NewToken};
 use crate::model::name::Name;
 
 /// Why a running server did not answer.
@@ -49,40 +51,127 @@ pub async fn status(control: &Path) -> Result<Status, ClientError> {
     ask(control, Method::GET, "/status").await
 }
 
+/// Asks for the metrics, in the text format of Prometheus.
+pub async fn metrics(control: &Path) -> Result<String, ClientError> {
+    Ok(String::from_utf8_lossy(&ask_octets(control, Method::GET, "/metrics").await?.1).into_owned())
+}
+
+/// Asks whether the server is ready; if it is not, for what it waits.
+pub async fn readiness(control: &Path) -> Result<Result<(), String>, ClientError> {
+    let (status, body) = ask_octets(control, Method::GET, "/readyz").await?;
+    Ok(if status.is_success() { Ok(()) } else { Err(String::from_utf8_lossy(&body).into_owned()) })
+}
+
 /// Asks for a reload, and waits for its result.
-pub async fn reload(control: &Path) -> Result<Reload, ClientError> {
-    ask(control, Method::POST, "/reload").await
+pub async fn reload(control: &Path, contradictions: Contradictions) -> Result<Reload, ClientError> {
+    let path = match contradictions {
+        Contradictions::Refused => "/reload",
+        Contradictions::SetAside => "/reload?contradictions=set_aside",
+    };
+    ask(control, Method::POST, path).await
 }
 
 /// Asks for a zone's transfer, and waits for its result.
 pub async fn retransfer(control: &Path, zone: &Name) -> Result<Retransfer, ClientError> {
     // Presentation form, and nothing of it means anything in a path.
-    let encoded = zone.to_string().bytes().fold(String::new(), |path, octet| match octet {
-        b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' => path + &char::from(octet).to_string(),
-        octet => path + &format!("%{octet:02X}"),
-    });
-    ask(control, Method::POST, &format!("/zones/{encoded}/retransfer")).await
+    ask(control, Method::POST, &format!("/zones/{}/retransfer", encoded(&zone.to_string()))).await
 }
 
-/// One request, one connection.
+/// Asks for a new token; why there is none if it is refused.
+pub async fn create_token(control: &Path, wanted: &NewToken) -> Result<Result<MadeToken, String>, ClientError> {
+    told(exchange(control, Method::POST, "/tokens", serde_json::to_vec(wanted)?).await?)
+}
+
+/// Asks for the list of tokens.
+pub async fn tokens(control: &Path) -> Result<Vec<ListedToken>, ClientError> {
+    ask(control, Method::GET, "/tokens").await
+}
+
+/// Asks for the end of a token, by its name or id; why it stays if it is refused.
+pub async fn revoke_token(control: &Path, token: &str) -> Result<Result<ListedToken, String>, ClientError> {
+    let path = format!("/tokens/{}", encoded(token));
+    told(exchange(control, Method::DELETE, &path, Vec::new()).await?)
+}
+
+/// Asks for everything that the API made, as TOML.
+pub async fn export(control: &Path) -> Result<String, ClientError> {
+    Ok(String::from_utf8_lossy(&ask_octets(control, Method::GET, "/export").await?.1).into_owned())
+}
+
+/// Asks for the objects of a document to be taken in; why they are not if that is refused.
+pub async fn import(
+    control: &Path,
+    text: String,
+    importing: Importing,
+) -> Result<Result<Imported, String>, ClientError> {
+    let path = match importing {
+        Importing::Kept => "/import",
+        Importing::Dry => "/import?importing=dry",
+    };
+    told(exchange(control, Method::POST, path, text.into_bytes()).await?)
+}
+
+/// Asks for a copy of the store in a new file; why there is none if that is refused.
+pub async fn backup(control: &Path, file: &Path) -> Result<Result<(), String>, ClientError> {
+    let order = serde_json::to_vec(&BackupOrder { file: file.to_owned() })?;
+    told(exchange(control, Method::POST, "/backup", order).await?)
+}
+
+/// What a route says that may refuse.
+fn told<T: DeserializeOwned>((status, body): (StatusCode, Bytes)) -> Result<Result<T, String>, ClientError> {
+    if status.is_success() {
+        return Ok(Ok(serde_json::from_slice(&body)?));
+    }
+    let Refusal { error } = serde_json::from_slice(&body)?;
+    Ok(Err(error))
+}
+
+/// A text as one part of a path.
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |path, octet| match octet {
+        b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' => path + &char::from(octet).to_string(),
+        octet => path + &format!("%{octet:02X}"),
+    })
+}
+
+/// One request, whose answer is a document.
 async fn ask<T: DeserializeOwned>(control: &Path, method: Method, path: &str) -> Result<T, ClientError> {
+    Ok(serde_json::from_slice(&ask_octets(control, method, path).await?.1)?)
+}
+
+/// One request without a body.
+async fn ask_octets(control: &Path, method: Method, path: &str) -> Result<(StatusCode, Bytes), ClientError> {
+    exchange(control, method, path, Vec::new()).await
+}
+
+/// One request, one connection; a body is JSON.
+async fn exchange(
+    control: &Path,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<(StatusCode, Bytes), ClientError> {
     let stream = UnixStream::connect(control);
     let stream = stream.await.map_err(|cause| ClientError::Connect { path: control.to_owned(), cause })?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let mut request = Request::new(Empty::<Bytes>::new());
+    let mut request = Request::new(Full::<Bytes>::from(body));
     *request.method_mut() = method;
     *request.uri_mut() = hyper::Uri::try_from(path)?;
-    request.headers_mut().insert(hyper::header::HOST, hyper::header::HeaderValue::from_static("pooldns"));
-    let exchange =
-        async { Ok::<_, hyper::Error>(sender.send_request(request).await?.into_body().collect().await?.to_bytes()) };
-    let body = tokio::select! {
+    let mut header = |name, value| request.headers_mut().insert(name, hyper::header::HeaderValue::from_static(value));
+    header(hyper::header::HOST, "pooldns");
+    header(hyper::header::CONTENT_TYPE, "application/json");
+    let exchange = async {
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        Ok::<_, hyper::Error>((status, response.into_body().collect().await?.to_bytes()))
+    };
+    tokio::select! {
         biased;
-        body = exchange => body?,
+        answer = exchange => Ok(answer?),
         // The connection has to be driven; when it ends first, the exchange has failed.
         ended = connection => {
             ended?;
-            return Err(serde_json::Error::io(io::ErrorKind::UnexpectedEof.into()).into());
+            Err(serde_json::Error::io(io::ErrorKind::UnexpectedEof.into()).into())
         }
-    };
-    Ok(serde_json::from_slice(&body)?)
+    }
 }

@@ -4,9 +4,11 @@
 //! places run code, and none of them can hold up another: one thread for each UDP socket; the control runtime, with
 //! TCP, the control socket and reloads; the health runtime, with all probes; and a thread for publish.
 
+mod api;
 pub mod demo;
 mod descriptors;
 mod guard;
+mod store;
 pub mod reload;
 mod transfer;
 pub mod watch;
@@ -27,8 +29,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::api::control::{ControlError, ControlSocket, Reload, Retransfer, Server};
+use crate::api::control::{Contradictions, ControlError, ControlSocket, Reload, Retransfer, Server};
+use crate::api::metrics::Scrape;
+use crate::api::observe::Readiness;
 use crate::api::status::{self, SecondaryStatus, Status};
+use crate::api::tls::TlsError;
+use crate::api::v4::Context;
+use crate::api::v4::preview::Previews;
+use crate::app::api::BoundApi;
 use crate::app::reload::{ConfigSource, Reloader};
 use crate::config::{Configuration, Settings};
 use crate::dns::engine::{Engine, Worker};
@@ -38,13 +46,14 @@ use crate::dns::udp::UdpWorkers;
 use crate::health::probe::{Prober, tls};
 use crate::health::schedule::{self, Assigned, Schedule};
 use crate::model::hosting::Hosting;
-use crate::model::inventory::{Change, Contradiction};
-use crate::model::limits::TRANSITIONS_QUEUED_MAX;
+use crate::model::inventory::Change;
+use crate::model::limits::{FLIPPED_QUEUED_MAX, TRANSITIONS_QUEUED_MAX};
 use crate::model::name::Name;
+use crate::steering::events::Recorder;
 use crate::steering::publish::{self, Live, Publisher, Serials};
 use crate::steering::table::RecordTable;
-use crate::store::InventoryStore;
-use crate::store::memory::MemoryStore;
+use crate::store::embedded::{EmbeddedStore, OpenError};
+use crate::store::{CommitError, InventoryStore};
 use crate::telemetry::{Counters, Registry};
 use crate::transfer::notify::Notifier;
 use crate::transfer::secondary::{Condition, CopyError, Secondaries};
@@ -62,9 +71,15 @@ pub enum StartError {
     /// Copies of transferred zones cannot be kept.
     #[error(transparent)]
     Copies(#[from] CopyError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The API's certificate.
+    #[error(transparent)]
+    Certificate(#[from] TlsError),
     /// A configuration that contradicts itself; parsing finds that first.
     #[error("the configuration contradicts itself: {0}")]
-    Inventory(#[from] Contradiction),
+    Inventory(#[from] CommitError),
     /// Threads or runtimes that the system does not give.
     #[error("the system does not give what is needed to start: {0}")]
     System(#[from] io::Error),
@@ -151,6 +166,10 @@ pub struct Shared {
     started: SystemTime,
     /// Where it listens.
     addresses: Vec<SocketAddr>,
+    /// What the API made.
+    store: Arc<EmbeddedStore>,
+    /// Where it offers the API.
+    api_addresses: Vec<SocketAddr>,
     /// The live record table.
     table: Arc<ArcSwap<RecordTable>>,
     /// The inventory with its targets.
@@ -161,10 +180,12 @@ pub struct Shared {
     serials: watch_channel::Receiver<Serials>,
     /// What is counted.
     registry: Registry,
+    /// DNS over TCP.
+    tcp: TcpServer<Worker>,
     /// Reads the configuration again.
-    reloader: Reloader<MemoryStore>,
+    reloader: Reloader<EmbeddedStore>,
     /// Zones that are transferred from elsewhere.
-    secondaries: Secondaries<MemoryStore>,
+    secondaries: Secondaries<EmbeddedStore>,
 }
 
 impl Server for Shared {
@@ -177,19 +198,40 @@ impl Server for Shared {
             ready: waiting == 0,
             generation: generation.0,
             listen: self.addresses.clone(),
-            zones: status::zones(&assigned, &self.serials.borrow(), |hosting| {
-                let expired = assigned.inventory.expired.contains(&hosting.id);
-                secondary_status(&self.secondaries, hosting, expired)
-            }),
+            api: self.api_addresses.clone(),
+            zones: status::zones(&assigned, &self.serials.borrow(), |hosting| self.secondary(&assigned, hosting)),
             pools: status::pools(&assigned),
             load_balancers: status::load_balancers(&assigned, &self.table.load()),
-            reload: self.reloader.last(),
+            set_aside: status::set_aside(&assigned.inventory, &self.store.unreadable()),
+            reload: self.reloader.past().last,
             counters: self.registry.totals(),
         }
     }
 
-    async fn reload(&self) -> Reload {
-        self.reloader.reload().await
+    fn readiness(&self) -> Readiness {
+        Readiness::of(*self.live.borrow(), &self.assigned.borrow())
+    }
+
+    fn metrics(&self) -> String {
+        let assigned = Arc::clone(&self.assigned.borrow());
+        // Publish must not wait for whoever reads what it says.
+        let serials = self.serials.borrow().clone();
+        let scrape = Scrape {
+            started: self.started,
+            assigned: &assigned,
+            table: &self.table.load_full(),
+            live: *self.live.borrow(),
+            serials: &serials,
+            registry: &self.registry,
+            reloads: self.reloader.past(),
+            tcp_connections: self.tcp.connections(),
+            secondary: &|hosting| self.secondary(&assigned, hosting),
+        };
+        scrape.render()
+    }
+
+    async fn reload(&self, contradictions: Contradictions) -> Reload {
+        self.reloader.reload(contradictions).await
     }
 
     async fn retransfer(&self, zone: &str) -> Retransfer {
@@ -205,9 +247,17 @@ impl Server for Shared {
     }
 }
 
+impl Shared {
+    /// How a zone of which we are a secondary is doing.
+    fn secondary(&self, assigned: &Assigned, hosting: &Hosting) -> Option<SecondaryStatus> {
+        let expired = assigned.inventory.expired.contains(&hosting.id);
+        secondary_status(&self.secondaries, hosting, expired)
+    }
+}
+
 /// How a zone of which we are a secondary is doing.
 fn secondary_status(
-    secondaries: &Secondaries<MemoryStore>,
+    secondaries: &Secondaries<EmbeddedStore>,
     hosting: &Hosting,
     expired: bool,
 ) -> Option<SecondaryStatus> {
@@ -232,6 +282,8 @@ struct Bound {
     listeners: Vec<Listeners>,
     /// The control socket.
     control: ControlSocket,
+    /// The API.
+    api: BoundApi,
 }
 
 impl Bound {
@@ -242,7 +294,8 @@ impl Bound {
             .unwrap_or(NonZeroUsize::MIN);
         let listeners =
             settings.listen.iter().map(|address| listen::bind(*address, threads)).collect::<Result<_, _>>()?;
-        Ok(Self { listeners, control: ControlSocket::bind(&settings.control).await? })
+        let api = BoundApi::new(&settings.api)?;
+        Ok(Self { listeners, api, control: ControlSocket::bind(&settings.control).await? })
     }
 }
 
@@ -253,10 +306,12 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     reload::log_warnings(&warnings);
     drop(warnings);
     descriptors::raise_limit(&settings);
-    let Bound { listeners, control } = Bound::new(&settings).await?;
+    let Bound { listeners, control, api } = Bound::new(&settings).await?;
     let policy = Arc::new(ArcSwap::from_pointee(policy));
-    let store = Arc::new(MemoryStore::default());
-    store.commit(Change::Declare(declared)).await?;
+    let store = Arc::new(store::open(&settings, &source).await?);
+    let inventory = store.commit(Change::DeclareSettingAside(declared)).await?;
+    store::log_set_aside(&inventory);
+    drop(inventory);
     // From here on no change is missed: zones may be transferred at any time.
     let changes = store.subscribe();
     let stop = CancellationToken::new();
@@ -266,20 +321,25 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let health = HealthRuntime::new(settings.health.threads)?;
     let (flips, flipped) = mpsc::channel(TRANSITIONS_QUEUED_MAX);
     let prober = Prober::new(tls::system_roots(), Arc::clone(&policy));
-    let mut schedule = Schedule::new(prober, flips, settings.health.probes_in_flight_max, health.handle()?);
+    let previews = prober.clone();
+    let registry = Registry::default();
+    let schedule = Schedule::new(prober, flips, settings.health.probes_in_flight_max, health.handle()?);
+    let mut schedule = schedule.counting_into(registry.clone());
     let first = schedule.reconcile(store.load());
     let (assign, assigned) = watch_channel::channel(Arc::clone(&first));
     let table = Arc::new(ArcSwap::from_pointee(RecordTable::new(seed())));
     let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let mut publisher = Publisher::new(Arc::clone(&table), Arc::clone(&policy)).counting_from(Instant::now(), unix);
+    let publisher = Publisher::new(Arc::clone(&table), Arc::clone(&policy)).counting_from(Instant::now(), unix);
+    let (recorder, recorded) = Recorder::queue(FLIPPED_QUEUED_MAX);
+    let mut publisher = publisher.counting_into(registry.clone()).recording_to(recorder);
     publisher.apply(first, Instant::now());
     let (live, serials) = (publisher.live(), publisher.serials());
     let publish = spawn_publish(publish::run(publisher, assigned.clone(), flipped, stop_health.clone()))?;
     health.handle()?.spawn(schedule::run(schedule, changes, assign, stop_health.clone()));
 
-    let registry = Registry::default();
     let fittings = Arc::new(guard::fittings(&settings, seed())?);
     let mut tasks = JoinSet::new();
+    tasks.spawn(store::record(Arc::clone(&store), recorded, stop.clone()));
     tasks.spawn(guard::report_limits(Arc::clone(&fittings), Arc::clone(&policy), stop.clone()));
     let ended = CancellationToken::new();
     spawn_essential(&mut tasks, &ended, secondaries.clone().run());
@@ -296,14 +356,38 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let notifier = Notifier::new(assigned.clone(), serials.clone(), live.clone(), registry.worker());
     spawn_essential(&mut tasks, &ended, notifier.run(stop.clone()));
     let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
-    let udp = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
+    let (udp, tcp) = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
 
-    let reloader = Reloader::new(source, settings.clone(), policy, store, live.clone(), files, zones_read);
+    let context = Arc::new(Context {
+        store: Arc::clone(&store),
+        assigned: assigned.clone(),
+        live: live.clone(),
+        table: Arc::clone(&table),
+        policy: Arc::clone(&policy),
+        prober: previews,
+        previews: Previews::default(),
+    });
+    let reloader = Reloader::new(source, settings.clone(), policy, Arc::clone(&store), live.clone(), files, zones_read);
     let started = SystemTime::now();
-    let shared =
-        Shared { settings, started, addresses, table, assigned, live, serials, registry, reloader, secondaries };
+    let api_addresses = api.addresses();
+    let shared = Shared {
+        settings,
+        started,
+        addresses,
+        store,
+        api_addresses,
+        table,
+        assigned,
+        live,
+        serials,
+        registry,
+        tcp,
+        reloader,
+        secondaries,
+    };
     let shared = Arc::new(shared);
-    tasks.spawn(serve_control(control, Arc::clone(&shared), stop.clone()));
+    tasks.spawn(serve_control(control, Arc::clone(&shared), Arc::clone(&context), stop.clone()));
+    api.serve(context, Arc::clone(&shared), &shared.settings.api, &stop, &mut tasks);
     if shared.settings.watch {
         tasks.spawn(watch::run(shared.reloader.clone(), stop.clone()));
     }
@@ -344,7 +428,7 @@ fn serve_dns(
     registry: &Registry,
     stop: &CancellationToken,
     tasks: &mut JoinSet<()>,
-) -> io::Result<Vec<UdpWorkers>> {
+) -> io::Result<(Vec<UdpWorkers>, TcpServer<Worker>)> {
     let worker = {
         let (engine, registry) = (engine.clone(), registry.clone());
         move || -> (Worker, Arc<Counters>) {
@@ -363,7 +447,7 @@ fn serve_dns(
             }
         });
     }
-    Ok(udp)
+    Ok((udp, tcp))
 }
 
 /// The limits of TCP in the form that the transport wants.
@@ -379,8 +463,8 @@ const fn tcp_limits(settings: &Settings) -> TcpLimits {
 }
 
 /// Serves the control socket.
-async fn serve_control(control: ControlSocket, shared: Arc<Shared>, stop: CancellationToken) {
-    if let Err(error) = control.serve(shared, stop).await {
+async fn serve_control(control: ControlSocket, shared: Arc<Shared>, context: Arc<Context>, stop: CancellationToken) {
+    if let Err(error) = control.serve(shared, context, stop).await {
         warn!(%error, "the control socket stopped");
     }
 }
@@ -391,6 +475,11 @@ impl RunningApp {
         &self.shared.addresses
     }
 
+    /// Where it offers the API: real ports where 0 was asked for.
+    pub fn api_addresses(&self) -> &[SocketAddr] {
+        &self.shared.api_addresses
+    }
+
     /// The server at this moment.
     pub fn status(&self) -> Status {
         self.shared.status()
@@ -398,7 +487,7 @@ impl RunningApp {
 
     /// Reads the configuration again.
     pub async fn reload(&self) -> Reload {
-        self.shared.reload().await
+        self.shared.reload(Contradictions::Refused).await
     }
 
     /// Waits until every live name has what it needs to answer, or has waited long enough.
@@ -421,7 +510,7 @@ impl RunningApp {
     }
 
     /// Reads the configuration again, for whoever cannot wait here.
-    pub fn reloader(&self) -> Reloader<MemoryStore> {
+    pub fn reloader(&self) -> Reloader<EmbeddedStore> {
         self.shared.reloader.clone()
     }
 

@@ -1,11 +1,13 @@
 //! The command line: one file a command. A server that runs is reached by its control socket only.
 
 mod check;
+mod exchange;
 mod progress;
 mod refresh;
 mod reload;
 mod serve;
 mod status;
+mod token;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -32,7 +34,10 @@ Examples:
   pooldns reload --config my.toml            take changes in, all or nothing
   pooldns refresh example.com                transfer a zone anew from its primaries
   pooldns status --config my.toml            pools, origins, and why they are down
+  pooldns token create ci --expires 90d      a token for the API
+  pooldns export > api.toml                  everything that the API made, as TOML
   pooldns status --json | jq .pools          the same for scripts
+  pooldns token create ci --expires 90d      a token for the API
 
 Exit status: 0 done (warnings or not), 1 failed, 2 faulty configuration or command line.";
 
@@ -61,14 +66,22 @@ enum Command {
     Refresh(refresh::RefreshArgs),
     /// Show pools, origins and load balancers of a running server.
     Status(status::StatusArgs),
+    /// Make, list and revoke tokens, which the API asks for over TCP.
+    Token(token::TokenArgs),
+    /// Print everything that the API made, as TOML: a part of a configuration, or something to import elsewhere.
+    Export(exchange::ExportArgs),
+    /// Have the API make the objects of a TOML document, all of them or none; those with the same ids are replaced.
+    Import(exchange::ImportArgs),
+    /// Copy the store into a new file, while the server runs or not.
+    Backup(exchange::BackupArgs),
 }
 
 /// Which configuration.
 #[derive(Args, Debug, Clone)]
 struct ConfigArgs {
-    /// The configuration file.
-    #[arg(long, value_name = "FILE", default_value = "config/pooldns.toml")]
-    config: PathBuf,
+    /// The configuration file; without it, config/pooldns.toml or else /etc/pooldns/pooldns.toml.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// The demonstration's configuration instead of a file.
     #[arg(long, conflicts_with = "config")]
     demo: bool,
@@ -76,9 +89,22 @@ struct ConfigArgs {
 
 impl ConfigArgs {
     /// Where the configuration comes from.
-    fn source(&self) -> ConfigSource {
-        if self.demo { DEMO } else { ConfigSource::File(self.config.clone()) }
+    fn source(&self) -> Result<ConfigSource, CliError> {
+        match &self.config {
+            _ if self.demo => Ok(DEMO),
+            Some(file) => Ok(ConfigSource::File(file.clone())),
+            None => find(&PLACES.map(Path::new)).map(ConfigSource::File).ok_or(CliError::NoConfig),
+        }
     }
+}
+
+/// Where the configuration is looked for: a checkout or a trial first, then what the service has.
+const PLACES: [&str; 2] = ["config/pooldns.toml", "/etc/pooldns/pooldns.toml"];
+
+/// The first of some files that is there.
+fn find(places: &[&Path]) -> Option<PathBuf> {
+    // One that we may not look at is there, and reading it will say what is wrong.
+    places.iter().find(|place| place.try_exists().unwrap_or(true)).map(|place| (*place).to_owned())
 }
 
 /// Which running server.
@@ -98,7 +124,7 @@ impl ControlArgs {
         if let Some(path) = &self.control {
             return Ok(path.clone());
         }
-        match self.config.source().load(LoadContext::default()) {
+        match self.config.source()?.load(LoadContext::default()) {
             Ok(configuration) => Ok(configuration.settings.control),
             // A faulty pool is no reason not to look at the server that runs, nor to hear from it that it keeps the
             // configuration that it has.
@@ -113,6 +139,9 @@ enum CliError {
     /// The configuration is faulty.
     #[error("{0}")]
     Faulty(Report),
+    /// There is no configuration.
+    #[error("there is no {} here, and no {}: name the configuration with --config FILE, or try --demo", PLACES[0], PLACES[1])]
+    NoConfig,
     /// The configuration that should name the control socket is faulty.
     #[error("{0}\nThe control socket's path is in that file; --control SOCKET names it without.")]
     NoControl(Report),
@@ -122,6 +151,12 @@ enum CliError {
     /// A transfer that did not come about.
     #[error("{0}")]
     NotTransferred(String),
+    /// A token that cannot be made or revoked.
+    #[error("{0}")]
+    Token(String),
+    /// A store that cannot be opened while no server runs.
+    #[error("{0}")]
+    Store(String),
     /// No answer from a running server.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -154,8 +189,10 @@ impl CliError {
     /// 2 for what the person has to mend in a file, 1 for everything else.
     const fn exit_status(&self) -> u8 {
         match self {
-            Self::Faulty(_) | Self::NoControl(_) | Self::Refused(_) => 2,
+            Self::Faulty(_) | Self::NoConfig | Self::NoControl(_) | Self::Refused(_) => 2,
             Self::NotTransferred(_)
+            | Self::Token(_)
+            | Self::Store(_)
             | Self::Client(_)
             | Self::Start(_)
             | Self::Failed
@@ -175,6 +212,10 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Reload(args) => reload::run(&args),
         Command::Refresh(args) => refresh::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Token(args) => token::run(&args),
+        Command::Export(args) => exchange::export(&args),
+        Command::Import(args) => exchange::import(&args),
+        Command::Backup(args) => exchange::backup(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -192,4 +233,21 @@ pub fn run(cli: Cli) -> ExitCode {
 /// A runtime for commands that ask a server one thing.
 fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_configuration_that_is_there_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let [near, far] = ["near.toml", "far.toml"].map(|name| folder.path().join(name));
+        let found = || find(&[&near, &far]);
+        assert_eq!(found(), None);
+        std::fs::write(&far, "").unwrap();
+        assert_eq!(found().as_ref(), Some(&far));
+        std::fs::write(&near, "").unwrap();
+        assert_eq!(found().as_ref(), Some(&near));
+    }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 
-use crate::config::{load, load_text};
+use crate::config::{load, load_objects, load_text};
 use crate::model::monitor::{Check, ClientFiles, TlsFiles};
 
 /// The faults of a configuration with one monitor more than `name`.
@@ -134,5 +134,14 @@ fn files_are_relative_to_the_file_that_names_them_and_have_to_be_sound() {
         let report = monitor(keys).map(|_| ()).unwrap_err().to_string();
         assert!(report.contains(why), "{keys}: {report}");
         assert!(!report.contains("BEGIN"), "{report}");
+    }
+}
+
+#[test]
+fn an_import_names_no_files() {
+    for keys in ["ca_file = '/etc/ssl/a.pem'", "client_certificate = '/a.pem'\nclient_key = '/a.key'"] {
+        let text = format!("[[monitors]]\nname = 'm'\ntype = 'tls'\n{keys}");
+        let report = load_objects("import", &text).map(|_| ()).unwrap_err().to_string();
+        assert!(report.contains("a file of the server can be named in its configuration only"), "{keys}: {report}");
     }
 }

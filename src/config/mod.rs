@@ -3,6 +3,7 @@
 //! The main file holds settings; objects may stand in any file. Nothing is kept here: who loads again compares.
 
 pub mod settings;
+pub mod api;
 pub mod guard;
 pub mod pem_files;
 pub mod reach;
@@ -29,10 +30,10 @@ pub use crate::config::settings::{Policy, Settings};
 use crate::config::zone_files::ZoneFileReader;
 pub use crate::config::zone_files::{Progress, ZoneRead, ZonesRead};
 use crate::model::inventory::Declared;
+use crate::model::tree::{Node, Table, Value};
 use crate::spec::declared::{self, Document, Extent};
 use crate::spec::fault::Faults;
 use crate::spec::fields::{Key, Need, Path, Spot, check_keys, defaulted, optional, required};
-use crate::spec::tree::{Node, Table, Value};
 
 /// Everything that a configuration says.
 #[derive(Clone, Debug)]
@@ -70,6 +71,7 @@ pub const MAIN_KEYS: &[Key] = &[
     optional("rrl"),
     optional("health"),
     optional("store"),
+    optional("api"),
     optional("log"),
     optional("keys"),
     optional("zones"),
@@ -88,6 +90,7 @@ const INCLUDED_KEYS: &[Key] = &[
     misplaced("rrl"),
     misplaced("health"),
     misplaced("store"),
+    misplaced("api"),
     misplaced("log"),
     optional("keys"),
     optional("zones"),
@@ -102,7 +105,7 @@ const fn misplaced(name: &'static str) -> Key {
 }
 
 /// The tables of settings.
-const SETTINGS_TABLES: &[&str] = &["server", "tcp", "cookies", "rrl", "health", "store", "log"];
+const SETTINGS_TABLES: &[&str] = &["server", "tcp", "cookies", "rrl", "health", "store", "api", "log"];
 
 /// The only version of the configuration's form that there is.
 const VERSION: i64 = 1;
@@ -128,6 +131,26 @@ pub fn load_text(name: &str, text: &str) -> Result<Configuration, Report> {
     interpret(files, FilePath::new(""), LoadContext::default(), faults)
 }
 
+/// Loads the objects of a text that is no configuration: it has no settings, and may name objects that are elsewhere.
+pub fn load_objects(name: &str, text: &str) -> Result<Declared, Report> {
+    let mut faults = Faults::default();
+    let Files { mut sources, roots, mut paths, .. } = Files::of_text(name, text, &mut faults);
+    roots.iter().for_each(|(source, root)| check_root(*source, root, INCLUDED_KEYS, &mut faults));
+    let documents: Vec<_> = roots.iter().map(|(source, root)| Document { source: *source, root, name }).collect();
+    let nothing = ZonesRead::default();
+    let mut zone_files = ZoneFileReader {
+        sources: &mut sources,
+        paths: &mut paths,
+        before: &nothing,
+        now: ZonesRead::default(),
+        // They become objects of an API, which lets nobody name files either.
+        pems: None,
+        progress: None,
+    };
+    let declared = declared::parse(&documents, Extent::Partial, &mut zone_files, &mut faults);
+    declared.filter(|_| faults.is_empty()).ok_or_else(|| Report::new(sources, &faults))
+}
+
 /// Makes a configuration of files; `folder` is the main file's.
 fn interpret(
     files: Files,
@@ -148,18 +171,28 @@ fn interpret(
             check_root(*source, root, INCLUDED_KEYS, &mut faults);
         }
     }
-    let documents: Vec<Document<'_>> = roots.iter().map(|(source, root)| Document { source: *source, root }).collect();
+    let names: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
+    let named = roots.iter().map(|(source, root)| {
+        let name = names.get(*source).map_or("", String::as_str);
+        Document { source: *source, root, name }
+    });
+    let documents: Vec<Document<'_>> = named.collect();
     let nothing = ZonesRead::default();
     let mut zone_files = ZoneFileReader {
         sources: &mut sources,
         paths: &mut paths,
         before: context.before.unwrap_or(&nothing),
         now: ZonesRead::default(),
-        pems: pem_files::Checked::default(),
+        pems: Some(pem_files::Checked::default()),
         progress: context.progress,
     };
     let declared = declared::parse(&documents, extent, &mut zone_files, &mut faults);
     let zones_read = zone_files.now;
+    if let Some((0, root)) = roots.first() {
+        // They name keys, which are known only now.
+        let keys = declared.as_ref().map(|declared| declared.keys.iter().map(|key| key.name.clone()).collect());
+        api::read_zones(root, keys.as_ref(), &mut policy.api_zones, &mut faults);
+    }
     match declared {
         Some(declared) if faults.is_empty() => {
             let warnings = Report::new(sources, &faults);
@@ -203,6 +236,7 @@ fn read_settings(root: &Table, folder: &FilePath, settings: &mut Settings, polic
             "rrl" => guard::read_rrl(spot, settings, &mut policy.rrl, faults),
             "health" => settings::read_health(spot, settings, policy, faults),
             "store" => settings::read_store(spot, folder, settings, faults),
+            "api" => api::read(spot, folder, settings, faults),
             _ => settings::read_log(spot, settings, faults),
         }
     }

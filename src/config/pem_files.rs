@@ -16,7 +16,7 @@ use crate::model::limits::PEM_FILE_OCTETS_MAX;
 use crate::model::monitor::ClientFiles;
 use crate::spec::fault::Faults;
 use crate::spec::fields::Spot;
-use crate::spec::monitor::PemFiles;
+use crate::spec::monitor::{FILE_REFUSED, PemFiles};
 
 /// What is wrong with files that one load has looked at, so that a file that all monitors name is read once.
 #[derive(Debug, Default)]
@@ -30,7 +30,8 @@ pub(super) struct Checked {
 impl PemFiles for ZoneFileReader<'_> {
     fn authorities(&mut self, spot: Spot<'_, '_>, faults: &mut Faults) -> Option<PathBuf> {
         let path = self.path(&spot, faults)?;
-        let checked = self.pems.authorities.entry(path.clone());
+        let Some(pems) = &mut self.pems else { return spot.reject(FILE_REFUSED, faults) };
+        let checked = pems.authorities.entry(path.clone());
         match checked.or_insert_with(|| authorities(&path).err()) {
             None => Some(path),
             Some(why) => spot.reject(why.as_str(), faults),
@@ -41,7 +42,8 @@ impl PemFiles for ZoneFileReader<'_> {
         let files = (self.path(&certificate, faults), self.path(&key, faults));
         let (Some(certificate_path), Some(key_path)) = files else { return None };
         let files = ClientFiles { certificate: certificate_path, key: key_path };
-        match self.pems.clients.entry(files.clone()).or_insert_with(|| client(&files).err()) {
+        let Some(pems) = &mut self.pems else { return certificate.reject(FILE_REFUSED, faults) };
+        match pems.clients.entry(files.clone()).or_insert_with(|| client(&files).err()) {
             None => Some(files),
             Some(why) => certificate.reject(why.as_str(), faults),
         }

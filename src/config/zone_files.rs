@@ -96,8 +96,8 @@ pub(super) struct ZoneFileReader<'f> {
     pub(super) before: &'f ZonesRead,
     /// What this load has read.
     pub(super) now: ZonesRead,
-    /// Files with certificates and keys that this load has looked at.
-    pub(super) pems: Checked,
+    /// Files with certificates and keys that this load has looked at; none if nobody may name them.
+    pub(super) pems: Option<Checked>,
     /// Who is told how far we are.
     pub(super) progress: Option<&'f dyn Progress>,
 }

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use crate::model::limits::CERTIFICATE_DAYS_MAX;
 use crate::model::monitor::{ClientFiles, TlsFiles, TlsTerms};
+use crate::model::tree::{Node, Table, Value};
 use crate::spec::fault::Faults;
 use crate::spec::fields::{Fields, Given, Spot};
 use crate::spec::header;
-use crate::spec::tree::{Node, Table, Value};
 use crate::spec::value::{boolean, integer};
 
 /// Who finds the files with certificates and keys that monitors name.
@@ -19,8 +19,36 @@ pub trait PemFiles {
     fn client(&mut self, certificate: Spot<'_, '_>, key: Spot<'_, '_>, faults: &mut Faults) -> Option<ClientFiles>;
 }
 
+/// Why a file is refused where anybody but the configuration names it: whoever may use the API shall not have files of the
+/// server read.
+pub const FILE_REFUSED: &str = "a file of the server can be named in its configuration only";
+
+/// No files, but for those that a monitor of the configuration has already, which comes back from a program.
+#[derive(Clone, Copy, Default)]
+pub struct KnownFiles<'m>(pub Option<&'m TlsFiles>);
+
+impl PemFiles for KnownFiles<'_> {
+    fn authorities(&mut self, spot: Spot<'_, '_>, faults: &mut Faults) -> Option<PathBuf> {
+        let path = PathBuf::from(spot.text(faults)?);
+        if self.0.is_some_and(|files| files.authorities.as_ref() == Some(&path)) {
+            return Some(path);
+        }
+        spot.reject(FILE_REFUSED, faults)
+    }
+
+    fn client(&mut self, certificate: Spot<'_, '_>, key: Spot<'_, '_>, faults: &mut Faults) -> Option<ClientFiles> {
+        let [certificate_path, key_path] = [certificate, key].map(|spot| spot.text(faults).map(PathBuf::from));
+        let client = ClientFiles { certificate: certificate_path?, key: key_path? };
+        if self.0.is_some_and(|files| files.client.as_ref() == Some(&client)) {
+            return Some(client);
+        }
+        certificate.reject(FILE_REFUSED, faults)
+    }
+}
+
 /// The keys of [`TlsTerms`].
-const KEYS: &[&str] = &["allow_insecure", "certificate_days_min", "ca_file", "client_certificate", "client_key"];
+pub(super) const KEYS: &[&str] =
+    &["allow_insecure", "certificate_days_min", "ca_file", "client_certificate", "client_key"];
 
 /// Reads what a handshake has to show.
 pub(super) fn parse(fields: &mut Fields<'_, '_, '_>, files: &mut dyn PemFiles) -> Option<TlsTerms> {

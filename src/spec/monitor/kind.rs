@@ -1,8 +1,8 @@
 //! The types of monitors, and which keys say something about each.
 
 use crate::model::monitor::Scheme;
+use crate::model::tree::{Node, Value};
 use crate::spec::fields::Fields;
-use crate::spec::tree::{Node, Value};
 use crate::spec::value::Word;
 
 /// The types of monitors.
@@ -27,7 +27,7 @@ pub(super) enum Kind {
 }
 
 /// `http`
-const HTTP: Kind = Kind::Http(Scheme::Http);
+pub(super) const HTTP: Kind = Kind::Http(Scheme::Http);
 /// `https`
 const HTTPS: Kind = Kind::Http(Scheme::Https);
 
@@ -75,6 +75,16 @@ pub(super) const APPLICABLE: &[(&str, &[Kind])] = &[
 ];
 
 impl Kind {
+    /// The type that a word names.
+    pub(super) fn of_word(word: &str) -> Option<Self> {
+        KINDS.iter().find(|(known, _)| *known == word)?.1.ok()
+    }
+
+    /// Whether a key says something about it.
+    pub(super) fn has(self, key: &str) -> bool {
+        APPLICABLE.iter().all(|(known, kinds)| *known != key || kinds.contains(&self))
+    }
+
     /// Its word.
     pub(super) fn word(self) -> &'static str {
         KINDS.iter().find(|(_, kind)| *kind == Ok(self)).map_or("", |(word, _)| word)
@@ -99,7 +109,7 @@ pub(super) fn check_applicable(fields: &mut Fields<'_, '_, '_>, kind: Kind) -> b
 }
 
 /// Whether a value stands for nothing.
-fn is_nothing(node: &Node) -> bool {
+pub(super) fn is_nothing(node: &Node) -> bool {
     match &node.value {
         Value::Null | Value::Bool(false) | Value::Int(0) => true,
         Value::String(text) => text.is_empty(),

@@ -1,6 +1,7 @@
 //! `[[monitors]]`: parse and build.
 
 mod handshake;
+mod json;
 mod kind;
 
 use std::net::IpAddr;
@@ -15,20 +16,22 @@ use crate::model::monitor::{
 };
 use crate::model::name::Name;
 use crate::model::rrset::Rtype;
+use crate::model::tree::{Node, Table, Value};
 use crate::spec::fault::Faults;
-use crate::spec::fields::{Fields, Key, Spot, defaulted, optional, required};
+use crate::spec::fields::{Fields, Key, Spot, declared, defaulted, kept, optional, read_only};
 use crate::spec::header;
-pub use crate::spec::monitor::handshake::PemFiles;
+use crate::spec::identity::{self, Identity};
+pub use crate::spec::monitor::handshake::{FILE_REFUSED, KnownFiles, PemFiles};
+pub use crate::spec::monitor::json::{build_json, parse_json};
 use crate::spec::monitor::kind::{KINDS, Kind, check_applicable};
 use crate::spec::record;
-use crate::spec::tree::{Node, Table, Value};
 use crate::spec::value::{
     Word, boolean, build_duration, description, duration, duration_text, integer, label, octets, word,
 };
 
 /// The keys of a monitor.
 pub const KEYS: &[Key] = &[
-    required("name"),
+    declared("name"),
     defaulted("type"),
     defaulted("description"),
     defaulted("method"),
@@ -57,6 +60,9 @@ pub const KEYS: &[Key] = &[
     defaulted("probe_zone"),
     defaulted("consecutive_up"),
     defaulted("consecutive_down"),
+    kept("id"),
+    read_only("created_on"),
+    read_only("modified_on"),
 ];
 
 /// The original's default.
@@ -85,9 +91,14 @@ const DNS_PORT: u16 = 53;
 const TLS_PORT: u16 = 443;
 
 /// Parses a monitor.
-pub fn parse(spot: Spot<'_, '_>, files: &mut dyn PemFiles, faults: &mut Faults) -> Option<Monitor> {
+pub fn parse(
+    spot: Spot<'_, '_>,
+    identity: Identity<MonitorId>,
+    files: &mut dyn PemFiles,
+    faults: &mut Faults,
+) -> Option<Monitor> {
     let mut fields = Fields::open(spot, KEYS, faults)?;
-    let name = fields.read("name", label).required();
+    let name = identity.name(fields.read("name", label));
     let kind = fields.read("type", word(KINDS)).or(Kind::Http(Scheme::Http));
     let description = fields.read("description", description).or(String::new());
     let probe_zone = fields.read("probe_zone", octets(0, MONITOR_TEXT_OCTETS_MAX)).or(String::new());
@@ -103,7 +114,7 @@ pub fn parse(spot: Spot<'_, '_>, files: &mut dyn PemFiles, faults: &mut Faults) 
     let check = kind.and_then(|kind| parse_check(&mut fields, kind, files));
     let name = name?;
     Some(Monitor {
-        id: MonitorId::declared(&name),
+        id: identity.id(&name, &mut fields)?,
         name,
         description: description?,
         probe_zone: probe_zone?,
@@ -313,9 +324,8 @@ fn parse_source_address(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<IpAdd
 
 /// Builds a monitor.
 pub fn build(monitor: &Monitor) -> Table {
-    // The id of a declared monitor follows from its name.
     let Monitor {
-        id: _,
+        id,
         name,
         description,
         probe_zone,
@@ -327,10 +337,8 @@ pub fn build(monitor: &Monitor) -> Table {
         consecutive_up,
         consecutive_down,
     } = monitor;
-    let table = Table::default()
-        .with("name", Node::text(name))
-        .with("description", Node::text(description))
-        .with("type", Node::text(check.word()));
+    let table = Table::default().with("name", Node::text(name)).with("description", Node::text(description));
+    let table = identity::build(table, *id, name).with("type", Node::text(check.word()));
     let mut table = match check {
         Check::Tcp { port } | Check::UdpIcmp { port } | Check::Smtp { port } => table.with("port", Node::int(*port)),
         Check::IcmpPing => table,

@@ -1,0 +1,199 @@
+//! Everything that the API made, out and in: export and import as TOML, and backup of the store's file.
+//!
+//! Reached through the control socket; a command that finds no server running calls the same functions on a store that it
+//! has opened itself.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use tracing::info;
+
+use crate::api::v4::Store;
+use crate::api::v4::context::random_bits;
+use crate::config::load_objects;
+use crate::model::id::ObjectId;
+use crate::model::inventory::{Author, Change, Commit, Expected, Inventory, Step};
+use crate::model::limits::CONFIG_FILE_OCTETS_MAX;
+use crate::model::stamp::UnixMicros;
+use crate::spec::{export, toml_text};
+use crate::store::InventoryStore as _;
+
+/// How an import is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Importing {
+    /// For good.
+    #[default]
+    Kept,
+    /// Only to see what would come of it.
+    Dry,
+}
+
+/// What an import does.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Imported {
+    /// Objects that are new, each as its kind and name.
+    pub created: Vec<String>,
+    /// Objects that have changed.
+    pub updated: Vec<String>,
+    /// How many are as they were.
+    pub unchanged: usize,
+}
+
+/// Why nothing was imported, or no backup was made.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Refusal {
+    /// For a person.
+    pub error: String,
+}
+
+/// What a backup is asked for with.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupOrder {
+    /// The file to make.
+    pub file: PathBuf,
+}
+
+/// The document of everything that the API made.
+pub fn exported(inventory: &Inventory) -> String {
+    toml_text::render(&export::build(inventory))
+}
+
+/// Takes in the objects of a document: all of them or none. Objects with ids that are there already are replaced.
+pub async fn import(store: &Store, name: &str, text: &str, importing: Importing) -> Result<Imported, String> {
+    let declared = load_objects(name, text).map_err(|report| report.to_string())?;
+    let mut lacking = false;
+    let mut bits = || {
+        random_bits().unwrap_or_else(|_| {
+            lacking = true;
+            0
+        })
+    };
+    let changes = export::changes(declared, &mut bits)?;
+    if lacking {
+        return Err("the system gives no random numbers".to_owned());
+    }
+    let before = store.load();
+    let mut imported = Imported::default();
+    let mut steps = Vec::new();
+    for change in changes {
+        let Some(object) = change.object() else { continue };
+        let title = format!("{} {}", object.kind(), name_of(&change));
+        match standing(&before, &change, object) {
+            Standing::Absent => imported.created.push(title),
+            Standing::Other => imported.updated.push(title),
+            Standing::Same => {
+                imported.unchanged += 1;
+                continue;
+            }
+        }
+        steps.push(Step { change, expected: Expected::Anything });
+    }
+    if steps.is_empty() {
+        return Ok(imported);
+    }
+    let author = Author { name: "import".to_owned(), address: None };
+    let commit = Commit { steps, author: Some(author) };
+    match importing {
+        Importing::Dry => drop(before.commit(commit, UnixMicros::default()).map_err(|error| error.to_string())?),
+        Importing::Kept => {
+            store.commit(commit).await.map_err(|error| error.to_string())?;
+            info!(created = imported.created.len(), updated = imported.updated.len(), "objects imported");
+        }
+    }
+    Ok(imported)
+}
+
+/// What an inventory has of a change already.
+enum Standing {
+    /// Nothing.
+    Absent,
+    /// Something else.
+    Other,
+    /// The same.
+    Same,
+}
+
+/// What an inventory has of a change already.
+fn standing(inventory: &Inventory, change: &Change, object: ObjectId) -> Standing {
+    if inventory.revision(object).is_none() {
+        return Standing::Absent;
+    }
+    let same = match change {
+        Change::PutMonitor(one) => inventory.monitors.find(one.id).is_some_and(|there| **there == *one),
+        Change::PutPool(one) => inventory.pools.find(one.id).is_some_and(|there| **there == *one),
+        Change::PutLoadBalancer(one) => inventory.load_balancers.find(one.id).is_some_and(|there| **there == *one),
+        Change::CreateZone { hosting, records } => {
+            let is_hosted = inventory.hostings.find(hosting.id).is_some_and(|there| **there == *hosting);
+            let mut new: Vec<_> = records.iter().map(|record| record.resource_record()).collect();
+            let there = inventory.records.find(hosting.id).into_iter().flat_map(|zone| zone.records.iter());
+            let mut old: Vec<_> = there.map(|record| record.resource_record()).collect();
+            for all in [&mut new, &mut old] {
+                all.sort_by(|a, b| (&a.owner, a.rtype.0, &a.rdata).cmp(&(&b.owner, b.rtype.0, &b.rdata)));
+            }
+            is_hosted && new == old
+        }
+        _ => false,
+    };
+    if same { Standing::Same } else { Standing::Other }
+}
+
+/// What the object of a change is called.
+fn name_of(change: &Change) -> String {
+    match change {
+        Change::PutMonitor(one) => one.name.clone(),
+        Change::PutPool(one) => one.name.clone(),
+        Change::PutLoadBalancer(one) => one.name.to_string(),
+        Change::CreateZone { hosting, .. } => hosting.apex.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// The routes, for the control socket only.
+pub fn routes(store: Arc<Store>) -> Router {
+    let import = post(take_in)
+        .layer(axum::extract::DefaultBodyLimit::max(usize::try_from(CONFIG_FILE_OCTETS_MAX).unwrap_or(usize::MAX)));
+    Router::new()
+        .route("/export", get(give_out))
+        .route("/import", import)
+        .route("/backup", post(back_up))
+        .with_state(store)
+}
+
+/// `GET /export`
+async fn give_out(State(store): State<Arc<Store>>) -> String {
+    exported(&store.load())
+}
+
+/// What an import may say.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct ImportParameters {
+    /// Whether it is made.
+    #[serde(default)]
+    importing: Importing,
+}
+
+/// `POST /import`
+async fn take_in(
+    State(store): State<Arc<Store>>,
+    Query(parameters): Query<ImportParameters>,
+    text: String,
+) -> Result<Json<Imported>, (StatusCode, Json<Refusal>)> {
+    let imported = import(&store, "import", &text, parameters.importing).await;
+    imported.map(Json).map_err(|error| (StatusCode::UNPROCESSABLE_ENTITY, Json(Refusal { error })))
+}
+
+/// `POST /backup`
+async fn back_up(
+    State(store): State<Arc<Store>>,
+    Json(BackupOrder { file }): Json<BackupOrder>,
+) -> Result<Json<()>, (StatusCode, Json<Refusal>)> {
+    let made = store.backup(file).await;
+    made.map(Json).map_err(|error| (StatusCode::UNPROCESSABLE_ENTITY, Json(Refusal { error: error.to_string() })))
+}

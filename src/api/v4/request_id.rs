@@ -1,0 +1,27 @@
+//! `X-Request-Id`: what ties a response to a line in somebody's log.
+
+use axum::extract::Request;
+use axum::http::header::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::api::v4::context::random_bits;
+use crate::model::limits::REQUEST_ID_OCTETS_MAX;
+
+/// The field's name.
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Gives a request's id back, or one of ours where it has none that we would repeat.
+pub(super) async fn give_back(request: Request, next: Next) -> Response {
+    let theirs = request.headers().get(X_REQUEST_ID).filter(|id| {
+        let is_plain = |octet: &u8| octet.is_ascii_alphanumeric() || b"-_.:=+/".contains(octet);
+        (1..=REQUEST_ID_OCTETS_MAX).contains(&id.len()) && id.as_bytes().iter().all(is_plain)
+    });
+    let ours = || HeaderValue::try_from(format!("{:032x}", random_bits().ok()?)).ok();
+    let id = theirs.cloned().or_else(ours);
+    let mut response = next.run(request).await;
+    if let Some(id) = id {
+        response.headers_mut().insert(X_REQUEST_ID, id);
+    }
+    response
+}

@@ -38,8 +38,9 @@ const FENCES: &[(&str, &[&str])] = &[
     ("notify", &["src/app/"]),
     ("redb", &["src/store/"]),
     ("reqwest", &["src/health/"]),
-    ("tokio_rustls", &["src/health/probe/tls.rs"]),
+    ("tokio_rustls", &["src/api/tls.rs", "src/health/probe/tls.rs"]),
     ("toml", &["src/config/", "src/spec/"]),
+    ("utoipa", &["src/api/v4/"]),
     ("x509_parser", &["src/health/probe/tls.rs"]),
 ];
 

@@ -28,8 +28,8 @@ use crate::model::token::Token;
 const X_AUTH_KEY: HeaderName = HeaderName::from_static("x-auth-key");
 /// What goes with it. It is nobody's business here, and only logged.
 const X_AUTH_EMAIL: HeaderName = HeaderName::from_static("x-auth-email");
-/// Paths that need no token: they tell whether the server lives and is ready, in a word.
-const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+/// Paths that need no token: they tell whether the server lives and is ready, in a word, and what the API is.
+const OPEN: [&str; 3] = ["/healthz", "/readyz", crate::api::v4::openapi::PATH];
 /// How long failures of a network count.
 const WINDOW: Duration = Duration::from_mins(1);
 /// Characters of an e-mail address that a log line shows.
@@ -86,7 +86,9 @@ impl Failures {
         failing.count = failing.count.saturating_add(1);
         match failing.count {
             1 => Verdict::First,
-            count if count > AUTH_FAILURES_MAX => Verdict::TooMany(WINDOW - now.duration_since(failing.since)),
+            count if count > AUTH_FAILURES_MAX => {
+                Verdict::TooMany(WINDOW.saturating_sub(now.duration_since(failing.since)))
+            }
             _ => Verdict::Another,
         }
     }

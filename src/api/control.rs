@@ -183,8 +183,8 @@ impl ControlSocket {
             .merge(observe::routes::<S>())
             .fallback(async || {
                 let routes = "the control socket has GET /status, GET /metrics, GET /healthz, GET /readyz, \
-                              POST /reload, POST /zones/{zone}/retransfer, /tokens, GET /export, POST /import, POST /backup and the \
-                              API under /client/v4\n";
+                              POST /reload, POST /zones/{zone}/retransfer, /tokens, GET /export, POST /import, POST /backup, the API under \
+                              /client/v4 and its document at GET /openapi.json\n";
                 (StatusCode::NOT_FOUND, routes)
             })
             .with_state(server)

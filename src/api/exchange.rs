@@ -16,6 +16,7 @@ use tracing::info;
 use crate::api::v4::Store;
 use crate::api::v4::context::random_bits;
 use crate::config::load_objects;
+use crate::model::dns_record::DnsRecord;
 use crate::model::id::ObjectId;
 use crate::model::inventory::{Author, Change, Commit, Expected, Inventory, Step};
 use crate::model::limits::CONFIG_FILE_OCTETS_MAX;
@@ -131,7 +132,7 @@ fn standing(inventory: &Inventory, change: &Change, object: ObjectId) -> Standin
         Change::PutLoadBalancer(one) => inventory.load_balancers.find(one.id).is_some_and(|there| **there == *one),
         Change::CreateZone { hosting, records } => {
             let is_hosted = inventory.hostings.find(hosting.id).is_some_and(|there| **there == *hosting);
-            let mut new: Vec<_> = records.iter().map(|record| record.resource_record()).collect();
+            let mut new: Vec<_> = records.iter().map(DnsRecord::resource_record).collect();
             let there = inventory.records.find(hosting.id).into_iter().flat_map(|zone| zone.records.iter());
             let mut old: Vec<_> = there.map(|record| record.resource_record()).collect();
             for all in [&mut new, &mut old] {

@@ -55,7 +55,7 @@ pub enum TlsError {
 #[derive(Debug)]
 pub struct Certificate {
     /// The chain's file.
-    certificate: PathBuf,
+    chain: PathBuf,
     /// The key's file.
     key: PathBuf,
     /// What connections begin with.
@@ -72,7 +72,7 @@ impl Certificate {
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
         let seen = state(certificate, key);
         let config = ArcSwap::from_pointee(read(certificate, key)?);
-        Ok(Self { certificate: certificate.to_owned(), key: key.to_owned(), config, seen: Mutex::new(seen) })
+        Ok(Self { chain: certificate.to_owned(), key: key.to_owned(), config, seen: Mutex::new(seen) })
     }
 
     /// For the next connection.
@@ -82,17 +82,17 @@ impl Certificate {
 
     /// Reads the files again if they have changed. A pair that is no good is told of, and the one before stays.
     pub fn refresh(&self) {
-        let Self { certificate, key, config, seen } = self;
-        let found = state(certificate, key);
+        let Self { chain, key, config, seen } = self;
+        let found = state(chain, key);
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         if *seen == found {
             return;
         }
         *seen = found;
-        match read(certificate, key) {
+        match read(chain, key) {
             Ok(new) => {
                 config.store(Arc::new(new));
-                info!(certificate = %certificate.display(), "the API's certificate has changed and is in force");
+                info!(certificate = %chain.display(), "the API's certificate has changed and is in force");
             }
             Err(error) => warn!(%error, "the API's certificate has changed and is no good; the one before stays"),
         }
@@ -142,4 +142,74 @@ fn octets(path: &Path) -> Result<Vec<u8>, TlsError> {
     let mut octets = Vec::new();
     fs::File::open(path).map_err(failed)?.take(PEM_OCTETS_MAX).read_to_end(&mut octets).map_err(failed)?;
     Ok(octets)
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, RootCertStore};
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+
+    /// A new pair for a name, in two files; gives the certificate.
+    fn write_pair(folder: &Path) -> CertificateDer<'static> {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(["api.example.com".to_owned()]).unwrap().self_signed(&key).unwrap();
+        fs::write(folder.join("cert.pem"), certificate.pem()).unwrap();
+        fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
+        certificate.der().clone()
+    }
+
+    /// Whether a client that trusts only `expected` gets through a handshake.
+    async fn is_served(certificate: &Certificate, expected: &CertificateDer<'static>) -> bool {
+        let mut roots = RootCertStore::empty();
+        roots.add(expected.clone()).unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+        let config = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+        let connector = TlsConnector::from(Arc::new(config.with_no_client_auth()));
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let name = ServerName::try_from("api.example.com").unwrap();
+        let (_, connected) = tokio::join!(certificate.acceptor().accept(ours), connector.connect(name, theirs));
+        connected.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_changed_pair_is_taken_in_and_a_broken_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = write_pair(folder.path());
+        let certificate = Certificate::load(&folder.path().join("cert.pem"), &folder.path().join("key.pem")).unwrap();
+        assert!(is_served(&certificate, &first).await);
+
+        // Written by half: the certificate is another's.
+        let halves = tempfile::tempdir().unwrap();
+        let second = write_pair(halves.path());
+        fs::copy(halves.path().join("cert.pem"), folder.path().join("cert.pem")).unwrap();
+        certificate.refresh();
+        assert!(is_served(&certificate, &first).await && !is_served(&certificate, &second).await);
+        fs::copy(halves.path().join("key.pem"), folder.path().join("key.pem")).unwrap();
+        certificate.refresh();
+        assert!(is_served(&certificate, &second).await && !is_served(&certificate, &first).await);
+
+        fs::remove_file(folder.path().join("key.pem")).unwrap();
+        certificate.refresh();
+        assert!(is_served(&certificate, &second).await);
+    }
+
+    #[test]
+    fn what_is_no_pair_is_told_by_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        let load = || Certificate::load(&certificate, &key).unwrap_err();
+        assert!(matches!(load(), TlsError::Read { path, .. } if path == certificate));
+        fs::write(&certificate, "nothing").unwrap();
+        fs::write(&key, "nothing").unwrap();
+        assert!(matches!(load(), TlsError::Content { path, .. } if path == certificate));
+        write_pair(folder.path());
+        fs::write(&key, "nothing").unwrap();
+        assert!(matches!(load(), TlsError::Content { path, .. } if path == key));
+        fs::write(&key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
+        assert!(matches!(load(), TlsError::Pair { .. }));
+    }
 }

@@ -99,7 +99,7 @@ pub fn router(store: Arc<Store>) -> Router {
 type Answer<T> = Result<Json<T>, (StatusCode, Json<Refusal>)>;
 
 /// Refuses.
-fn refusal(status: StatusCode, error: impl ToString) -> (StatusCode, Json<Refusal>) {
+fn refusal(status: StatusCode, error: &impl ToString) -> (StatusCode, Json<Refusal>) {
     (status, Json(Refusal { error: error.to_string() }))
 }
 
@@ -112,8 +112,8 @@ async fn list(State(store): State<Arc<Store>>) -> Json<Vec<ListedToken>> {
 
 /// `POST /tokens`
 async fn create(State(store): State<Arc<Store>>, Json(wanted): Json<NewToken>) -> Answer<MadeToken> {
-    let (token, secret) = make(wanted, &store).map_err(|why| refusal(StatusCode::BAD_REQUEST, why))?;
-    store.put_token(token.clone()).await.map_err(refused)?;
+    let (token, secret) = make(wanted, &store).map_err(|why| refusal(StatusCode::BAD_REQUEST, &why))?;
+    store.put_token(token.clone()).await.map_err(|error| refused(&error))?;
     let listed = listed(&token, &store);
     let ListedToken { id, name, access, pool, .. } = &listed;
     info!(%id, %name, %access, ?pool, "token made through the control socket");
@@ -126,21 +126,21 @@ async fn revoke(State(store): State<Arc<Store>>, Path(which): Path<String>) -> A
     // An id first: a name that looks like another token's id must not stand in for it.
     let found = tokens.iter().find(|token| token.id.to_string() == which);
     let found = found.or_else(|| tokens.iter().find(|token| token.name == which));
-    let missing = || refusal(StatusCode::NOT_FOUND, format_args!("no token has the id or name {which:?}"));
+    let missing = || refusal(StatusCode::NOT_FOUND, &format_args!("no token has the id or name {which:?}"));
     let token = found.ok_or_else(missing)?;
-    store.remove_token(token.id).await.map_err(refused)?;
+    store.remove_token(token.id).await.map_err(|error| refused(&error))?;
     info!(id = %token.id, name = %token.name, "token revoked through the control socket");
     Ok(Json(listed(token, &store)))
 }
 
 /// Why the store refuses.
-fn refused(error: TokenError) -> (StatusCode, Json<Refusal>) {
+fn refused(error: &TokenError) -> (StatusCode, Json<Refusal>) {
     let status = match error {
         TokenError::NameTaken(_) | TokenError::TooMany(_) => StatusCode::BAD_REQUEST,
         TokenError::NotFound(_) => StatusCode::NOT_FOUND,
         TokenError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
-    refusal(status, error)
+    refusal(status, &error)
 }
 
 /// Makes a token, and what its bearer shows.

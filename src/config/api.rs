@@ -78,8 +78,12 @@ pub(super) fn read(spot: Spot<'_, '_>, folder: &FilePath, settings: &mut Setting
     let Some(mut fields) = Fields::open(spot, API_KEYS, faults) else { return };
     let api = &mut settings.api;
     set!(fields, "listen", |spot, faults| read_addresses(spot, 0, faults) => api.listen);
-    set!(fields, "certificate", |spot, faults| read_file(spot, folder, faults) => api.certificate);
-    set!(fields, "key", |spot, faults| read_file(spot, folder, faults) => api.key);
+    let mut file = |key| {
+        // An empty path is none, and a faulty one has its fault.
+        let path = fields.read(key, |spot, faults| read_file(spot, folder, faults)).optional().flatten()?;
+        (!path.as_os_str().is_empty()).then_some(path)
+    };
+    (api.certificate, api.key) = (file("certificate"), file("key"));
     set!(fields, "connections_max", integer(2, API_CONNECTIONS_MAX) => api.connections_max);
     set!(fields, "idle_timeout", duration(STREAM_TIMEOUT_MIN, STREAM_TIMEOUT_MAX) => api.idle_timeout);
     set!(fields, "request_timeout", duration(Duration::from_secs(1), API_REQUEST_TIMEOUT_MAX) => api.request_timeout);
@@ -125,12 +129,12 @@ fn read_name(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Name> {
     parsed.or_else(|| spot.refuse("the name of a name server, such as \"ns1.example.com\"", faults))
 }
 
-/// Reads the path of a file, relative to `folder`; an empty one is none.
-fn read_file(spot: Spot<'_, '_>, folder: &FilePath, faults: &mut Faults) -> Option<Option<PathBuf>> {
+/// Reads the path of a file, relative to `folder`; an empty one stays empty.
+fn read_file(spot: Spot<'_, '_>, folder: &FilePath, faults: &mut Faults) -> Option<PathBuf> {
     match spot.text(faults)? {
-        "" => Some(None),
+        "" => Some(PathBuf::new()),
         text if text.contains('\0') => spot.refuse("the path of a file", faults),
-        text => Some(Some(folder.join(text))),
+        text => Some(folder.join(text)),
     }
 }
 

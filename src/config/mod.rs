@@ -12,6 +12,8 @@ mod files;
 mod report;
 mod zone_files;
 #[cfg(test)]
+mod bad_copies;
+#[cfg(test)]
 mod bad_inputs;
 #[cfg(test)]
 mod bad_monitors;
@@ -135,7 +137,9 @@ pub fn load_text(name: &str, text: &str) -> Result<Configuration, Report> {
 pub fn load_objects(name: &str, text: &str) -> Result<Declared, Report> {
     let mut faults = Faults::default();
     let Files { mut sources, roots, mut paths, .. } = Files::of_text(name, text, &mut faults);
-    roots.iter().for_each(|(source, root)| check_root(*source, root, INCLUDED_KEYS, &mut faults));
+    for (source, root) in &roots {
+        check_root(*source, root, INCLUDED_KEYS, &mut faults);
+    }
     let documents: Vec<_> = roots.iter().map(|(source, root)| Document { source: *source, root, name }).collect();
     let nothing = ZonesRead::default();
     let mut zone_files = ZoneFileReader {

@@ -218,6 +218,10 @@ pub const STORE_RETRY_INTERVAL: Duration = Duration::from_secs(10);
 pub const AUDIT_ENTRIES_MAX: usize = 100_000;
 /// Octets of the audit log; an entry has an object twice, and a pool may be large.
 pub const AUDIT_OCTETS_MAX: u64 = 256 << 20;
+/// Entries of the audit log that pages reach from the newest on: each page reads all that come before.
+pub const AUDIT_REACH_MAX: usize = 10_000;
+/// Octets of an object that a list of audit entries shows, so that a page of large pools is no matter of gigabytes.
+pub const AUDIT_SHOWN_OCTETS_MAX: usize = 16 << 10;
 /// Events of pools that are kept: a pool that flaps every ten seconds fills them in eleven days.
 pub const EVENTS_KEPT_MAX: usize = 100_000;
 /// Octets of all of them; an event has each origin of its pool.

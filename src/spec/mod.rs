@@ -26,6 +26,7 @@ pub mod references;
 pub mod row;
 #[cfg(test)]
 mod strategies;
+pub mod schema;
 pub mod time;
 pub mod toml_text;
 pub mod value;

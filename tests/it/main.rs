@@ -9,12 +9,16 @@
 mod abuse;
 mod allocation;
 mod answers;
+mod api;
+mod api_zones;
 mod differential;
+mod exchange;
 mod failover;
 mod guard;
 mod harness;
 mod metrics;
 mod operation;
+mod pools;
 mod query;
 mod reach;
 mod reload;

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::Serialize;
 
 use crate::api::v4::context::Context;
 use crate::api::v4::envelope::{Answer, Reply};
+use crate::api::v4::openapi::description::{Description, Operation};
+use crate::api::v4::openapi::schema;
 use crate::api::v4::paging::Paging;
 use crate::api::v4::route::Route;
 use crate::api::v4::times::Time;
@@ -58,6 +61,26 @@ fn account() -> Account {
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::get("/accounts", list), Route::get("/accounts/{account_id}", details)]
+}
+
+/// What the document says of them.
+pub(super) fn describe() -> Description {
+    let one = || schema::of("Account");
+    let operations = vec![
+        Operation::new(Method::GET, "/accounts", "Lists accounts; there is one.").lists(one()),
+        Operation::new(Method::GET, "/accounts/{account_id}", "Shows the account.").gives(one()),
+    ];
+    let account = schema::object(
+        [
+            ("id", schema::id()),
+            ("name", schema::text()),
+            ("type", schema::text()),
+            ("settings", schema::object([("enforce_twofactor", schema::boolean())], [])),
+            ("created_on", schema::time()),
+        ],
+        [],
+    );
+    Description { tag: "Account", operations, schemas: vec![("Account", account)] }
 }
 
 /// `GET /accounts`

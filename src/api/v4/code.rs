@@ -1,7 +1,8 @@
 //! The numbers of errors and messages, in one table each: what a client can tell apart.
 //!
-//! Numbers that the original has are the original's. All are below 65536, since one of its clients reads 16 bits. Nothing
-//! is told with status 409: the official clients repeat such a request, which cannot help.
+//! Numbers that the original has are the original's. All but those of records are below 65536, since one of its clients
+//! reads 16 bits; that client knows no records. Nothing is told with status 409: the official clients repeat such a request,
+//! which cannot help.
 
 use axum::http::StatusCode;
 
@@ -46,13 +47,17 @@ pub enum Code {
     Method,
     /// Too many failed authentications from one network.
     RateLimited,
+    /// There is no such record in the zone.
+    RecordMissing,
+    /// The zone has the same record already.
+    RecordExists,
     /// Something that should not happen.
     Internal,
 }
 
 impl Code {
     /// All of them, in order of their numbers.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Internal,
         Self::NotFound,
         Self::Invalid,
@@ -73,10 +78,12 @@ impl Code {
         Self::Unauthorized,
         Self::Method,
         Self::RateLimited,
+        Self::RecordMissing,
+        Self::RecordExists,
     ];
 
     /// Its number in the body and the status of the response.
-    const fn row(self) -> (u16, StatusCode) {
+    const fn row(self) -> (u32, StatusCode) {
         match self {
             Self::Internal => (1000, StatusCode::INTERNAL_SERVER_ERROR),
             Self::NotFound => (1001, StatusCode::NOT_FOUND),
@@ -98,11 +105,13 @@ impl Code {
             Self::Unauthorized => (10000, StatusCode::UNAUTHORIZED),
             Self::Method => (10405, StatusCode::METHOD_NOT_ALLOWED),
             Self::RateLimited => (10429, StatusCode::TOO_MANY_REQUESTS),
+            Self::RecordMissing => (81044, StatusCode::NOT_FOUND),
+            Self::RecordExists => (81058, StatusCode::BAD_REQUEST),
         }
     }
 
     /// Its number in the body.
-    pub const fn number(self) -> u16 {
+    pub const fn number(self) -> u32 {
         self.row().0
     }
 
@@ -144,7 +153,7 @@ pub enum Note {
 
 impl Note {
     /// Its number.
-    pub const fn number(self) -> u16 {
+    pub const fn number(self) -> u32 {
         match self {
             Self::UnknownField => 1100,
             Self::Warning => 1101,
@@ -161,10 +170,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_is_given_once_and_fits_16_bits_and_no_status_makes_clients_repeat_in_vain() {
-        let numbers: Vec<u16> = Code::ALL.iter().map(|code| code.number()).collect();
+    fn every_number_is_given_once_and_no_status_makes_clients_repeat_in_vain() {
+        let numbers: Vec<u32> = Code::ALL.iter().map(|code| code.number()).collect();
         assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
         for code in Code::ALL {
+            let is_of_records = matches!(code, Code::RecordMissing | Code::RecordExists);
+            assert!(is_of_records || u16::try_from(code.number()).is_ok(), "{code:?}");
             assert_ne!(code.status(), StatusCode::CONFLICT);
             let repeated = [408, 429].contains(&code.status().as_u16()) || code.status().is_server_error();
             assert_eq!(repeated, code.is_passing(), "{code:?}");

@@ -100,14 +100,12 @@ impl Context {
     async fn wait_live(&self, generation: Generation) -> Option<Message> {
         let mut live = self.live.clone();
         let arrived = live.wait_for(|live| live.generation >= generation);
-        match tokio::time::timeout(LIVE_WAIT_MAX, arrived).await {
-            Ok(Ok(_)) => None,
-            // Late, or the server is stopping.
-            Ok(Err(_)) | Err(_) => {
-                let text = format!("kept, but not in DNS answers yet; generation {generation} will have it");
-                Some(Message::of(Note::NotLiveYet, text))
-            }
+        if let Ok(Ok(_)) = tokio::time::timeout(LIVE_WAIT_MAX, arrived).await {
+            return None;
         }
+        // Late, or the server is stopping.
+        let text = format!("kept, but not in DNS answers yet; generation {generation} will have it");
+        Some(Message::of(Note::NotLiveYet, text))
     }
 }
 

@@ -24,7 +24,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {
     /// Its number.
-    pub code: u16,
+    pub code: u32,
     /// In words.
     pub message: String,
     /// The place in the body that it is about (RFC 6901).
@@ -33,7 +33,7 @@ pub struct Message {
 
 impl Message {
     /// A message with a number.
-    pub fn new(code: u16, message: impl Into<String>) -> Self {
+    pub fn new(code: u32, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), pointer: None }
     }
 
@@ -93,8 +93,8 @@ pub struct Reply<T> {
     info: Option<PageInfo>,
     /// What there is to tell beside.
     messages: Vec<Message>,
-    /// The revision of the single object that it shows.
-    revision: Option<Revision>,
+    /// The revision of the single object that it shows, and what else is shown that changes without it.
+    tag: Option<(Revision, Option<u32>)>,
 }
 
 /// What every handler gives.
@@ -103,19 +103,26 @@ pub type Answer<T> = Result<Reply<T>, ApiError>;
 impl<T: Serialize> Reply<T> {
     /// A single object, or whatever is no list.
     pub const fn new(result: T) -> Self {
-        Self { result, info: None, messages: Vec::new(), revision: None }
+        Self { result, info: None, messages: Vec::new(), tag: None }
     }
 
     /// A page of a list.
     pub fn page(page: Page<T>) -> Reply<Vec<T>> {
         let Page { items, info } = page;
-        Reply { result: items, info: Some(info), messages: vec![], revision: None }
+        Reply { result: items, info: Some(info), messages: vec![], tag: None }
     }
 
     /// The same with the revision of the object that it shows, which becomes its `ETag`.
     #[must_use]
     pub const fn at(mut self, revision: Revision) -> Self {
-        self.revision = Some(revision);
+        self.tag = Some((revision, None));
+        self
+    }
+
+    /// The same where it also shows what changes without a revision: `seen` differs when that does.
+    #[must_use]
+    pub const fn at_seen(mut self, revision: Revision, seen: Option<u32>) -> Self {
+        self.tag = Some((revision, seen));
         self
     }
 
@@ -136,12 +143,15 @@ impl<T: Serialize> Reply<T> {
 
 impl<T: Serialize> IntoResponse for Reply<T> {
     fn into_response(self) -> Response {
-        let Self { result, info: result_info, messages, revision } = self;
+        let Self { result, info: result_info, messages, tag } = self;
         let body = Envelope { success: true, errors: &[], messages: &messages, result: Some(result), result_info };
         let mut response = written(StatusCode::OK, &body);
         // RFC 9110 §8.8.3: a strong validator, in quotes.
-        let tag = revision.and_then(|revision| HeaderValue::try_from(format!("\"{revision}\"")).ok());
-        if let Some(tag) = tag {
+        let text = tag.map(|(revision, seen)| match seen {
+            None => format!("\"{revision}\""),
+            Some(seen) => format!("\"{revision}-{seen:08x}\""),
+        });
+        if let Some(tag) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
             response.headers_mut().insert(ETAG, tag);
         }
         response

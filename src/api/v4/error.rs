@@ -6,7 +6,8 @@ use axum::response::{IntoResponse, Response};
 
 use crate::api::v4::code::{Code, Note};
 use crate::api::v4::envelope::{self, Message};
-use crate::model::id::ObjectId;
+use crate::api::v4::request::PathIdentifier as _;
+use crate::model::id::{ObjectId, RecordId};
 use crate::model::inventory::{Contradiction, Referrer};
 use crate::spec::fault::{Fault, Faults, pointer};
 use crate::store::CommitError;
@@ -41,7 +42,8 @@ impl ApiError {
 
     /// An object that is not there.
     pub fn not_found(kind: &str, id: impl std::fmt::Display) -> Self {
-        Self::new(Code::NotFound, format!("there is no {kind} {id}"))
+        let code = if kind == RecordId::KIND { Code::RecordMissing } else { Code::NotFound };
+        Self::new(code, format!("there is no {kind} {id}"))
     }
 
     /// Nothing at a path.
@@ -96,6 +98,10 @@ impl ApiError {
 
     /// Another object has a value that only one may have.
     fn not_unique(field: &str, value: &str, holder: ObjectId) -> Self {
+        if matches!(holder, ObjectId::Record(..)) {
+            // The original's words, which a client looks for.
+            return Self::new(Code::RecordExists, format!("An identical record already exists. ({holder}, {value})"));
+        }
         let text = format!("value not unique: {} {holder} has the {field} {value:?} already", holder.kind());
         Self::new(Code::NotUnique, text).at(format!("/{field}"))
     }
@@ -137,7 +143,7 @@ impl From<Faults> for ApiError {
     fn from(faults: Faults) -> Self {
         let dropped = (faults.dropped() > 0)
             .then(|| Message::new(Code::Invalid.number(), format!("and {} more: validation failed", faults.dropped())));
-        let mut errors: Vec<Message> = faults.kept().iter().map(|fault| invalid_field(fault)).chain(dropped).collect();
+        let mut errors: Vec<Message> = faults.kept().iter().map(invalid_field).chain(dropped).collect();
         if errors.is_empty() {
             errors.push(Message::new(Code::Invalid.number(), "validation failed"));
         }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::Method;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -13,6 +14,8 @@ use crate::api::v4::context::Context;
 use crate::api::v4::envelope::{Answer, Message, Reply};
 use crate::api::v4::error::ApiError;
 use crate::api::v4::health::reason_words;
+use crate::api::v4::openapi::description::{Description, Operation};
+use crate::api::v4::openapi::schema;
 use crate::api::v4::request::Parameters;
 use crate::api::v4::route::{Route, in_both_views};
 use crate::api::v4::times::Time;
@@ -92,6 +95,54 @@ pub(super) fn routes() -> Vec<Route> {
     in_both_views(&[Route::get("/load_balancing_analytics/events", list)])
 }
 
+/// What the document says of them.
+pub(super) fn describe() -> Description {
+    let pool = schema::object(
+        [
+            ("id", schema::id()),
+            ("name", schema::text()),
+            ("healthy", schema::boolean()),
+            ("changed", schema::boolean()),
+            ("minimum_origins", schema::integer(0, i64::MAX)),
+        ],
+        [],
+    );
+    let origin = schema::object(
+        [
+            ("name", schema::text()),
+            ("address", schema::text()),
+            ("ip", schema::text()),
+            ("enabled", schema::boolean()),
+            ("healthy", schema::boolean()),
+            ("changed", schema::boolean()),
+            ("failure_reason", schema::text()),
+        ],
+        [],
+    );
+    let event = schema::object(
+        [
+            ("id", schema::integer(0, i64::MAX)),
+            ("timestamp", schema::time()),
+            ("pool", pool),
+            ("origins", schema::list(origin)),
+        ],
+        [],
+    );
+    let number = || schema::integer(0, i64::MAX);
+    let list = Operation::new(Method::GET, "/load_balancing_analytics/events", "Lists what happened to pools.")
+        .gives(schema::list(schema::of("Event")))
+        .query("since", schema::text(), "From this time on.")
+        .query("until", schema::text(), "Until this time.")
+        .query("pool_id", schema::id(), "Only of this pool.")
+        .query("pool_name", schema::text(), "Only of the pool with this name.")
+        .query("pool_healthy", schema::boolean(), "Only of pools that were healthy, or not.")
+        .query("origin_name", schema::text(), "Only where an origin with this name changed.")
+        .query("origin_healthy", schema::boolean(), "Only where an origin changed that was healthy, or not.")
+        .query("after", number(), "Only events after the one with this number, the oldest of them first.")
+        .query("limit", number(), "How many events at most.");
+    Description { tag: "Events", operations: vec![list], schemas: vec![("Event", event)] }
+}
+
 /// `GET .../load_balancing_analytics/events`: the last of those that fit, the newest last. Whoever follows gives the number
 /// of the last one that they have as `after`, and gets those that came next.
 async fn list(State(context): State<Arc<Context>>, parameters: Parameters) -> Answer<Vec<Event>> {
@@ -136,11 +187,12 @@ fn query(parameters: &Parameters, limit: usize) -> Result<EventQuery, ApiError> 
     })
 }
 
-/// A moment among the parameters (RFC 3339). What lies before 1970 is before everything.
-fn moment(parameters: &Parameters, name: &str) -> Result<Option<UnixMicros>, ApiError> {
+/// A moment among the parameters (RFC 3339), or the beginning of a day. What lies before 1970 is before everything.
+pub(super) fn moment(parameters: &Parameters, name: &str) -> Result<Option<UnixMicros>, ApiError> {
     let Some(text) = parameters.text(name)? else { return Ok(None) };
     // A plus sign that nobody encoded arrives as a space.
-    let time: Result<Timestamp, _> = text.replace(' ', "+").parse();
+    let text = text.replace(' ', "+");
+    let time = text.parse::<Timestamp>().or_else(|_| format!("{text}T00:00:00Z").parse());
     let wrong = |_| ApiError::invalid(format_args!("the parameter {name} is a time such as 2026-01-31T12:00:00Z"));
     let micros = time.map_err(wrong)?.as_microsecond();
     Ok(Some(UnixMicros(u64::try_from(micros).unwrap_or(0))))

@@ -4,17 +4,21 @@
 //! verdict is up; without a result yet, and while it or its pool is disabled and thus not probed, it is not.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::Serialize;
 
 use crate::api::v4::code::Code;
 use crate::api::v4::context::Context;
 use crate::api::v4::envelope::{Answer, Reply};
 use crate::api::v4::error::ApiError;
+use crate::api::v4::openapi::description::{Description, Operation};
+use crate::api::v4::openapi::schema;
 use crate::api::v4::request::PathId;
 use crate::api::v4::route::{Route, in_both_views};
 use crate::health::schedule::ProbedPool;
@@ -35,6 +39,29 @@ const VANTAGE_POINT: &str = "pooldns";
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
     in_both_views(&[Route::get("/load_balancers/pools/{pool_id}/health", details)])
+}
+
+/// What the document says of them.
+pub(super) fn describe() -> Description {
+    let health =
+        schema::object([("pool_id", schema::id()), ("pop_health", schema::map(schema::of("HealthDetails")))], []);
+    let origin = schema::object(
+        [
+            ("healthy", schema::boolean()),
+            ("rtt", schema::text_about("A duration, such as `12.1ms`.")),
+            ("failure_reason", schema::text()),
+            ("response_code", schema::integer(0, u16::MAX.into())),
+        ],
+        [],
+    );
+    let details = schema::object(
+        [("healthy", schema::boolean()), ("origins", schema::list(schema::map(schema::of("OriginDetails"))))],
+        [],
+    );
+    let path = "/load_balancers/pools/{pool_id}/health";
+    let operation = Operation::new(Method::GET, path, "Shows what each vantage point sees of a pool.").gives(health);
+    let schemas = vec![("HealthDetails", details), ("OriginDetails", origin)];
+    Description { tag: "Health", operations: vec![operation], schemas }
 }
 
 /// Whether a pool and its origins are healthy.
@@ -72,6 +99,15 @@ impl PoolStanding {
         let up = origins.iter().filter(|origin| origin.healthy).count();
         let healthy = pool.monitor.is_none() || pool.enabled && is_enough(up, pool);
         Self { healthy, origins }
+    }
+
+    /// A number that differs when what is shown of it does; none while health is not considered.
+    pub fn digest(&self, pool: &Pool) -> Option<u32> {
+        pool.monitor?;
+        let shown: Vec<_> = self.origins.iter().map(|origin| (origin.healthy, origin.reason)).collect();
+        let hash = foldhash::quality::FixedState::default().hash_one((self.healthy, shown));
+        // The upper half is as good as the lower.
+        u32::try_from(hash >> 32).ok()
     }
 }
 

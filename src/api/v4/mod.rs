@@ -6,22 +6,27 @@
 
 use std::sync::Arc;
 
+use axum::routing::get;
 use axum::{Router, middleware};
 
 pub use self::context::{Context, Store};
 use self::route::Route;
 
 pub mod accounts;
+pub mod audit;
 pub mod body;
 pub mod caller;
 pub mod code;
 pub mod context;
+pub mod dns_records;
 pub mod envelope;
 pub mod error;
 pub mod events;
 pub mod health;
+pub mod load_balancers;
 pub mod monitors;
 pub mod object;
+pub mod openapi;
 pub mod origins;
 pub mod paging;
 pub mod pools;
@@ -34,7 +39,9 @@ mod request_id;
 pub mod route;
 pub mod search;
 pub mod times;
+pub mod usage;
 pub mod user;
+pub mod zones;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -58,6 +65,11 @@ pub fn routes() -> Vec<Route> {
         events::routes(),
         search::routes(),
         regions::routes(),
+        usage::routes(),
+        load_balancers::routes(),
+        zones::routes(),
+        dns_records::routes(),
+        audit::routes(),
     ]
     .concat()
 }
@@ -65,7 +77,8 @@ pub fn routes() -> Vec<Route> {
 /// The router of the API. Whoever mounts it says who calls, by a [`caller::Caller`] among the request's extensions;
 /// without one nobody may do anything.
 pub fn router(context: Arc<Context>) -> Router {
-    let router = route::router(routes(), BASE).layer(middleware::from_fn(precondition::not_modified));
+    let router = route::router(routes(), BASE).route(openapi::PATH, get(openapi::show));
+    let router = router.layer(middleware::from_fn(precondition::not_modified));
     router.layer(middleware::from_fn(request_id::give_back)).with_state(context)
 }
 

@@ -3,21 +3,26 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::Method;
+use utoipa::openapi::{RefOr, Schema};
 
 use crate::api::v4::body::{self, Parsed, parsed};
 use crate::api::v4::context::{Committed, Context, random_bits};
 use crate::api::v4::envelope::{Answer, Message, Reply};
 use crate::api::v4::error::ApiError;
 use crate::api::v4::object::{Deleted, changeable, deletion, in_order};
+use crate::api::v4::openapi::description::{Description, Operation};
+use crate::api::v4::openapi::schema::{self, Whole};
 use crate::api::v4::paging::Paging;
 use crate::api::v4::request::{JsonBody, PathId, Writing};
 use crate::api::v4::route::{Route, in_both_views};
 use crate::model::id::{MonitorId, ObjectId};
 use crate::model::inventory::{Change, Inventory, Step};
+use crate::model::limits::DESCRIPTION_CHARS_MAX;
 use crate::model::monitor::{Check, Monitor};
 use crate::model::stamp::Stamp;
 use crate::model::tree::{Node, Table};
-use crate::spec::monitor::{build_json, parse_json};
+use crate::spec::monitor::{KEYS, build_json, parse_json};
 
 /// All monitors.
 const ALL: &str = "/load_balancers/monitors";
@@ -34,6 +39,41 @@ pub(super) fn routes() -> Vec<Route> {
         Route::patch(ONE, edit),
         Route::delete(ONE, remove),
     ])
+}
+
+/// What the document says of them.
+pub(super) fn describe() -> Description {
+    let one = || schema::of("Monitor");
+    let operations = vec![
+        Operation::new(Method::GET, ALL, "Lists monitors.").lists(one()),
+        Operation::new(Method::POST, ALL, "Makes a monitor.").takes(one()).gives(one()).tagged().writes(),
+        Operation::new(Method::GET, ONE, "Shows a monitor.").gives(one()).tagged(),
+        Operation::new(Method::PUT, ONE, "Replaces a monitor.").takes(one()).gives(one()).tagged().writes(),
+        Operation::new(Method::PATCH, ONE, "Changes some of a monitor.").takes(one()).gives(one()).tagged().writes(),
+        Operation::new(Method::DELETE, ONE, "Deletes a monitor; refused while pools name it.")
+            .gives(schema::deleted())
+            .writes(),
+    ];
+    // No key has to be there, so that a change has the same schema.
+    let monitor = schema::keyed(KEYS, &Table::default(), property, Whole::Yes);
+    Description { tag: "Monitors", operations, schemas: vec![("Monitor", monitor)] }
+}
+
+/// The schema of a key of a monitor.
+fn property(key: &str) -> Option<RefOr<Schema>> {
+    Some(match key {
+        "id" => schema::id(),
+        "type" => schema::words(&["http", "https", "tcp"]),
+        "name" | "method" | "path" | "expected_body" => schema::text(),
+        "expected_codes" => schema::text_about("Codes such as `200`, `2xx` or `200,302`."),
+        "description" => schema::text_to(DESCRIPTION_CHARS_MAX),
+        "port" => schema::integer(0, u16::MAX.into()),
+        "header" => schema::map(schema::list(schema::text())),
+        "timeout" | "retries" | "interval" | "consecutive_up" | "consecutive_down" => schema::integer(0, i64::MAX),
+        "follow_redirects" | "allow_insecure" => schema::boolean_or(false),
+        "created_on" | "modified_on" => schema::time(),
+        _ => return None,
+    })
 }
 
 /// `GET .../monitors`

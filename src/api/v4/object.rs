@@ -26,10 +26,10 @@ impl Deleted {
 
 /// Objects with their stamps in the order of lists: the oldest first, by name where they are of one age. Thus what is
 /// new comes last, and pages that were read before stay as they were.
-pub fn in_order<'i, T: Identified>(
+pub fn in_order<'i, T: Identified, N: Ord + ?Sized>(
     objects: impl Iterator<Item = &'i Arc<T>>,
     stamps: &'i IdMap<Stamp<T::Id>>,
-    name: impl Fn(&T) -> &str,
+    name: impl Fn(&T) -> &N,
 ) -> Vec<(&'i Arc<T>, &'i Stamp<T::Id>)>
 where
     Stamp<T::Id>: Identified<Id = T::Id>,

@@ -4,12 +4,16 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::Serialize;
+use utoipa::openapi::{RefOr, Schema};
 
 use crate::api::v4::body::{self, Parsed};
 use crate::api::v4::context::{Committed, Context};
 use crate::api::v4::envelope::{Answer, Message, Reply};
 use crate::api::v4::error::ApiError;
+use crate::api::v4::openapi::description::{Description, Operation};
+use crate::api::v4::openapi::schema::{self, Whole};
 use crate::api::v4::pools::rewritten;
 use crate::api::v4::pools::shown::{ORIGINS, ShownPool};
 use crate::api::v4::request::{JsonBody, PathId, PathParts, Writing};
@@ -20,7 +24,7 @@ use crate::model::pool::Pool;
 use crate::model::tree::{Node, Table, Value};
 use crate::spec::dialect::Dialect;
 use crate::spec::fault::{Fault, Faults, Severity};
-use crate::spec::pool::parse_json;
+use crate::spec::pool::{ORIGIN_KEYS, kept_origin_properties, parse_json};
 
 /// One origin.
 const ONE: &str = "/load_balancers/pools/{pool_id}/origins/{origin_name}";
@@ -33,6 +37,47 @@ pub(super) fn routes() -> Vec<Route> {
         Route::patch(ONE, edit).for_its_pool(),
         Route::delete(ONE, remove).for_its_pool(),
     ])
+}
+
+/// What the document says of them.
+pub(super) fn describe() -> Description {
+    let one = || schema::of("Origin");
+    let removed = schema::object([("name", schema::text())], []);
+    let operations = vec![
+        Operation::new(Method::GET, ONE, "Shows an origin of a pool.").gives(one()).tagged(),
+        Operation::new(Method::PUT, ONE, "Puts an origin into a pool, or in the place of the one with its name.")
+            .takes(schema::of("OriginChange"))
+            .gives(one())
+            .tagged()
+            .writes(),
+        Operation::new(Method::PATCH, ONE, "Changes some of an origin.")
+            .takes(schema::of("OriginChange"))
+            .gives(one())
+            .tagged()
+            .writes(),
+        Operation::new(Method::DELETE, ONE, "Takes an origin out of its pool.").gives(removed).writes(),
+    ];
+    let said = |whole| schema::keyed(ORIGIN_KEYS, &kept_origin_properties(), property, whole);
+    Description {
+        tag: "Origins",
+        operations,
+        schemas: vec![("Origin", said(Whole::Yes)), ("OriginChange", said(Whole::No))],
+    }
+}
+
+/// The schema of a key that is not only kept.
+fn property(key: &str) -> Option<RefOr<Schema>> {
+    Some(match key {
+        "name" => schema::text_about("No other origin of the pool has it."),
+        "address" => schema::text_about("An IPv4 or IPv6 address."),
+        "enabled" => schema::boolean_or(true),
+        "weight" => schema::number(0.0, 1.0),
+        "header" => schema::object([], [("Host", schema::list(schema::text()))]),
+        "healthy" => schema::boolean(),
+        "failure_reason" => schema::text(),
+        "disabled_at" => schema::time(),
+        _ => return None,
+    })
 }
 
 /// What is shown of an origin that is gone.
@@ -230,7 +275,8 @@ fn shown(context: &Context, id: PoolId, name: &str, messages: Vec<Message>, comm
     let index = found(pool, name)?;
     let shown = ShownPool::find(&inventory, id, &context.assigned());
     let (pool, stamp) = shown.ok_or_else(|| ApiError::not_found("pool", id))?;
-    Ok(Reply::new(Shown { pool, index }).at(stamp.revision).with_messages(messages).with_messages(more))
+    let seen = pool.seen();
+    Ok(Reply::new(Shown { pool, index }).at_seen(stamp.revision, seen).with_messages(messages).with_messages(more))
 }
 
 #[cfg(test)]

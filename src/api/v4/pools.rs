@@ -7,21 +7,26 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::Method;
+use utoipa::openapi::{RefOr, Schema};
 
 use crate::api::v4::body::{self, Parsed, parsed};
 use crate::api::v4::context::{Committed, Context, random_bits};
 use crate::api::v4::envelope::{Answer, Message, Reply};
 use crate::api::v4::error::ApiError;
 use crate::api::v4::object::{Deleted, changeable, deletion, in_order};
+use crate::api::v4::openapi::description::{Description, Operation};
+use crate::api::v4::openapi::schema::{self, Whole};
 use crate::api::v4::paging::Paging;
 use crate::api::v4::precondition::Precondition;
 use crate::api::v4::request::{JsonBody, Parameters, PathId, PathIdentifier as _, Writing};
 use crate::api::v4::route::{Route, in_both_views};
 use crate::model::id::{MonitorId, ObjectId, PoolId};
 use crate::model::inventory::{Change, Inventory, Step};
+use crate::model::limits::DESCRIPTION_CHARS_MAX;
 use crate::model::pool::Pool;
 use crate::model::tree::{Table, Value};
-use crate::spec::pool::{build_json, parse_json};
+use crate::spec::pool::{KEYS, build_json, kept_properties, parse_json};
 
 pub use self::shown::ShownPool;
 
@@ -48,6 +53,51 @@ pub(super) fn routes() -> Vec<Route> {
         Route::patch(ONE, edit).for_its_pool(),
         Route::delete(ONE, remove),
     ])
+}
+
+/// What the document says of them.
+pub(super) fn describe() -> Description {
+    let one = || schema::of("Pool");
+    let detach = "Take the pool out of the load balancers that name it first.";
+    let operations = vec![
+        Operation::new(Method::GET, ALL, "Lists pools.")
+            .lists(one())
+            .query("monitor", schema::text(), "Only pools with this monitor.")
+            .query("name", schema::text(), "Only the pool with this name."),
+        Operation::new(Method::POST, ALL, "Makes a pool.").takes(one()).gives(one()).tagged().writes(),
+        Operation::new(Method::PATCH, ALL, "Takes the addresses that are told of events from many pools.")
+            .takes(schema::object([(EMAIL, schema::words(&[""]))], []))
+            .lists(one())
+            .writes(),
+        Operation::new(Method::GET, ONE, "Shows a pool.").gives(one()).tagged(),
+        Operation::new(Method::PUT, ONE, "Replaces a pool.").takes(one()).gives(one()).tagged().writes(),
+        Operation::new(Method::PATCH, ONE, "Changes some of a pool.")
+            .takes(schema::of("PoolChange"))
+            .gives(one())
+            .tagged()
+            .writes(),
+        Operation::new(Method::DELETE, ONE, "Deletes a pool; refused while load balancers name it.")
+            .gives(schema::deleted())
+            .query("detach", schema::boolean(), detach)
+            .writes(),
+    ];
+    let said = |whole| schema::keyed(KEYS, &kept_properties(), property, whole);
+    Description { tag: "Pools", operations, schemas: vec![("Pool", said(Whole::Yes)), ("PoolChange", said(Whole::No))] }
+}
+
+/// The schema of a key that is not only kept.
+fn property(key: &str) -> Option<RefOr<Schema>> {
+    Some(match key {
+        "id" | "monitor" => schema::id(),
+        "name" => schema::text_about("Letters, digits, hyphens and underscores; no other pool has it."),
+        "description" => schema::text_to(DESCRIPTION_CHARS_MAX),
+        "enabled" => schema::boolean_or(true),
+        "minimum_origins" => schema::integer_or(0, i64::MAX, 1),
+        "origins" => schema::list(schema::of("Origin")),
+        "healthy" => schema::boolean(),
+        "created_on" | "modified_on" | "disabled_at" => schema::time(),
+        _ => return None,
+    })
 }
 
 /// `GET .../pools`: those with the monitor and the name that the parameters say.
@@ -227,7 +277,8 @@ fn shown(context: &Context, id: PoolId, messages: Vec<Message>, committed: Commi
     let Committed { inventory, messages: more } = committed;
     let found = ShownPool::find(&inventory, id, &context.assigned());
     let (pool, stamp) = found.ok_or_else(|| ApiError::not_found("pool", id))?;
-    Ok(Reply::new(pool).at(stamp.revision).with_messages(messages).with_messages(more))
+    let seen = pool.seen();
+    Ok(Reply::new(pool).at_seen(stamp.revision, seen).with_messages(messages).with_messages(more))
 }
 
 #[cfg(test)]

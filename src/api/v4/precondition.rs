@@ -1,4 +1,7 @@
 //! `If-Match` and `If-None-Match` (RFC 9110 §13): an object's revision in quotes is its tag.
+//!
+//! Where a response shows health too, the tag has a hyphen and more digits, which change with it: for `If-None-Match` that is
+//! another response. `If-Match` is about the object, so it looks at the revision alone.
 
 use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH};
@@ -31,7 +34,7 @@ impl Precondition {
             Tags::Any => Self::Present,
             // RFC 9110 §13.1.1: If-Match compares strongly, so that a weak tag matches nothing. Neither does one that
             // is none of ours.
-            Tags::These(tags) => Self::OneOf(tags.iter().filter_map(|tag| tag.strong()).collect()),
+            Tags::These(tags) => Self::OneOf(tags.iter().filter_map(Tag::strong).collect()),
         })
     }
 
@@ -79,9 +82,10 @@ struct Tag {
 impl Tag {
     /// The revision that a strong tag names.
     fn strong(&self) -> Option<Revision> {
-        let number: u64 = self.text.parse().ok().filter(|_| !self.is_weak)?;
+        let text = self.text.split_once('-').map_or(&*self.text, |(revision, _)| revision);
+        let number: u64 = text.parse().ok().filter(|_| !self.is_weak)?;
         // "042" and "+42" are other tags than "42".
-        (number.to_string() == self.text).then_some(Revision(number))
+        (number.to_string() == text).then_some(Revision(number))
     }
 }
 
@@ -160,6 +164,8 @@ mod tests {
             (Some("\"42\""), true),
             (Some("\"7\", \"42\""), true),
             (Some("\"a,b\",\"42\""), true),
+            (Some("\"42-0badcafe\""), true),
+            (Some("\"-42\""), false),
             (Some("W/\"42\""), false),
             (Some("\"042\""), false),
             (Some("\"+42\""), false),

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -20,6 +21,8 @@ use crate::api::v4::envelope::{Answer, Message, Reply};
 use crate::api::v4::error::ApiError;
 use crate::api::v4::health::{HealthDetails, OriginDetails, is_enough};
 use crate::api::v4::monitors;
+use crate::api::v4::openapi::description::{Description, Operation};
+use crate::api::v4::openapi::schema;
 use crate::api::v4::request::{JsonBody, OptionalJsonBody, PathId};
 use crate::api::v4::route::{Route, in_both_views};
 use crate::health::probe::Probe;
@@ -201,6 +204,32 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/load_balancers/monitors/{monitor_id}/preview", of_monitor),
         Route::get("/load_balancers/preview/{preview_id}", result),
     ])
+}
+
+/// What the document says of them.
+pub(super) fn describe() -> Description {
+    let started = schema::object([("preview_id", schema::id()), ("pools", schema::map(schema::text()))], []);
+    let found = schema::map(schema::of("HealthDetails"));
+    let monitor = || schema::of("Monitor");
+    let operations = vec![
+        Operation::new(
+            Method::POST,
+            "/load_balancers/pools/{pool_id}/preview",
+            "Probes a pool once with this monitor.",
+        )
+        .takes(monitor())
+        .gives(started.clone()),
+        Operation::new(
+            Method::POST,
+            "/load_balancers/monitors/{monitor_id}/preview",
+            "Probes the pools of a monitor once, perhaps with a change of it.",
+        )
+        .may_take(monitor())
+        .gives(started),
+        Operation::new(Method::GET, "/load_balancers/preview/{preview_id}", "Shows what a preview has found so far.")
+            .gives(found),
+    ];
+    Description { tag: "Previews", operations, schemas: vec![] }
 }
 
 /// `POST .../pools/{pool_id}/preview`: the body is a monitor.

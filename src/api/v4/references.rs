@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::Serialize;
 
 use crate::api::v4::context::Context;
 use crate::api::v4::envelope::{Answer, Reply};
 use crate::api::v4::error::ApiError;
 use crate::api::v4::monitors;
+use crate::api::v4::openapi::description::{Description, Operation};
+use crate::api::v4::openapi::schema;
 use crate::api::v4::paging::Paging;
 use crate::api::v4::request::PathId;
 use crate::api::v4::route::{Route, in_both_views};
@@ -30,29 +33,28 @@ pub enum Direction {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Reference {
     /// Which way it goes.
-    reference_type: Direction,
+    #[serde(rename = "reference_type")]
+    direction: Direction,
     /// The kind of the other end.
-    resource_type: &'static str,
+    #[serde(rename = "resource_type")]
+    kind: &'static str,
     /// Its id.
-    resource_id: String,
+    #[serde(rename = "resource_id")]
+    id: String,
     /// Its name.
-    resource_name: String,
+    #[serde(rename = "resource_name")]
+    name: String,
 }
 
 impl Reference {
     /// A reference to or from an object.
     pub fn new(direction: Direction, object: ObjectId, name: impl Into<String>) -> Self {
-        Self {
-            reference_type: direction,
-            resource_type: object.kind(),
-            resource_id: object.to_string(),
-            resource_name: name.into(),
-        }
+        Self { direction, kind: object.kind(), id: object.to_string(), name: name.into() }
     }
 
     /// The name of the other end.
     pub fn name(&self) -> &str {
-        &self.resource_name
+        &self.name
     }
 
     /// Somebody who refers to the object that was asked for.
@@ -68,6 +70,25 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/load_balancers/pools/{pool_id}/references", of_pool),
         Route::get("/load_balancers/monitors/{monitor_id}/references", of_monitor),
     ])
+}
+
+/// What the document says of them.
+pub(super) fn describe() -> Description {
+    let reference = schema::object(
+        [
+            ("reference_type", schema::words(&["referrer", "referral"])),
+            ("resource_type", schema::words(&["load_balancer", "pool", "monitor"])),
+            ("resource_id", schema::id()),
+            ("resource_name", schema::text()),
+        ],
+        [],
+    );
+    let list = |path, summary| Operation::new(Method::GET, path, summary).lists(schema::of("Reference"));
+    let operations = vec![
+        list("/load_balancers/pools/{pool_id}/references", "Lists what refers to a pool, and its monitor."),
+        list("/load_balancers/monitors/{monitor_id}/references", "Lists what refers to a monitor."),
+    ];
+    Description { tag: "References", operations, schemas: vec![("Reference", reference)] }
 }
 
 /// `GET .../pools/{pool_id}/references`: load balancers that name it, and its monitor.

@@ -4,12 +4,15 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::Serialize;
 
 use self::table::{COUNTRIES, Country, REGIONS, SUBDIVISIONS};
 use crate::api::v4::context::Context;
 use crate::api::v4::envelope::{Answer, Reply};
 use crate::api::v4::error::ApiError;
+use crate::api::v4::openapi::description::{Description, Operation};
+use crate::api::v4::openapi::schema;
 use crate::api::v4::request::{Parameters, PathParts};
 use crate::api::v4::route::{Route, in_account};
 
@@ -31,7 +34,8 @@ struct Mapping {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 struct ShownRegion {
     /// Its code.
-    region_code: &'static str,
+    #[serde(rename = "region_code")]
+    code: &'static str,
     /// Its countries, in order of their codes.
     countries: Vec<ShownCountry>,
 }
@@ -40,21 +44,25 @@ struct ShownRegion {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 struct ShownCountry {
     /// Its code.
-    country_code_a2: &'static str,
+    #[serde(rename = "country_code_a2")]
+    code: &'static str,
     /// Its name.
-    country_name: &'static str,
+    #[serde(rename = "country_name")]
+    name: &'static str,
     /// What of it lies in the region, where it lies in several.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    country_subdivisions: Vec<ShownSubdivision>,
+    #[serde(rename = "country_subdivisions", skip_serializing_if = "Vec::is_empty")]
+    subdivisions: Vec<ShownSubdivision>,
 }
 
 /// A part of a country.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 struct ShownSubdivision {
     /// Its code within the country.
-    subdivision_code_a2: &'static str,
+    #[serde(rename = "subdivision_code_a2")]
+    code: &'static str,
     /// Its name.
-    subdivision_name: &'static str,
+    #[serde(rename = "subdivision_name")]
+    name: &'static str,
 }
 
 /// What is asked for.
@@ -104,6 +112,28 @@ pub(super) fn routes() -> Vec<Route> {
     ])
 }
 
+/// What the document says of them.
+pub(super) fn describe() -> Description {
+    let text = schema::text;
+    let subdivision = schema::object([("subdivision_code_a2", text()), ("subdivision_name", text())], []);
+    let country = schema::object(
+        [("country_code_a2", text()), ("country_name", text())],
+        [("country_subdivisions", schema::list(subdivision))],
+    );
+    let region = schema::object([("region_code", text()), ("countries", schema::list(country))], []);
+    let mapping = schema::object([("iso_standard", text()), ("regions", schema::list(region))], []);
+    let regions = || schema::of("Regions");
+    let operations = vec![
+        Operation::new(Method::GET, "/load_balancers/regions", "Lists regions with their countries.")
+            .gives(regions())
+            .query("country_code_a2", text(), "Only what this country lies in.")
+            .query("subdivision_code_a2", text(), "Only what this subdivision lies in.")
+            .query("subdivision_code", text(), "The same, perhaps with its country, as in `US-CA`."),
+        Operation::new(Method::GET, "/load_balancers/regions/{region_code}", "Shows a region.").gives(regions()),
+    ];
+    Description { tag: "Regions", operations, schemas: vec![("Regions", mapping)] }
+}
+
 /// `GET .../regions`: those in which the country and the subdivision of the parameters lie, with nothing else in them.
 async fn list(State(_): State<Arc<Context>>, parameters: Parameters) -> Answer<Mapping> {
     let filter = Filter::parse(&parameters)?;
@@ -120,24 +150,21 @@ async fn details(State(_): State<Arc<Context>>, path: PathParts) -> Answer<Mappi
 }
 
 /// A region, as far as it is asked for.
-fn shown(region_code: &'static str, filter: &Filter) -> ShownRegion {
-    let countries = COUNTRIES.iter().filter(|(code, ..)| filter.wants(code));
-    let countries = countries.filter_map(|country| shown_country(country, region_code, filter));
-    ShownRegion { region_code, countries: countries.collect() }
+fn shown(code: &'static str, filter: &Filter) -> ShownRegion {
+    let countries = COUNTRIES.iter().filter(|(country, ..)| filter.wants(country));
+    let countries = countries.filter_map(|country| shown_country(country, code, filter));
+    ShownRegion { code, countries: countries.collect() }
 }
 
 /// What of a country lies in a region and is asked for.
-fn shown_country(country: &Country, region_code: &str, filter: &Filter) -> Option<ShownCountry> {
-    let (country_code_a2, country_name, regions) = *country;
-    let parts = SUBDIVISIONS
-        .iter()
-        .filter(|(of, _, code, _)| *of == country_code_a2 && regions.len() > 1 && filter.wants_part(code));
-    let parts = parts.filter(|(.., region)| *region == region_code);
-    let country_subdivisions: Vec<ShownSubdivision> = parts
-        .map(|(_, subdivision_name, subdivision_code_a2, _)| ShownSubdivision { subdivision_code_a2, subdivision_name })
-        .collect();
-    let is_there = regions.contains(&region_code) && (filter.subdivision.is_none() || !country_subdivisions.is_empty());
-    is_there.then_some(ShownCountry { country_code_a2, country_name, country_subdivisions })
+fn shown_country(country: &Country, region: &str, filter: &Filter) -> Option<ShownCountry> {
+    let (code, name, regions) = *country;
+    let parts = SUBDIVISIONS.iter().filter(|(of, _, part, lies_in)| {
+        *of == code && regions.len() > 1 && *lies_in == region && filter.wants_part(part)
+    });
+    let subdivisions: Vec<ShownSubdivision> = parts.map(|(_, name, code, _)| ShownSubdivision { code, name }).collect();
+    let is_there = regions.contains(&region) && (filter.subdivision.is_none() || !subdivisions.is_empty());
+    is_there.then_some(ShownCountry { code, name, subdivisions })
 }
 
 #[cfg(test)]

@@ -106,6 +106,11 @@ pub fn in_both_views(routes: &[Route]) -> Vec<Route> {
     views.collect()
 }
 
+/// The path below the view that a path is in; none if it is in no view.
+pub(super) fn below_view(path: &str) -> Option<&str> {
+    VIEWS.iter().find_map(|view| path.strip_prefix(view)).filter(|path| !path.is_empty())
+}
+
 /// Routes at account level only.
 pub fn in_account(routes: &[Route]) -> Vec<Route> {
     let [_, account] = VIEWS;

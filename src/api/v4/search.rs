@@ -5,12 +5,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::Serialize;
 
 use crate::api::v4::context::Context;
 use crate::api::v4::envelope::{Answer, Reply};
 use crate::api::v4::error::ApiError;
 use crate::api::v4::monitors::label;
+use crate::api::v4::openapi::description::{Description, Operation};
+use crate::api::v4::openapi::schema;
 use crate::api::v4::paging::Paging;
 use crate::api::v4::references::{Direction, Reference, monitor_of};
 use crate::api::v4::request::Parameters;
@@ -33,11 +36,14 @@ struct Resources {
 #[derive(Debug, Serialize)]
 struct Resource {
     /// Its kind.
-    resource_type: &'static str,
+    #[serde(rename = "resource_type")]
+    kind: &'static str,
     /// Its id.
-    resource_id: String,
+    #[serde(rename = "resource_id")]
+    id: String,
     /// Its name.
-    resource_name: String,
+    #[serde(rename = "resource_name")]
+    name: String,
     /// What refers to it, and what it refers to, as far as that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     references: Option<Vec<Reference>>,
@@ -81,6 +87,20 @@ pub(super) fn routes() -> Vec<Route> {
     in_account(&[Route::get("/load_balancers/search", find)])
 }
 
+/// What the document says of them.
+pub(super) fn describe() -> Description {
+    let resource = schema::object(
+        [("resource_type", schema::text()), ("resource_id", schema::id()), ("resource_name", schema::text())],
+        [("references", schema::list(schema::of("Reference")))],
+    );
+    let find = Operation::new(Method::GET, "/load_balancers/search", "Finds load balancers, monitors and pools.")
+        .lists(schema::anything())
+        .gives(schema::object([("resources", schema::list(resource))], []))
+        .query("query", schema::text(), "A part of the name, or the id.")
+        .query("references", schema::words(&["", "*", "referral", "referrer"]), "Which references to show.");
+    Description { tag: "Search", operations: vec![find], schemas: vec![] }
+}
+
 /// `GET .../search`
 async fn find(State(context): State<Arc<Context>>, parameters: Parameters, paging: Paging) -> Answer<Resources> {
     let query = parameters.text("query")?.unwrap_or_default().to_ascii_lowercase();
@@ -94,20 +114,17 @@ async fn find(State(context): State<Arc<Context>>, parameters: Parameters, pagin
     found.sort_unstable_by(|(a, a_name), (b, b_name)| a.kind().cmp(b.kind()).then_with(|| a_name.cmp(b_name)));
     let page = paging.part(found.into_iter(), |resource| resource);
     let on_page: HashSet<ObjectId> = page.items.iter().map(|(object, _)| *object).collect();
-    let mut referrers = match shown.has(Direction::Referrer) {
-        true => referrers(&inventory, &on_page),
-        false => HashMap::new(),
-    };
-    let resource = |(object, resource_name): (ObjectId, String)| {
+    let mut referrers = if shown.has(Direction::Referrer) { referrers(&inventory, &on_page) } else { HashMap::new() };
+    let resource = |(object, name): (ObjectId, String)| {
         let mut references = referrers.remove(&object).unwrap_or_default();
         references.sort_unstable_by(|a, b| a.name().cmp(b.name()));
         if shown.has(Direction::Referral) {
             references.extend(referrals(&inventory, object));
         }
         Resource {
-            resource_type: object.kind(),
-            resource_id: object.to_string(),
-            resource_name,
+            kind: object.kind(),
+            id: object.to_string(),
+            name,
             references: (shown != Shown::Nothing).then_some(references),
         }
     };

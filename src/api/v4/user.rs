@@ -1,10 +1,13 @@
 //! `/user`: the bearer of a token, and whether the token holds.
 
+use axum::http::Method;
 use serde::Serialize;
 
 use crate::api::v4::accounts;
 use crate::api::v4::caller::Caller;
 use crate::api::v4::envelope::{Answer, Message, Reply};
+use crate::api::v4::openapi::description::{Description, Operation};
+use crate::api::v4::openapi::schema;
 use crate::api::v4::route::Route;
 use crate::api::v4::times::Time;
 use crate::model::id::TokenId;
@@ -35,6 +38,21 @@ struct Verified {
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::get("/user", details), Route::get("/user/tokens/verify", verify)]
+}
+
+/// What the document says of them.
+pub(super) fn describe() -> Description {
+    let user =
+        schema::object([("id", schema::id()), ("username", schema::text()), ("suspended", schema::boolean())], []);
+    let verified = schema::object(
+        [("id", schema::id()), ("status", schema::words(&["active"]))],
+        [("expires_on", schema::time())],
+    );
+    let operations = vec![
+        Operation::new(Method::GET, "/user", "Shows who calls.").gives(user),
+        Operation::new(Method::GET, "/user/tokens/verify", "Tells that the token holds.").gives(verified),
+    ];
+    Description { tag: "User", operations, schemas: vec![] }
 }
 
 /// `GET /user`

@@ -12,7 +12,7 @@ use crate::spec::kept::build_json as build_kept;
 use crate::spec::load_balancer::kept::FIELDS;
 use crate::spec::load_balancer::{Surroundings, build_answers, parse};
 use crate::spec::references::Known;
-use crate::spec::time;
+use crate::spec::{schema, time};
 
 /// Parses the body of a request; the load balancer gets `id`, and its pools are some of the inventory's. Whether its name
 /// is in a zone is for the commit to say.
@@ -32,6 +32,11 @@ pub fn build_json(load_balancer: &LoadBalancer, stamp: &Stamp<LoadBalancerId>, z
         .with("modified_on", time::build(stamp.modified))
         .with("zone_name", Node::text(zone_name));
     build_fields(table, load_balancer)
+}
+
+/// JSON Schema of the keys that are kept.
+pub fn kept_properties() -> Table {
+    schema::properties(FIELDS)
 }
 
 /// Builds what a load balancer says.

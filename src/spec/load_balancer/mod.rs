@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU16;
 
 pub(super) use self::json::build_fields;
-pub use self::json::{build_json, parse_json};
+pub use self::json::{build_json, kept_properties, parse_json};
 use crate::model::id::{LoadBalancerId, PoolId};
 use crate::model::kept::Kept;
 use crate::model::limits::{LOAD_BALANCER_TTL_MAX, POOLS_PER_LOAD_BALANCER_MAX};

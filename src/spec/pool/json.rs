@@ -12,7 +12,7 @@ use crate::spec::kept::build_json as build_kept;
 use crate::spec::pool::kept::{ORIGIN, POOL};
 use crate::spec::pool::{build_plain_origin, parse};
 use crate::spec::references::Known;
-use crate::spec::time;
+use crate::spec::{schema, time};
 
 /// Parses the body of a request; the pool gets `id`, and its monitor is one of the inventory's.
 pub fn parse_json(body: &Node, id: PoolId, inventory: &Inventory, faults: &mut Faults) -> Option<Pool> {
@@ -28,6 +28,16 @@ pub fn build_json(pool: &Pool, stamp: &Stamp<PoolId>) -> Table {
         .with("created_on", time::build(stamp.created))
         .with("modified_on", time::build(stamp.modified));
     build_fields(table, pool, &stamp.disabled)
+}
+
+/// JSON Schema of the keys of a pool that are kept.
+pub fn kept_properties() -> Table {
+    schema::properties(POOL)
+}
+
+/// JSON Schema of the keys of an origin that are kept.
+pub fn kept_origin_properties() -> Table {
+    schema::properties(ORIGIN)
 }
 
 /// Builds what a pool says, and since when it is disabled.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 pub(super) use self::json::build_fields;
-pub use self::json::{build_json, parse_json};
+pub use self::json::{build_json, kept_origin_properties, kept_properties, parse_json};
 pub(in crate::spec) use self::kept::REGIONS;
 use crate::model::id::{MonitorId, PoolId};
 use crate::model::limits::{NAME_CHARS_MAX, ORIGINS_PER_POOL_MAX};

@@ -1,3 +1,5 @@
+//! Tests of events: their form, filters and bounds.
+
 use serde_json::json;
 
 use crate::api::v4::fixture::Fixture;

@@ -1,6 +1,9 @@
+//! Tests of health as it is shown.
+
 use serde_json::json;
 
 use super::*;
+use crate::api::v4::caller::Caller;
 use crate::api::v4::fixture::{Fixture, odd_is_up};
 use crate::api::v4::transcript::Transcript;
 
@@ -57,17 +60,36 @@ async fn a_pool_is_healthy_when_enough_of_its_origins_are() {
     assert_eq!(healthy().await, (false, vec![false, false, false]), "not probed");
 }
 
+#[tokio::test]
+async fn a_tag_changes_with_health_and_still_names_the_revision() {
+    let api = Fixture::new();
+    let monitor = api.made("/user/load_balancers/monitors", r#"{"type":"tcp","port":80}"#).await;
+    let path = pool(&api, Some(&monitor)).await;
+    let tag = async || api.call("GET", &path, "").await.headers["etag"].to_str().unwrap().to_owned();
+    let before = tag().await;
+    let call = async |method: &str, header: &str| {
+        let headers = [(header, &*before)];
+        api.call_as(Caller::control(), method, &path, &headers, r#"{"description":"x"}"#).await.status
+    };
+    assert_eq!(call("GET", "if-none-match").await, 304);
+    api.probe(odd_is_up).await;
+    assert_ne!(tag().await, before);
+    assert_eq!(call("GET", "if-none-match").await, 200, "its health has changed");
+    assert_eq!(call("PATCH", "if-match").await, 200, "nobody has changed the pool");
+    assert_eq!(call("PATCH", "if-match").await, 412);
+}
+
 #[test]
 fn durations_are_written_as_go_reads_them() {
     for (duration, text) in [
         (Duration::ZERO, "0s"),
         (Duration::from_nanos(900), "0s"),
         (Duration::from_micros(350), "350µs"),
-        (Duration::from_micros(1_000), "1ms"),
+        (Duration::from_millis(1), "1ms"),
         (Duration::from_micros(12_143), "12.1ms"),
         (Duration::from_micros(999_999), "999.9ms"),
         (Duration::from_millis(2_004), "2.004s"),
-        (Duration::from_secs(60), "60s"),
+        (Duration::from_mins(1), "60s"),
     ] {
         assert_eq!(go_duration(duration), text);
     }

@@ -1,3 +1,5 @@
+//! Tests of single origins.
+
 use serde_json::json;
 
 use crate::api::v4::caller::Caller;

@@ -53,9 +53,10 @@ fn without(load_balancer: &Arc<LoadBalancer>, pool: PoolId) -> Option<LoadBalanc
 
 /// What is told of a load balancer that has lost a pool.
 fn told(before: &LoadBalancer, after: &LoadBalancer, name: &str) -> Message {
-    let fallback = match before.fallback_pool == after.fallback_pool {
-        true => String::new(),
-        false => format!("; its fallback pool is {} now", after.fallback_pool),
+    let fallback = if before.fallback_pool == after.fallback_pool {
+        String::new()
+    } else {
+        format!("; its fallback pool is {} now", after.fallback_pool)
     };
     Message::of(Note::Done, format!("taken out of load balancer {name}{fallback}"))
 }

@@ -23,6 +23,8 @@ pub struct ShownPool {
     said: Table,
     /// Whether it is healthy.
     standing: PoolStanding,
+    /// What differs when its health is shown in another way.
+    seen: Option<u32>,
 }
 
 /// An origin as it is shown.
@@ -38,13 +40,20 @@ impl ShownPool {
     /// A pool.
     pub fn of(pool: &Arc<Pool>, stamp: &Stamp<PoolId>, assigned: &Assigned) -> Self {
         let probed = assigned.pools.find(pool.id).map(Arc::as_ref);
-        Self { said: build_json(pool, stamp), standing: PoolStanding::of(pool, probed) }
+        let standing = PoolStanding::of(pool, probed);
+        let seen = standing.digest(pool);
+        Self { said: build_json(pool, stamp), standing, seen }
     }
 
     /// The pool with an id, if there is one, with its stamp.
     pub fn find<'i>(inventory: &'i Inventory, id: PoolId, assigned: &Assigned) -> Option<(Self, &'i Stamp<PoolId>)> {
         let (pool, stamp) = (inventory.pools.find(id)?, inventory.stamps.pools.find(id)?);
         Some((Self::of(pool, stamp, assigned), stamp))
+    }
+
+    /// What differs when its health is shown in another way.
+    pub const fn seen(&self) -> Option<u32> {
+        self.seen
     }
 
     /// An origin by its place in the pool.
@@ -62,7 +71,7 @@ fn shown_origin<'s>(node: &'s Node, standing: &'s OriginStanding) -> Option<Show
 
 impl Serialize for ShownPool {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { said, standing } = self;
+        let Self { said, standing, seen: _ } = self;
         let mut map = serializer.serialize_map(None)?;
         for entry in said.entries() {
             match &entry.node.value {

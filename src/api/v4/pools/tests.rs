@@ -1,3 +1,5 @@
+//! Tests of pools.
+
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::task::Poll;

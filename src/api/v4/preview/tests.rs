@@ -1,3 +1,5 @@
+//! Tests of previews, with probers that are told what to see.
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -83,7 +85,7 @@ async fn previews_are_bounded_and_forgotten() {
     let refused = start(99).unwrap_err();
     assert_eq!(refused.code(), Code::Overloaded);
     assert!(previews.find(id(99)).is_none());
-    tokio::time::advance(PREVIEW_LIFETIME - Duration::from_secs(1)).await;
+    tokio::time::advance(PREVIEW_LIFETIME.saturating_sub(Duration::from_secs(1))).await;
     assert!(previews.find(id(0)).is_some());
     tokio::time::advance(Duration::from_secs(1)).await;
     assert!(previews.find(id(0)).is_none(), "forgotten");

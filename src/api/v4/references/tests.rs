@@ -1,3 +1,5 @@
+//! Tests of references.
+
 use serde_json::json;
 
 use crate::api::v4::fixture::Fixture;

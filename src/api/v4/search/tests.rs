@@ -1,3 +1,5 @@
+//! Tests of the search.
+
 use serde_json::{Value as Json, json};
 
 use crate::api::v4::fixture::Fixture;

@@ -1,0 +1,113 @@
+//! Zones through the router: their life, lists, and what is refused.
+
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use crate::api::v4::accounts;
+use crate::api::v4::fixture::{Fixture, Response};
+use crate::api::v4::transcript::Transcript;
+use crate::config::{Policy, load_text};
+use crate::model::id::ZoneId;
+
+/// The API with a zone, and a configuration with name servers for others.
+async fn serving() -> Fixture {
+    let api = Fixture::declaring("").await;
+    let text = "version = 1\n[api.zones]\nname_servers = [\"ns1.example.net\", \"ns2.example.net\"]\n\
+                allow_transfer = [\"192.0.2.0/24\"]\n";
+    let policy: Policy = load_text("pooldns.toml", text).unwrap().policy;
+    api.context.policy.store(Arc::new(policy));
+    api
+}
+
+/// Names in a list.
+fn names(response: &Response) -> Vec<&str> {
+    response.body["result"].as_array().unwrap().iter().map(|zone| zone["name"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn golden_life_of_a_zone() {
+    let api = serving().await;
+    let mut calls = Transcript::of(&api);
+    let account = json!({"id": accounts::id().to_string()});
+    let body = json!({"name": "Made.example", "account": account, "jump_start": true, "type": "full"});
+    let made = calls.call("POST", "/zones", &body.to_string()).await.body["result"]["id"].as_str().unwrap().to_owned();
+    calls.call("GET", &format!("/zones/{made}"), "").await;
+    calls.call("GET", &format!("/zones/{made}/dns_records"), "").await;
+    calls.call("GET", "/zones?name=example.com", "").await;
+    calls.call("DELETE", &format!("/zones/{made}"), "").await;
+    calls.call("GET", &format!("/zones/{made}"), "").await;
+    insta::assert_snapshot!(calls.redacted());
+}
+
+#[tokio::test]
+async fn golden_refusals() {
+    let api = serving().await;
+    let mut calls = Transcript::of(&api);
+    calls.call("POST", "/zones", "{}").await;
+    calls.call("POST", "/zones", r#"{"name":"example.com"}"#).await;
+    calls.call("POST", "/zones", r#"{"name":"a..example"}"#).await;
+    calls.call("POST", "/zones", r#"{"name":"a.example","type":"partial"}"#).await;
+    calls.call("POST", "/zones", r#"{"name":"a.example","account":{"id":"00000000000000000000000000000000"}}"#).await;
+    calls.call("DELETE", &format!("/zones/{}", ZoneId::declared("example.com")), "").await;
+    calls.call("GET", "/zones?direction=up", "").await;
+    api.context.policy.store(Arc::new(Policy::default()));
+    calls.call("POST", "/zones", r#"{"name":"a.example"}"#).await;
+    insta::assert_snapshot!(calls.redacted());
+}
+
+#[tokio::test]
+async fn a_zone_gets_what_the_configuration_says() {
+    let api = serving().await;
+    let id = api.made("/zones", r#"{"name":"a.example"}"#).await;
+    let inventory = api.context.inventory();
+    let hosting = inventory.hostings.find(ZoneId::parse(&id).unwrap()).unwrap();
+    assert_eq!((hosting.allow_transfer.len(), hosting.has_auto_serial()), (1, true));
+    let own = r#"{"name":"b.example","name_servers":["ns.b.example"]}"#;
+    let made = api.call("POST", "/zones", own).await;
+    assert_eq!(made.body["result"]["name_servers"], json!(["ns.b.example"]));
+}
+
+#[tokio::test]
+async fn lists_are_what_was_asked_for() {
+    let api = serving().await;
+    for name in ["b.example", "a.example"] {
+        api.made("/zones", &json!({"name": name}).to_string()).await;
+    }
+    let account = accounts::id();
+    let ours = format!("account.id={account}");
+    for (query, expected) in [
+        ("", vec!["a.example", "b.example", "example.com"]),
+        ("name=b.example", vec!["b.example"]),
+        ("name=B.Example.&per_page=1", vec!["b.example"]),
+        ("name=c.example", vec![]),
+        ("name=..", vec![]),
+        ("status=active&direction=desc", vec!["example.com", "b.example", "a.example"]),
+        ("status=pending", vec![]),
+        (&ours, vec!["a.example", "b.example", "example.com"]),
+        ("account.id=1", vec![]),
+        ("page=2&per_page=2", vec!["example.com"]),
+    ] {
+        let listed = api.call("GET", &format!("/zones?{query}"), "").await;
+        assert_eq!(names(&listed), expected, "{query}");
+    }
+    let page = api.call("GET", "/zones?page=2&per_page=2", "").await;
+    assert_eq!(page.body["result_info"]["total_count"], 3);
+}
+
+#[tokio::test]
+async fn a_zone_with_load_balancers_stays() {
+    let api = serving().await;
+    let zone = format!("/zones/{}", api.made("/zones", r#"{"name":"a.example"}"#).await);
+    let pool = r#"{"name":"p","origins":[{"name":"a","address":"192.0.2.1"}]}"#;
+    let pool = api.made("/user/load_balancers/pools", pool).await;
+    let body = json!({"name": "www.a.example", "default_pools": [pool], "fallback_pool": pool}).to_string();
+    let load_balancer = api.made(&format!("{zone}/load_balancers"), &body).await;
+    let refused = api.call("DELETE", &zone, "").await;
+    let error = &refused.body["errors"][0];
+    assert_eq!((refused.status.as_u16(), &error["code"]), (412, &json!(1005)));
+    assert!(error["message"].as_str().unwrap().contains("load_balancer www.a.example"), "{error}");
+    assert_eq!(api.call("DELETE", &format!("{zone}/load_balancers/{load_balancer}"), "").await.status, 200);
+    assert_eq!(api.call("DELETE", &zone, "").await.status, 200);
+    assert_eq!(api.call("GET", &format!("{zone}/dns_records"), "").await.body["result"], Json::Null);
+}

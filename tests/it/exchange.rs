@@ -1,0 +1,123 @@
+//! What the API made: taken out and in by commands, over crashes, and against what files declare.
+
+use std::process::Command;
+
+use hickory_proto::rr::RecordType;
+
+use crate::harness::server::{Options, PROGRAM, command, write_config};
+use crate::harness::{Ran, TestServer, ZONE, run, wait};
+
+/// Objects as somebody writes them by hand: without ids, and one of them refers to a declared zone.
+const OBJECTS: &str = "\
+[[monitors]]
+name = \"quick\"
+type = \"tcp\"
+port = 9
+timeout = 1
+retries = 0
+interval = 60
+
+[[pools]]
+name = \"made\"
+origins = [{ name = \"a\", address = \"127.0.0.77\" }, { name = \"b\", address = \"127.0.0.78\", enabled = false }]
+
+[[load_balancers]]
+name = \"made.example.test\"
+default_pools = [\"made\"]
+fallback_pool = \"made\"
+
+[[zones]]
+name = \"made.test\"
+serial = \"auto\"
+records = [\"@ SOA ns1 h 1 2 3 4 5\", \"@ NS ns1\", \"txt TXT kept\"]
+";
+
+/// Runs a command of the program for a server's configuration, with more arguments.
+fn told(server: &TestServer, name: &str, more: &[&str]) -> Ran {
+    run(command(server.config().parent().unwrap(), name).args(more))
+}
+
+/// Writes the objects into a file beside the server's configuration.
+fn written(server: &TestServer, text: &str) -> String {
+    let file = server.config().with_file_name("objects.toml");
+    std::fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_is_imported_is_answered_and_goes_out_and_in_again() {
+    let server = TestServer::start(ZONE);
+    let file = written(&server, OBJECTS);
+    let dry = told(&server, "import", &[&file, "--dry-run"]);
+    assert_eq!((dry.code, dry.stdout.lines().last()), (Some(0), Some("4 created, 0 updated, 0 would be as they were")));
+    assert!(told(&server, "export", &[]).stdout.contains("pools = []"));
+    let ran = told(&server, "import", &[&file]);
+    assert!(ran.code == Some(0) && ran.stdout.contains("create pool made\n"), "{ran:?}");
+    wait("its address", || {
+        server.dns().addresses("made.example.test") == ["127.0.0.77".parse::<std::net::IpAddr>().unwrap()]
+    });
+    let txt = server.dns().get("txt.made.test", RecordType::TXT);
+    assert_eq!(txt.answers.len(), 1);
+
+    let out = told(&server, "export", &[]).stdout;
+    let again = told(&server, "import", &[&written(&server, &out)]);
+    assert_eq!(again.stdout, "0 created, 0 updated, 4 are as they were\n");
+    let edited = out.replace("127.0.0.77", "127.0.0.79");
+    let ran = told(&server, "import", &[&written(&server, &edited)]);
+    assert_eq!(ran.stdout, "update pool made\n0 created, 1 updated, 3 are as they were\n");
+    // It is all or nothing, and says where it is wrong.
+    let faulty = edited.replace("127.0.0.79", "127.0.0.80") + "[[pools]]\nname = \"x\"\norigins = []\n";
+    let ran = told(&server, "import", &[&written(&server, &faulty)]);
+    assert_eq!((ran.code, ran.stderr.contains("pools[1].origins")), (Some(2), true), "{ran:?}");
+    assert!(told(&server, "export", &[]).stdout.contains("127.0.0.79"));
+}
+
+#[test]
+fn what_the_api_made_is_there_after_a_crash_and_without_a_server() {
+    let mut server = TestServer::start(ZONE);
+    let file = written(&server, OBJECTS);
+    assert_eq!(told(&server, "import", &[&file]).code, Some(0));
+    let out = told(&server, "export", &[]).stdout;
+    let backup = server.config().with_file_name("backup.redb");
+    let backup = backup.to_str().unwrap();
+    assert_eq!(told(&server, "backup", &[backup]).code, Some(0));
+    let twice = told(&server, "backup", &[backup]);
+    assert!(twice.code == Some(1) && twice.stderr.contains("exists already"), "{twice:?}");
+    // A second server on the same store is refused, whatever its control socket.
+    let folder = server.config().parent().unwrap().to_owned();
+    let text = std::fs::read_to_string(server.config()).unwrap().replace("control.sock", "other.sock");
+    let other = folder.join("other.toml");
+    std::fs::write(&other, text).unwrap();
+    let alone = run(Command::new(PROGRAM).args(["export", "--config", other.to_str().unwrap()]));
+    assert!(alone.code == Some(1) && alone.stderr.contains("another"), "{alone:?}");
+
+    server.signal("KILL");
+    server.wait_end();
+    assert_eq!(told(&server, "export", &[]).stdout, out);
+    // An import while nobody serves is kept as well.
+    let more = out.replace("127.0.0.77", "127.0.0.70");
+    assert_eq!(told(&server, "import", &[&written(&server, &more)]).code, Some(0));
+    assert_eq!(told(&server, "export", &[]).stdout, more);
+}
+
+#[test]
+fn what_a_file_contradicts_is_set_aside_and_comes_back() {
+    let server = TestServer::start(ZONE);
+    let file = written(&server, OBJECTS);
+    assert_eq!(told(&server, "import", &[&file]).code, Some(0));
+    let folder = server.config().parent().unwrap().to_owned();
+    let declared = "[[pools]]\nname = \"made\"\nid = \"0123456789abcdef0123456789abcdef\"\norigins = [{ name = \"a\", address = \"127.0.0.90\" }]\n";
+    write_config(&folder, &format!("{ZONE}{declared}"), &Options::default());
+    let refused = told(&server, "reload", &[]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("pool made (") && refused.stderr.contains("made through the API"), "{refused:?}");
+    let taken = told(&server, "reload", &["--set-aside"]);
+    assert_eq!(taken.code, Some(0), "{taken:?}");
+    let names: Vec<String> = server.status().set_aside.iter().map(|aside| aside.name.clone()).collect();
+    assert_eq!(names, ["made", "made.example.test"]);
+    assert!(told(&server, "status", &[]).stdout.contains("SET ASIDE"));
+    write_config(&folder, ZONE, &Options::default());
+    assert_eq!(told(&server, "reload", &[]).code, Some(0));
+    assert!(server.status().set_aside.is_empty());
+    wait("its address", || server.dns().addresses("made.example.test").len() == 1);
+}

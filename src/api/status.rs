@@ -147,7 +147,7 @@ pub struct ProbeStatus {
     pub at: Timestamp,
     /// Why it failed, or `No failures`, as in the original.
     pub reason: String,
-    /// HTTP status code, if a response came.
+    /// Code of the response (HTTP, SMTP or DNS), if one came.
     pub code: Option<u16>,
     /// How long it took, in milliseconds.
     pub rtt_ms: f64,

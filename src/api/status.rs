@@ -15,7 +15,7 @@ use crate::model::rrset::Rtype;
 use crate::steering::lookup::{Found, lookup};
 use crate::steering::publish::Serials;
 use crate::steering::state::{Condition, PoolState};
-use crate::steering::table::{RecordTable, lower_name};
+use crate::steering::table::RecordTable;
 use crate::telemetry::Totals;
 
 /// The server at one moment.
@@ -244,7 +244,7 @@ fn probe_status(cell: &Arc<TargetCell>) -> Option<ProbeStatus> {
 
 /// What a load balancer answers from now, in a word; and in full if it answers.
 fn condition(load_balancer: &LoadBalancer, table: &RecordTable) -> (&'static str, Option<Condition>) {
-    match lookup(table, &lower_name(&load_balancer.name), Rtype::A) {
+    match lookup(table, &table.hashed_name(&load_balancer.name), Rtype::A) {
         _ if !load_balancer.enabled => ("disabled", None),
         Found::Node { node, .. } => {
             let condition = node.slot().map_or(Condition::NotReady, |slot| Condition::of(&slot.load()));

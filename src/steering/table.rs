@@ -16,7 +16,7 @@ use crate::model::shard_map::ShardMap;
 use crate::model::zone::{Cover, Zone};
 use crate::steering::audience::Audience;
 use crate::steering::compile::LiveAnswer;
-use crate::wire::name::{LowerName, NameHashing};
+use crate::wire::name::{HashedName, NameHashing};
 
 /// What may be answered now, at one or more names with equal steering.
 #[derive(Debug)]
@@ -195,6 +195,14 @@ impl RecordTable {
     /// How names are hashed.
     pub const fn hashing(&self) -> NameHashing {
         self.hashing
+    }
+
+    /// A name as it is looked up, for the slow paths.
+    pub fn hashed_name(&self, name: &Name) -> HashedName {
+        let mut hashed = HashedName::default();
+        let read = hashed.read(name.wire(), self.hashing);
+        debug_assert!(read.is_ok(), "a name is well formed");
+        hashed
     }
 
     /// Puts a zone with its static records in the place of the one with its apex. Live names have to be set again.
@@ -487,14 +495,6 @@ impl ZoneTable {
             self.prune(&parent);
         }
     }
-}
-
-/// The name that a wire form reads as, for the slow paths.
-pub fn lower_name(name: &Name) -> LowerName {
-    let mut lower = LowerName::default();
-    let read = lower.read(name.wire());
-    debug_assert!(read.is_ok(), "a name is well formed");
-    lower
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("indicatif", &["src/cli/"]),
     ("libc", &["src/dns/io/"]),
     ("notify", &["src/app/"]),
+    ("redb", &["src/store/"]),
     ("reqwest", &["src/health/"]),
     ("toml", &["src/config/", "src/spec/"]),
 ];

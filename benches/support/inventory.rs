@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pooldns::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
 use pooldns::model::inventory::Declared;
+use pooldns::model::kept::Kept;
 use pooldns::model::load_balancer::{Answers, LoadBalancer, SteeringPolicy};
 use pooldns::model::monitor::{Check, Monitor};
 use pooldns::model::name::Name;
@@ -103,6 +104,7 @@ pub fn pool(size: Size, number: usize) -> Pool {
         enabled: true,
         weight: Weight::ONE,
         host: None,
+        kept: Kept::default(),
     };
     let name = format!("pool-{number}");
     Pool {
@@ -113,6 +115,7 @@ pub fn pool(size: Size, number: usize) -> Pool {
         minimum_origins: 1,
         monitor: Some(MonitorId::declared(if number == 0 { "eager" } else { "calm" })),
         origins: (0..size.origins).map(origin).collect(),
+        kept: Kept::default(),
     }
 }
 
@@ -141,6 +144,7 @@ fn load_balancer(size: Size, number: usize) -> LoadBalancer {
         steering_policy: SteeringPolicy::Off,
         ttl,
         answers,
+        kept: Kept::default(),
     }
 }
 

@@ -16,10 +16,11 @@ use pooldns::dns::rrl::RateLimiter;
 use pooldns::health::probe::Probe;
 use pooldns::health::schedule::{self, Schedule};
 use pooldns::health::table::TargetKey;
-use pooldns::model::inventory::{Change, Declared};
+use pooldns::model::inventory::{Change, Declared, Generation, Stored, StoredObject};
 use pooldns::model::limits::{TRANSITIONS_QUEUED_MAX, UDP_PAYLOAD_DEFAULT};
 use pooldns::model::monitor::Monitor;
 use pooldns::model::rrset::Rtype;
+use pooldns::model::stamp::{Disabled, Revision, UnixMicros};
 use pooldns::model::verdict::{FailReason, Outcome};
 use pooldns::steering::publish::{self, Publisher};
 use pooldns::steering::table::RecordTable;
@@ -193,9 +194,16 @@ pub struct StartTimes {
     pub publish: Duration,
 }
 
+/// An object as a store keeps it.
+fn stored(object: StoredObject) -> Stored {
+    let time = UnixMicros::default();
+    let (revision, disabled) = (Revision::default(), Disabled::default());
+    Stored { object, created: time, modified: time, revision, disabled }
+}
+
 impl Stack {
     /// Starts everything with what is declared.
-    pub fn start(declared: Declared, probe: impl Probe) -> Self {
+    pub fn start(mut declared: Declared, probe: impl Probe) -> Self {
         let policy = Arc::new(ArcSwap::from_pointee(policy()));
         let store = Arc::new(MemoryStore::default());
         let health = Builder::new_multi_thread().worker_threads(1).thread_name("health").enable_all().build().unwrap();
@@ -203,6 +211,12 @@ impl Stack {
         let (flips, flipped) = mpsc::channel(TRANSITIONS_QUEUED_MAX);
 
         let began = Instant::now();
+        // Pools and load balancers are as the API makes them, so that a bench can edit one of them alone.
+        let Declared { pools, load_balancers, .. } = &mut declared;
+        let pools = std::mem::take(pools).into_iter().map(|pool| StoredObject::Pool(Arc::new(pool)));
+        let load_balancers = std::mem::take(load_balancers).into_iter().map(Arc::new).map(StoredObject::LoadBalancer);
+        let objects = pools.chain(load_balancers).map(stored).collect();
+        health.block_on(store.commit(Change::Restore { generation: Generation(0), objects })).unwrap();
         health.block_on(store.commit(Change::Declare(declared))).unwrap();
         let commit = began.elapsed();
 

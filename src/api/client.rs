@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
-use hyper::{Method, Request};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use crate::api::control::{Reload, Retransfer};
+use crate::api::control::{Contradictions, Reload, Retransfer};
 use crate::api::status::Status;
 use crate::model::name::Name;
 
@@ -49,9 +49,24 @@ pub async fn status(control: &Path) -> Result<Status, ClientError> {
     ask(control, Method::GET, "/status").await
 }
 
+/// Asks for the metrics, in the text format of Prometheus.
+pub async fn metrics(control: &Path) -> Result<String, ClientError> {
+    Ok(String::from_utf8_lossy(&ask_octets(control, Method::GET, "/metrics").await?.1).into_owned())
+}
+
+/// Asks whether the server is ready; if it is not, for what it waits.
+pub async fn readiness(control: &Path) -> Result<Result<(), String>, ClientError> {
+    let (status, body) = ask_octets(control, Method::GET, "/readyz").await?;
+    Ok(if status.is_success() { Ok(()) } else { Err(String::from_utf8_lossy(&body).into_owned()) })
+}
+
 /// Asks for a reload, and waits for its result.
-pub async fn reload(control: &Path) -> Result<Reload, ClientError> {
-    ask(control, Method::POST, "/reload").await
+pub async fn reload(control: &Path, contradictions: Contradictions) -> Result<Reload, ClientError> {
+    let path = match contradictions {
+        Contradictions::Refused => "/reload",
+        Contradictions::SetAside => "/reload?contradictions=set_aside",
+    };
+    ask(control, Method::POST, path).await
 }
 
 /// Asks for a zone's transfer, and waits for its result.
@@ -64,8 +79,13 @@ pub async fn retransfer(control: &Path, zone: &Name) -> Result<Retransfer, Clien
     ask(control, Method::POST, &format!("/zones/{encoded}/retransfer")).await
 }
 
-/// One request, one connection.
+/// One request, whose answer is a document.
 async fn ask<T: DeserializeOwned>(control: &Path, method: Method, path: &str) -> Result<T, ClientError> {
+    Ok(serde_json::from_slice(&ask_octets(control, method, path).await?.1)?)
+}
+
+/// One request, one connection.
+async fn ask_octets(control: &Path, method: Method, path: &str) -> Result<(StatusCode, Bytes), ClientError> {
     let stream = UnixStream::connect(control);
     let stream = stream.await.map_err(|cause| ClientError::Connect { path: control.to_owned(), cause })?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
@@ -73,16 +93,18 @@ async fn ask<T: DeserializeOwned>(control: &Path, method: Method, path: &str) ->
     *request.method_mut() = method;
     *request.uri_mut() = hyper::Uri::try_from(path)?;
     request.headers_mut().insert(hyper::header::HOST, hyper::header::HeaderValue::from_static("pooldns"));
-    let exchange =
-        async { Ok::<_, hyper::Error>(sender.send_request(request).await?.into_body().collect().await?.to_bytes()) };
-    let body = tokio::select! {
+    let exchange = async {
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        Ok::<_, hyper::Error>((status, response.into_body().collect().await?.to_bytes()))
+    };
+    tokio::select! {
         biased;
-        body = exchange => body?,
+        answer = exchange => Ok(answer?),
         // The connection has to be driven; when it ends first, the exchange has failed.
         ended = connection => {
             ended?;
-            return Err(serde_json::Error::io(io::ErrorKind::UnexpectedEof.into()).into());
+            Err(serde_json::Error::io(io::ErrorKind::UnexpectedEof.into()).into())
         }
-    };
-    Ok(serde_json::from_slice(&body)?)
+    }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::serve::Listener;
@@ -21,6 +21,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::api::observe::{self, Readiness};
 use crate::api::status::Status;
 
 /// What the control socket can ask of the server.
@@ -28,8 +29,14 @@ pub trait Server: Send + Sync + 'static {
     /// The server at this moment.
     fn status(&self) -> Status;
 
+    /// Whether every live name is decided.
+    fn readiness(&self) -> Readiness;
+
+    /// The server at this moment, in the text format of Prometheus. It may take a while.
+    fn metrics(&self) -> String;
+
     /// Reads the configuration again.
-    fn reload(&self) -> impl Future<Output = Reload> + Send;
+    fn reload(&self, contradictions: Contradictions) -> impl Future<Output = Reload> + Send;
 
     /// Transfers a zone anew from its primaries, whatever its serial.
     fn retransfer(&self, zone: &str) -> impl Future<Output = Retransfer> + Send;
@@ -53,6 +60,25 @@ pub enum Retransfer {
     NotSecondary,
 }
 
+/// What becomes of objects of the API that a new configuration contradicts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Contradictions {
+    /// The configuration is refused.
+    #[default]
+    Refused,
+    /// They are kept, and no longer served.
+    SetAside,
+}
+
+/// What a reload may say.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct ReloadParameters {
+    /// What becomes of objects of the API.
+    #[serde(default)]
+    contradictions: Contradictions,
+}
+
 /// How a reload went.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "result")]
@@ -63,6 +89,9 @@ pub enum Reload {
         generation: u64,
         /// Changed keys that wait for a restart.
         waiting_for_restart: Vec<String>,
+        /// What is most likely a mistake, for a person; empty if nothing is. A server of an earlier version says nothing.
+        #[serde(default)]
+        warnings: String,
     },
     /// The configuration is faulty; the old one stays.
     Refused {
@@ -140,8 +169,10 @@ impl ControlSocket {
             .route("/status", get(status::<S>))
             .route("/reload", post(reload::<S>))
             .route("/zones/{zone}/retransfer", post(retransfer::<S>))
+            .merge(observe::routes::<S>())
             .fallback(async || {
-                let routes = "the control socket has GET /status, POST /reload and POST /zones/{zone}/retransfer\n";
+                let routes = "the control socket has GET /status, GET /metrics, GET /healthz, GET /readyz, \
+                              POST /reload and POST /zones/{zone}/retransfer\n";
                 (StatusCode::NOT_FOUND, routes)
             })
             .with_state(server);
@@ -158,8 +189,11 @@ async fn status<S: Server>(State(server): State<Arc<S>>) -> Json<Status> {
 }
 
 /// `POST /reload`
-async fn reload<S: Server>(State(server): State<Arc<S>>) -> (StatusCode, Json<Reload>) {
-    let reload = server.reload().await;
+async fn reload<S: Server>(
+    State(server): State<Arc<S>>,
+    Query(parameters): Query<ReloadParameters>,
+) -> (StatusCode, Json<Reload>) {
+    let reload = server.reload(parameters.contradictions).await;
     let code = match reload {
         Reload::Done { .. } => StatusCode::OK,
         Reload::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,

@@ -1,5 +1,15 @@
-//! The control plane: a router on the control socket, and the client by which our own commands reach it.
+//! The control plane: what the control socket and TCP offer, and the client by which our own commands reach it.
 
+pub mod authentication;
 pub mod client;
 pub mod control;
+pub mod listen;
+pub mod metrics;
+pub mod observe;
 pub mod status;
+pub mod tls;
+pub mod tokens;
+pub mod v4;
+
+mod network;
+mod patient;

@@ -10,12 +10,15 @@ use serde::{Deserialize, Serialize};
 use crate::health::schedule::{Assigned, ProbedPool};
 use crate::health::table::TargetCell;
 use crate::model::hosting::Hosting;
+use crate::model::inventory::Inventory;
 use crate::model::load_balancer::LoadBalancer;
+use crate::model::pool::{Origin, Pool};
 use crate::model::rrset::Rtype;
 use crate::steering::lookup::{Found, lookup};
 use crate::steering::publish::Serials;
 use crate::steering::state::{Condition, PoolState};
 use crate::steering::table::RecordTable;
+use crate::store::embedded::Unreadable;
 use crate::telemetry::Totals;
 
 /// The server at one moment.
@@ -37,10 +40,26 @@ pub struct Status {
     pub pools: Vec<PoolStatus>,
     /// Its load balancers.
     pub load_balancers: Vec<LoadBalancerStatus>,
+    /// Objects of the API that are kept and not served.
+    #[serde(default)]
+    pub set_aside: Vec<SetAsideStatus>,
     /// How the last reload went; none if there was none.
     pub reload: Option<ReloadStatus>,
     /// What it has counted since it started.
     pub counters: Totals,
+}
+
+/// An object of the API that is kept and not served.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SetAsideStatus {
+    /// Its kind.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// Its name; empty if its row cannot be read.
+    pub name: String,
+    /// Why it is not served.
+    pub why: String,
 }
 
 /// How a reload went.
@@ -170,6 +189,22 @@ pub fn zones(
     sorted(zones, |zone| zone.name.clone())
 }
 
+/// Objects of the API that are kept and not served: those that contradict what is declared, and rows that cannot be read.
+pub fn set_aside(inventory: &Inventory, unreadable: &[Unreadable]) -> Vec<SetAsideStatus> {
+    let contradicting = inventory.set_aside.iter().map(|aside| {
+        let object = &aside.stored.object;
+        let (kind, id) = (object.id().kind().to_owned(), object.id().to_string());
+        SetAsideStatus { kind, id, name: object.name(), why: aside.why.clone() }
+    });
+    let unreadable = unreadable.iter().map(|Unreadable { table, key, why }| SetAsideStatus {
+        kind: (*table).to_owned(),
+        id: key.clone(),
+        name: String::new(),
+        why: why.clone(),
+    });
+    contradicting.chain(unreadable).collect()
+}
+
 /// Pools, in order of name.
 pub fn pools(assigned: &Assigned) -> Vec<PoolStatus> {
     sorted(assigned.pools.iter().map(|pool| pool_status(pool, assigned)), |pool| pool.name.clone())
@@ -212,12 +247,7 @@ fn pool_status(probed: &ProbedPool, assigned: &Assigned) -> PoolStatus {
         name: origin.name.clone(),
         address: origin.address,
         weight: origin.weight.value(),
-        verdict: match cell {
-            Some(cell) => cell.verdict().word(),
-            None if pool.enabled && origin.enabled => "not monitored",
-            None => "disabled",
-        }
-        .to_owned(),
+        verdict: verdict(pool, origin, cell.as_deref()).to_owned(),
         since: cell.as_deref().and_then(TargetCell::since).and_then(timestamp),
         last: cell.as_ref().and_then(probe_status),
     });
@@ -228,6 +258,18 @@ fn pool_status(probed: &ProbedPool, assigned: &Assigned) -> PoolStatus {
         minimum_origins: pool.minimum_origins,
         monitor: monitor.map(|monitor| monitor.name.clone()),
         origins: origins.collect(),
+    }
+}
+
+/// All words that [`verdict`] has.
+pub(super) const VERDICTS: &[&str] = &["up", "down", "unknown", "not monitored", "disabled"];
+
+/// The verdict on an origin of a pool, in a word.
+pub(super) fn verdict(pool: &Pool, origin: &Origin, cell: Option<&TargetCell>) -> &'static str {
+    match cell {
+        Some(cell) => cell.verdict().word(),
+        None if pool.enabled && origin.enabled => "not monitored",
+        None => "disabled",
     }
 }
 
@@ -242,8 +284,12 @@ fn probe_status(cell: &Arc<TargetCell>) -> Option<ProbeStatus> {
     })
 }
 
+/// All words that [`condition`] has.
+pub(super) const CONDITIONS: &[&str] =
+    &["ok", "fallback", "last resort", "exhausted", "not ready", "disabled", "delegated", "redirected", "no zone"];
+
 /// What a load balancer answers from now, in a word; and in full if it answers.
-fn condition(load_balancer: &LoadBalancer, table: &RecordTable) -> (&'static str, Option<Condition>) {
+pub(super) fn condition(load_balancer: &LoadBalancer, table: &RecordTable) -> (&'static str, Option<Condition>) {
     match lookup(table, &table.hashed_name(&load_balancer.name), Rtype::A) {
         _ if !load_balancer.enabled => ("disabled", None),
         Found::Node { node, .. } => {

@@ -7,6 +7,7 @@
 pub mod demo;
 mod descriptors;
 mod guard;
+mod store;
 pub mod reload;
 mod transfer;
 pub mod watch;
@@ -27,7 +28,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::api::control::{ControlError, ControlSocket, Reload, Retransfer, Server};
+use crate::api::control::{Contradictions, ControlError, ControlSocket, Reload, Retransfer, Server};
+use crate::api::metrics::Scrape;
+use crate::api::observe::Readiness;
 use crate::api::status::{self, SecondaryStatus, Status};
 use crate::app::reload::{ConfigSource, Reloader};
 use crate::config::{Configuration, Settings};
@@ -38,13 +41,14 @@ use crate::dns::udp::UdpWorkers;
 use crate::health::probe::{Prober, tls};
 use crate::health::schedule::{self, Assigned, Schedule};
 use crate::model::hosting::Hosting;
-use crate::model::inventory::{Change, Contradiction};
-use crate::model::limits::TRANSITIONS_QUEUED_MAX;
+use crate::model::inventory::Change;
+use crate::model::limits::{FLIPPED_QUEUED_MAX, TRANSITIONS_QUEUED_MAX};
 use crate::model::name::Name;
+use crate::steering::events::Recorder;
 use crate::steering::publish::{self, Live, Publisher, Serials};
 use crate::steering::table::RecordTable;
-use crate::store::InventoryStore;
-use crate::store::memory::MemoryStore;
+use crate::store::embedded::{EmbeddedStore, OpenError};
+use crate::store::{CommitError, InventoryStore};
 use crate::telemetry::{Counters, Registry};
 use crate::transfer::notify::Notifier;
 use crate::transfer::secondary::{Condition, CopyError, Secondaries};
@@ -62,9 +66,12 @@ pub enum StartError {
     /// Copies of transferred zones cannot be kept.
     #[error(transparent)]
     Copies(#[from] CopyError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] OpenError),
     /// A configuration that contradicts itself; parsing finds that first.
     #[error("the configuration contradicts itself: {0}")]
-    Inventory(#[from] Contradiction),
+    Inventory(#[from] CommitError),
     /// Threads or runtimes that the system does not give.
     #[error("the system does not give what is needed to start: {0}")]
     System(#[from] io::Error),
@@ -151,6 +158,8 @@ pub struct Shared {
     started: SystemTime,
     /// Where it listens.
     addresses: Vec<SocketAddr>,
+    /// What the API made.
+    store: Arc<EmbeddedStore>,
     /// The live record table.
     table: Arc<ArcSwap<RecordTable>>,
     /// The inventory with its targets.
@@ -161,10 +170,12 @@ pub struct Shared {
     serials: watch_channel::Receiver<Serials>,
     /// What is counted.
     registry: Registry,
+    /// DNS over TCP.
+    tcp: TcpServer<Worker>,
     /// Reads the configuration again.
-    reloader: Reloader<MemoryStore>,
+    reloader: Reloader<EmbeddedStore>,
     /// Zones that are transferred from elsewhere.
-    secondaries: Secondaries<MemoryStore>,
+    secondaries: Secondaries<EmbeddedStore>,
 }
 
 impl Server for Shared {
@@ -177,19 +188,39 @@ impl Server for Shared {
             ready: waiting == 0,
             generation: generation.0,
             listen: self.addresses.clone(),
-            zones: status::zones(&assigned, &self.serials.borrow(), |hosting| {
-                let expired = assigned.inventory.expired.contains(&hosting.id);
-                secondary_status(&self.secondaries, hosting, expired)
-            }),
+            zones: status::zones(&assigned, &self.serials.borrow(), |hosting| self.secondary(&assigned, hosting)),
             pools: status::pools(&assigned),
             load_balancers: status::load_balancers(&assigned, &self.table.load()),
-            reload: self.reloader.last(),
+            set_aside: status::set_aside(&assigned.inventory, &self.store.unreadable()),
+            reload: self.reloader.past().last,
             counters: self.registry.totals(),
         }
     }
 
-    async fn reload(&self) -> Reload {
-        self.reloader.reload().await
+    fn readiness(&self) -> Readiness {
+        Readiness::of(*self.live.borrow(), &self.assigned.borrow())
+    }
+
+    fn metrics(&self) -> String {
+        let assigned = Arc::clone(&self.assigned.borrow());
+        // Publish must not wait for whoever reads what it says.
+        let serials = self.serials.borrow().clone();
+        let scrape = Scrape {
+            started: self.started,
+            assigned: &assigned,
+            table: &self.table.load_full(),
+            live: *self.live.borrow(),
+            serials: &serials,
+            registry: &self.registry,
+            reloads: self.reloader.past(),
+            tcp_connections: self.tcp.connections(),
+            secondary: &|hosting| self.secondary(&assigned, hosting),
+        };
+        scrape.render()
+    }
+
+    async fn reload(&self, contradictions: Contradictions) -> Reload {
+        self.reloader.reload(contradictions).await
     }
 
     async fn retransfer(&self, zone: &str) -> Retransfer {
@@ -205,9 +236,17 @@ impl Server for Shared {
     }
 }
 
+impl Shared {
+    /// How a zone of which we are a secondary is doing.
+    fn secondary(&self, assigned: &Assigned, hosting: &Hosting) -> Option<SecondaryStatus> {
+        let expired = assigned.inventory.expired.contains(&hosting.id);
+        secondary_status(&self.secondaries, hosting, expired)
+    }
+}
+
 /// How a zone of which we are a secondary is doing.
 fn secondary_status(
-    secondaries: &Secondaries<MemoryStore>,
+    secondaries: &Secondaries<EmbeddedStore>,
     hosting: &Hosting,
     expired: bool,
 ) -> Option<SecondaryStatus> {
@@ -255,8 +294,10 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     descriptors::raise_limit(&settings);
     let Bound { listeners, control } = Bound::new(&settings).await?;
     let policy = Arc::new(ArcSwap::from_pointee(policy));
-    let store = Arc::new(MemoryStore::default());
-    store.commit(Change::Declare(declared)).await?;
+    let store = Arc::new(store::open(&settings, &source).await?);
+    let inventory = store.commit(Change::DeclareSettingAside(declared)).await?;
+    store::log_set_aside(&inventory);
+    drop(inventory);
     // From here on no change is missed: zones may be transferred at any time.
     let changes = store.subscribe();
     let stop = CancellationToken::new();
@@ -266,20 +307,24 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let health = HealthRuntime::new(settings.health.threads)?;
     let (flips, flipped) = mpsc::channel(TRANSITIONS_QUEUED_MAX);
     let prober = Prober::new(tls::system_roots());
-    let mut schedule = Schedule::new(prober, flips, settings.health.probes_in_flight_max, health.handle()?);
+    let registry = Registry::default();
+    let schedule = Schedule::new(prober, flips, settings.health.probes_in_flight_max, health.handle()?);
+    let mut schedule = schedule.counting_into(registry.clone());
     let first = schedule.reconcile(store.load());
     let (assign, assigned) = watch_channel::channel(Arc::clone(&first));
     let table = Arc::new(ArcSwap::from_pointee(RecordTable::new(seed())));
     let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let mut publisher = Publisher::new(Arc::clone(&table), Arc::clone(&policy)).counting_from(Instant::now(), unix);
+    let publisher = Publisher::new(Arc::clone(&table), Arc::clone(&policy)).counting_from(Instant::now(), unix);
+    let (recorder, recorded) = Recorder::queue(FLIPPED_QUEUED_MAX);
+    let mut publisher = publisher.counting_into(registry.clone()).recording_to(recorder);
     publisher.apply(first, Instant::now());
     let (live, serials) = (publisher.live(), publisher.serials());
     let publish = spawn_publish(publish::run(publisher, assigned.clone(), flipped, stop_health.clone()))?;
     health.handle()?.spawn(schedule::run(schedule, changes, assign, stop_health.clone()));
 
-    let registry = Registry::default();
     let fittings = Arc::new(guard::fittings(&settings, seed())?);
     let mut tasks = JoinSet::new();
+    tasks.spawn(store::record(Arc::clone(&store), recorded, stop.clone()));
     tasks.spawn(guard::report_limits(Arc::clone(&fittings), Arc::clone(&policy), stop.clone()));
     let ended = CancellationToken::new();
     spawn_essential(&mut tasks, &ended, secondaries.clone().run());
@@ -296,12 +341,24 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let notifier = Notifier::new(assigned.clone(), serials.clone(), live.clone(), registry.worker());
     spawn_essential(&mut tasks, &ended, notifier.run(stop.clone()));
     let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
-    let udp = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
+    let (udp, tcp) = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
 
-    let reloader = Reloader::new(source, settings.clone(), policy, store, live.clone(), files, zones_read);
+    let reloader = Reloader::new(source, settings.clone(), policy, Arc::clone(&store), live.clone(), files, zones_read);
     let started = SystemTime::now();
-    let shared =
-        Shared { settings, started, addresses, table, assigned, live, serials, registry, reloader, secondaries };
+    let shared = Shared {
+        settings,
+        started,
+        addresses,
+        store,
+        table,
+        assigned,
+        live,
+        serials,
+        registry,
+        tcp,
+        reloader,
+        secondaries,
+    };
     let shared = Arc::new(shared);
     tasks.spawn(serve_control(control, Arc::clone(&shared), stop.clone()));
     if shared.settings.watch {
@@ -344,7 +401,7 @@ fn serve_dns(
     registry: &Registry,
     stop: &CancellationToken,
     tasks: &mut JoinSet<()>,
-) -> io::Result<Vec<UdpWorkers>> {
+) -> io::Result<(Vec<UdpWorkers>, TcpServer<Worker>)> {
     let worker = {
         let (engine, registry) = (engine.clone(), registry.clone());
         move || -> (Worker, Arc<Counters>) {
@@ -363,7 +420,7 @@ fn serve_dns(
             }
         });
     }
-    Ok(udp)
+    Ok((udp, tcp))
 }
 
 /// The limits of TCP in the form that the transport wants.
@@ -398,7 +455,7 @@ impl RunningApp {
 
     /// Reads the configuration again.
     pub async fn reload(&self) -> Reload {
-        self.shared.reload().await
+        self.shared.reload(Contradictions::Refused).await
     }
 
     /// Waits until every live name has what it needs to answer, or has waited long enough.
@@ -421,7 +478,7 @@ impl RunningApp {
     }
 
     /// Reads the configuration again, for whoever cannot wait here.
-    pub fn reloader(&self) -> Reloader<MemoryStore> {
+    pub fn reloader(&self) -> Reloader<EmbeddedStore> {
         self.shared.reloader.clone()
     }
 

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 use tracing::{info, warn};
 
-use crate::api::control::Reload;
+use crate::api::control::{Contradictions, Reload};
+use crate::api::metrics::Reloads;
 use crate::api::status::ReloadStatus;
 use crate::config::{self, Configuration, LoadContext, Policy, Position, Report, Settings, ZonesRead};
 use crate::model::inventory::{Change, Declared, Inventory};
@@ -69,8 +70,8 @@ struct Inner<S> {
     store: Arc<S>,
     /// What is live.
     live: watch::Receiver<Live>,
-    /// How the last reload went.
-    last: std::sync::Mutex<Option<ReloadStatus>>,
+    /// How reloads went.
+    past: std::sync::Mutex<Reloads>,
     /// What the last good configuration was read from; held during a reload, so that there is one at a time.
     read: Mutex<LastRead>,
 }
@@ -84,6 +85,15 @@ struct LastRead {
     zones: ZonesRead,
 }
 
+/// What whoever asked for a reload should know of a good configuration.
+#[derive(Debug)]
+struct Taken {
+    /// The changed keys that wait for a restart.
+    waiting_for_restart: Vec<String>,
+    /// What is most likely a mistake.
+    warnings: Report,
+}
+
 impl<S: InventoryStore> Reloader<S> {
     /// Reloads from `source`; `settings` are those in force, `files` and `zones` what they were read with.
     pub fn new(
@@ -95,12 +105,12 @@ impl<S: InventoryStore> Reloader<S> {
         files: Vec<PathBuf>,
         zones: ZonesRead,
     ) -> Self {
-        let (last, read) = (std::sync::Mutex::default(), Mutex::new(LastRead { files, zones }));
-        Self { inner: Arc::new(Inner { source, settings, policy, store, live, last, read }) }
+        let (past, read) = (std::sync::Mutex::default(), Mutex::new(LastRead { files, zones }));
+        Self { inner: Arc::new(Inner { source, settings, policy, store, live, past, read }) }
     }
 
     /// Reads the configuration again. A faulty one changes nothing.
-    pub async fn reload(&self) -> Reload {
+    pub async fn reload(&self, contradictions: Contradictions) -> Reload {
         let mut read = self.inner.read.lock().await;
         let (source, zones) = (self.inner.source.clone(), read.zones.clone());
         let load = move || {
@@ -109,8 +119,8 @@ impl<S: InventoryStore> Reloader<S> {
         };
         let loaded = tokio::task::spawn_blocking(load).await;
         let faults = match loaded {
-            Ok(Ok(configuration)) => match self.take(configuration, &mut read).await {
-                Ok(waiting_for_restart) => return self.done(waiting_for_restart),
+            Ok(Ok(configuration)) => match self.take(configuration, contradictions, &mut read).await {
+                Ok(taken) => return self.done(taken),
                 Err(contradiction) => contradiction,
             },
             Ok(Err(faults)) => faults,
@@ -131,23 +141,28 @@ impl<S: InventoryStore> Reloader<S> {
         self.inner.store.load().zone_of(apex).map(Arc::clone)
     }
 
-    /// How the last reload went; none if there was none.
-    pub fn last(&self) -> Option<ReloadStatus> {
-        self.inner.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// How reloads went.
+    pub fn past(&self) -> Reloads {
+        self.inner.past.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Keeps how a reload went.
     fn remember(&self, status: ReloadStatus) {
-        *self.inner.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+        let mut past = self.inner.past.lock().unwrap_or_else(PoisonError::into_inner);
+        let Reloads { done, refused, last } = &mut *past;
+        *(if status.fault.is_none() { done } else { refused }) += 1;
+        *last = Some(status);
     }
 
     /// Tells that a reload is done.
-    fn done(&self, waiting_for_restart: Vec<String>) -> Reload {
+    fn done(&self, taken: Taken) -> Reload {
+        let Taken { waiting_for_restart, warnings } = taken;
         let generation = self.inner.live.borrow().generation;
         info!(%generation, ?waiting_for_restart, "configuration reloaded");
         let waiting = waiting_for_restart.clone();
         self.remember(ReloadStatus { at: Timestamp::now(), fault: None, waiting_for_restart: waiting });
-        Reload::Done { generation: generation.0, waiting_for_restart }
+        let warnings = if warnings.is_empty() { String::new() } else { warnings.to_string() };
+        Reload::Done { generation: generation.0, waiting_for_restart, warnings }
     }
 
     /// Files to watch.
@@ -155,14 +170,23 @@ impl<S: InventoryStore> Reloader<S> {
         self.inner.read.lock().await.files.clone()
     }
 
-    /// Puts a good configuration in force; gives the changed keys that wait for a restart.
-    async fn take(&self, configuration: Configuration, last: &mut LastRead) -> Result<Vec<String>, String> {
+    /// Puts a good configuration in force.
+    async fn take(
+        &self,
+        configuration: Configuration,
+        contradictions: Contradictions,
+        last: &mut LastRead,
+    ) -> Result<Taken, String> {
         let Configuration { settings, policy, declared, files, zones_read: zones, warnings } = configuration;
         // Publish reads the policy when it takes the new inventory in, so the policy comes first.
         let before = self.inner.policy.swap(Arc::new(policy));
         let stuck = stuck_serials(&self.inner.store.load(), &declared);
-        let generation = match self.inner.store.commit(Change::Declare(declared)).await {
-            Ok(generation) => generation,
+        let change = match contradictions {
+            Contradictions::Refused => Change::Declare(declared),
+            Contradictions::SetAside => Change::DeclareSettingAside(declared),
+        };
+        let generation = match self.inner.store.commit(change).await {
+            Ok(inventory) => inventory.generation,
             Err(contradiction) => {
                 self.inner.policy.store(before);
                 return Err(contradiction.to_string());
@@ -176,7 +200,8 @@ impl<S: InventoryStore> Reloader<S> {
         *last = LastRead { files, zones };
         // Whoever is told that it is done will ask, and has to get the new answer. An error means that publish has ended.
         drop(self.inner.live.clone().wait_for(|live| live.generation >= generation).await);
-        Ok(self.inner.settings.changed_keys(&settings).into_iter().map(str::to_owned).collect())
+        let waiting_for_restart = self.inner.settings.changed_keys(&settings).into_iter().map(str::to_owned).collect();
+        Ok(Taken { waiting_for_restart, warnings })
     }
 }
 

@@ -19,7 +19,7 @@ fn write(folder: &Path, pool: &str) -> std::path::PathBuf {
     use std::fmt::Write as _;
 
     let mut text = format!(
-        "version = 1\nserver = {{ listen = ['127.0.0.1:0'], control = 'control.sock', threads = 1 }}\n\
+        "version = 1\nserver = {{ listen = ['127.0.0.1:0'], control = 'control.sock', threads = 1 }}\nstore = {{ path = 'store' }}\n\
          [[zones]]\nname = 'example.com'\nrecords = ['@ SOA ns1 h 1 2 3 4 5', '@ NS ns1']\n\
          [[pools]]\nname = '{pool}'\norigins = [{{ name = 'o', address = '192.0.2.1' }}]\n"
     );

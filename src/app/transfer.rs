@@ -72,7 +72,7 @@ pub(super) async fn serve(service: Arc<Service>, arrivals: Arrivals, stop: Cance
             (Ok(permit), Some(passed_on)) = next => (permit, passed_on),
             else => break,
         };
-        let PassedOn { query, source, back } = passed_on;
+        let PassedOn { query, source, cookie, back } = passed_on;
         let outlet = match back {
             // Datagrams may be lost, on their way or here.
             Back::Udp(back) => Outlet::Datagram(Arc::new(move |answer| drop(back.send(answer)))),
@@ -80,7 +80,7 @@ pub(super) async fn serve(service: Arc<Service>, arrivals: Arrivals, stop: Cance
         };
         let service = Arc::clone(&service);
         tasks.spawn(async move {
-            service.answer(query, source, outlet).await;
+            service.answer(query, source, cookie, outlet).await;
             drop(permit);
         });
     }

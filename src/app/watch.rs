@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::api::control::Contradictions;
 use crate::app::reload::Reloader;
 use crate::store::InventoryStore;
 
@@ -53,7 +54,7 @@ pub async fn run<S: InventoryStore>(reloader: Reloader<S>, token: CancellationTo
             return;
         }
         info!("the configuration changed");
-        drop(reloader.reload().await);
+        drop(reloader.reload(Contradictions::Refused).await);
     }
 }
 

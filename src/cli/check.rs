@@ -24,7 +24,7 @@ pub(super) struct CheckArgs {
 /// Parses and cross-checks; prints a summary and all warnings, or all faults.
 pub(super) fn run(args: &CheckArgs) -> Result<(), CliError> {
     let CheckArgs { file, config } = args;
-    let source = file.clone().map_or_else(|| config.source(), ConfigSource::File);
+    let source = file.clone().map_or_else(|| config.source(), |file| Ok(ConfigSource::File(file)))?;
     let Configuration { declared, files, warnings, .. } = progress::load(&source)?;
     if !warnings.is_empty() {
         writeln!(io::stderr(), "{warnings}")?;

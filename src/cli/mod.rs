@@ -66,9 +66,9 @@ enum Command {
 /// Which configuration.
 #[derive(Args, Debug, Clone)]
 struct ConfigArgs {
-    /// The configuration file.
-    #[arg(long, value_name = "FILE", default_value = "config/pooldns.toml")]
-    config: PathBuf,
+    /// The configuration file; without it, config/pooldns.toml or else /etc/pooldns/pooldns.toml.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// The demonstration's configuration instead of a file.
     #[arg(long, conflicts_with = "config")]
     demo: bool,
@@ -76,9 +76,22 @@ struct ConfigArgs {
 
 impl ConfigArgs {
     /// Where the configuration comes from.
-    fn source(&self) -> ConfigSource {
-        if self.demo { DEMO } else { ConfigSource::File(self.config.clone()) }
+    fn source(&self) -> Result<ConfigSource, CliError> {
+        match &self.config {
+            _ if self.demo => Ok(DEMO),
+            Some(file) => Ok(ConfigSource::File(file.clone())),
+            None => find(&PLACES.map(Path::new)).map(ConfigSource::File).ok_or(CliError::NoConfig),
+        }
     }
+}
+
+/// Where the configuration is looked for: a checkout or a trial first, then what the service has.
+const PLACES: [&str; 2] = ["config/pooldns.toml", "/etc/pooldns/pooldns.toml"];
+
+/// The first of some files that is there.
+fn find(places: &[&Path]) -> Option<PathBuf> {
+    // One that we may not look at is there, and reading it will say what is wrong.
+    places.iter().find(|place| place.try_exists().unwrap_or(true)).map(|place| (*place).to_owned())
 }
 
 /// Which running server.
@@ -98,7 +111,7 @@ impl ControlArgs {
         if let Some(path) = &self.control {
             return Ok(path.clone());
         }
-        match self.config.source().load(LoadContext::default()) {
+        match self.config.source()?.load(LoadContext::default()) {
             Ok(configuration) => Ok(configuration.settings.control),
             // A faulty pool is no reason not to look at the server that runs, nor to hear from it that it keeps the
             // configuration that it has.
@@ -113,6 +126,9 @@ enum CliError {
     /// The configuration is faulty.
     #[error("{0}")]
     Faulty(Report),
+    /// There is no configuration.
+    #[error("there is no {} here, and no {}: name the configuration with --config FILE, or try --demo", PLACES[0], PLACES[1])]
+    NoConfig,
     /// The configuration that should name the control socket is faulty.
     #[error("{0}\nThe control socket's path is in that file; --control SOCKET names it without.")]
     NoControl(Report),
@@ -154,7 +170,7 @@ impl CliError {
     /// 2 for what the person has to mend in a file, 1 for everything else.
     const fn exit_status(&self) -> u8 {
         match self {
-            Self::Faulty(_) | Self::NoControl(_) | Self::Refused(_) => 2,
+            Self::Faulty(_) | Self::NoConfig | Self::NoControl(_) | Self::Refused(_) => 2,
             Self::NotTransferred(_)
             | Self::Client(_)
             | Self::Start(_)
@@ -192,4 +208,21 @@ pub fn run(cli: Cli) -> ExitCode {
 /// A runtime for commands that ask a server one thing.
 fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_configuration_that_is_there_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let [near, far] = ["near.toml", "far.toml"].map(|name| folder.path().join(name));
+        let found = || find(&[&near, &far]);
+        assert_eq!(found(), None);
+        std::fs::write(&far, "").unwrap();
+        assert_eq!(found().as_ref(), Some(&far));
+        std::fs::write(&near, "").unwrap();
+        assert_eq!(found().as_ref(), Some(&near));
+    }
 }

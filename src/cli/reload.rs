@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::Args;
 
 use crate::api::client;
-use crate::api::control::Reload;
+use crate::api::control::{Contradictions, Reload};
 use crate::cli::{CliError, ControlArgs, block_on};
 
 /// Arguments of `reload`.
@@ -14,13 +14,20 @@ pub(super) struct ReloadArgs {
     /// Which server.
     #[command(flatten)]
     control: ControlArgs,
+    /// Take the configuration in even if objects made through the API contradict it: those are kept and no longer served.
+    #[arg(long)]
+    set_aside: bool,
 }
 
-/// Asks for a reload and prints how it went.
+/// Asks for a reload and prints how it went; warnings go to standard error, as those of `check`.
 pub(super) fn run(args: &ReloadArgs) -> Result<(), CliError> {
     let path = args.control.path()?;
-    match block_on(client::reload(&path))?? {
-        Reload::Done { generation, waiting_for_restart } => {
+    let contradictions = if args.set_aside { Contradictions::SetAside } else { Contradictions::Refused };
+    match block_on(client::reload(&path, contradictions))?? {
+        Reload::Done { generation, waiting_for_restart, warnings } => {
+            if !warnings.is_empty() {
+                writeln!(io::stderr(), "{warnings}")?;
+            }
             let mut out = io::stdout();
             writeln!(out, "reloaded: generation {generation}")?;
             if !waiting_for_restart.is_empty() {

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
+use crate::api::control::Contradictions;
 use crate::app::demo::{DemoOrigin, ORIGINS};
 use crate::app::{self, RunningApp};
 use crate::cli::{CliError, ConfigArgs, progress};
@@ -40,7 +41,7 @@ pub(super) struct ServeArgs {
 
 /// Runs the server until it is told to stop.
 pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
-    let source = args.config.source();
+    let source = args.config.source()?;
     let configuration = progress::load(&source)?;
     start_logs(&configuration.settings.log);
     let runtime =
@@ -120,7 +121,7 @@ fn tell_ready(demo: bool) {
 /// Reloads on SIGHUP, beside everything else; the log says how it went.
 fn reload(app: &RunningApp) {
     let reloader = app.reloader();
-    tokio::spawn(async move { drop(reloader.reload().await) });
+    tokio::spawn(async move { drop(reloader.reload(Contradictions::Refused).await) });
 }
 
 /// Tells systemd, if it started us.

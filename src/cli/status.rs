@@ -9,7 +9,9 @@ use comfy_table::{ContentArrangement, Table};
 use jiff::Timestamp;
 
 use crate::api::client;
-use crate::api::status::{LoadBalancerStatus, OriginStatus, PoolStatus, ReloadStatus, SecondaryStatus, Status};
+use crate::api::status::{
+    LoadBalancerStatus, OriginStatus, PoolStatus, ReloadStatus, SecondaryStatus, SetAsideStatus, Status,
+};
 use crate::cli::{CliError, ControlArgs, block_on};
 
 /// Arguments of `status`.
@@ -46,8 +48,19 @@ struct Report<'s> {
 
 impl Display for Report<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Status { version, started, ready, generation, listen, zones, pools, load_balancers, reload, counters } =
-            self.status;
+        let Status {
+            version,
+            started,
+            ready,
+            generation,
+            listen,
+            zones,
+            pools,
+            load_balancers,
+            set_aside,
+            reload,
+            counters,
+        } = self.status;
         let readiness = if *ready { "ready" } else { "waiting for first verdicts" };
         writeln!(f, "pooldns {version}, {readiness}, up {}, generation {generation}", ago(*started, self.now))?;
         let addresses: Vec<String> = listen.iter().map(ToString::to_string).collect();
@@ -59,6 +72,9 @@ impl Display for Report<'_> {
                 None if waiting_for_restart.is_empty() => writeln!(f, "reloaded {at} ago")?,
                 None => writeln!(f, "reloaded {at} ago; waiting for a restart: {}", waiting_for_restart.join(", "))?,
             }
+        }
+        for SetAsideStatus { kind, id, name, why } in set_aside {
+            writeln!(f, "SET ASIDE, kept and not served: {kind} {name} ({id}): {why}")?;
         }
         writeln!(f)?;
         for zone in zones {

@@ -287,7 +287,7 @@ fn pools() {
             "name = 'o', address = '192.0.2.1', header = { X = ['a'] }",
             "3:60 pools[1].origins[0].header.X: unknown key; allowed: Host",
         ),
-        ("name = 'o', address = '192.0.2.1', port = 80", "3:49 pools[1].origins[0].port: unknown key"),
+        ("name = 'o', address = '192.0.2.1', port = 65536", "3:56 pools[1].origins[0].port: found 65536; allowed"),
         (
             "name = 'o', address = '2001:db8::1' }, { name = 'o', address = '192.0.2.1'",
             "3:62 pools[1].origins[1].name: found \"o\"; another origin of the pool has this name",
@@ -311,8 +311,8 @@ fn load_balancers() {
     };
     let cases = [
         (
-            all("a.example.com", "['p']", "steering_policy = 'geo'"),
-            "5:19 load_balancers[1].steering_policy: found \"geo\"; this steering policy is not supported yet; allowed: \"off\"",
+            all("a.example.com", "['p']", "steering_policy = 'near'"),
+            "5:19 load_balancers[1].steering_policy: found \"near\"; allowed: \"off\", \"geo\", \"random\", \"dynamic_latency\", ",
         ),
         (
             all("a.example.com", "['p']", "ttl = 86401"),
@@ -322,7 +322,7 @@ fn load_balancers() {
             all("a.example.com", "['p']", "answers = 0"),
             "5:11 load_balancers[1].answers: found 0; allowed: \"all\", or a whole number from 1 to 65535",
         ),
-        (all("a.example.com", "['p']", "proxied = true"), "5:1 load_balancers[1].proxied: unknown key"),
+        (all("a.example.com", "['p']", "proxied = true"), "5:11 load_balancers[1].proxied: found true; this server"),
         (
             all("a.example.com", "[]", ""),
             "3:17 load_balancers[1].default_pools: a load balancer has at least one default pool",
@@ -584,4 +584,15 @@ fn copies_of_live_names_need_a_serial_that_changes() {
     let report = load_text("x.toml", &text).map(|_| ()).unwrap_err();
     let [fault] = &faults(&report, 0)[..] else { panic!("one fault") };
     assert!(fault.contains("its primary's serial") && !fault.contains("auto"), "{fault}");
+}
+
+#[test]
+fn sources_of_servers() {
+    for (source, why) in [("::1", "one of `address`"), ("192.0.2.2:53", "found"), ("0.0.0.0", "found")] {
+        let faults = faults_of(&format!(
+            "[[zones]]\nname = 'z'\nprimaries = [{{ address = '192.0.2.1', source = '{source}' }}]"
+        ));
+        let expected = format!("3:48 zones[1].primaries[0].source: {why}");
+        assert!(faults.iter().any(|fault| fault.starts_with(&expected)), "{faults:#?}");
+    }
 }

@@ -7,10 +7,10 @@ use std::path::{Path as FilePath, PathBuf};
 
 use crate::config::report::Source;
 use crate::model::limits::{CONFIG_FILE_OCTETS_MAX, CONFIG_FILES_MAX, CONFIG_OCTETS_MAX, INCLUDE_DEPTH_MAX};
+use crate::model::tree::{Node, Table, Value};
 use crate::spec::fault::{Fault, Faults, Place};
 use crate::spec::fields::{Path, Spot};
 use crate::spec::toml_text;
-use crate::spec::tree::{Node, Table, Value};
 
 /// The files of a configuration as far as they could be read.
 #[derive(Default)]

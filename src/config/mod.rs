@@ -4,6 +4,7 @@
 
 pub mod settings;
 pub mod guard;
+pub mod api;
 
 mod files;
 mod report;
@@ -25,10 +26,10 @@ pub use crate::config::settings::{Policy, Settings};
 use crate::config::zone_files::ZoneFileReader;
 pub use crate::config::zone_files::{Progress, ZoneRead, ZonesRead};
 use crate::model::inventory::Declared;
+use crate::model::tree::{Node, Table, Value};
 use crate::spec::declared::{self, Document, Extent};
 use crate::spec::fault::Faults;
 use crate::spec::fields::{Key, Need, Path, Spot, check_keys, defaulted, optional, required};
-use crate::spec::tree::{Node, Table, Value};
 
 /// Everything that a configuration says.
 #[derive(Clone, Debug)]
@@ -66,6 +67,7 @@ pub const MAIN_KEYS: &[Key] = &[
     optional("rrl"),
     optional("health"),
     optional("store"),
+    optional("api"),
     optional("log"),
     optional("keys"),
     optional("zones"),
@@ -84,6 +86,7 @@ const INCLUDED_KEYS: &[Key] = &[
     misplaced("rrl"),
     misplaced("health"),
     misplaced("store"),
+    misplaced("api"),
     misplaced("log"),
     optional("keys"),
     optional("zones"),
@@ -98,7 +101,7 @@ const fn misplaced(name: &'static str) -> Key {
 }
 
 /// The tables of settings.
-const SETTINGS_TABLES: &[&str] = &["server", "tcp", "cookies", "rrl", "health", "store", "log"];
+const SETTINGS_TABLES: &[&str] = &["server", "tcp", "cookies", "rrl", "health", "store", "api", "log"];
 
 /// The only version of the configuration's form that there is.
 const VERSION: i64 = 1;
@@ -144,7 +147,12 @@ fn interpret(
             check_root(*source, root, INCLUDED_KEYS, &mut faults);
         }
     }
-    let documents: Vec<Document<'_>> = roots.iter().map(|(source, root)| Document { source: *source, root }).collect();
+    let names: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
+    let named = roots.iter().map(|(source, root)| {
+        let name = names.get(*source).map_or("", String::as_str);
+        Document { source: *source, root, name }
+    });
+    let documents: Vec<Document<'_>> = named.collect();
     let nothing = ZonesRead::default();
     let mut zone_files = ZoneFileReader {
         sources: &mut sources,
@@ -155,6 +163,11 @@ fn interpret(
     };
     let declared = declared::parse(&documents, extent, &mut zone_files, &mut faults);
     let zones_read = zone_files.now;
+    if let Some((0, root)) = roots.first() {
+        // They name keys, which are known only now.
+        let keys = declared.as_ref().map(|declared| declared.keys.iter().map(|key| key.name.clone()).collect());
+        api::read_zones(root, keys.as_ref(), &mut policy.api_zones, &mut faults);
+    }
     match declared {
         Some(declared) if faults.is_empty() => {
             let warnings = Report::new(sources, &faults);
@@ -198,6 +211,7 @@ fn read_settings(root: &Table, folder: &FilePath, settings: &mut Settings, polic
             "rrl" => guard::read_rrl(spot, settings, &mut policy.rrl, faults),
             "health" => settings::read_health(spot, settings, policy, faults),
             "store" => settings::read_store(spot, folder, settings, faults),
+            "api" => api::read(spot, folder, settings, faults),
             _ => settings::read_log(spot, settings, faults),
         }
     }

@@ -157,7 +157,8 @@ impl fmt::Display for Report {
             }
         }
         for (severity, dropped) in SEVERITIES.into_iter().zip(self.dropped).filter(|(_, dropped)| *dropped > 0) {
-            writeln!(f, "{dropped} more {}s are not listed", noun(severity))?;
+            let is = if dropped == 1 { " is" } else { "s are" };
+            writeln!(f, "{dropped} more {}{is} not listed", noun(severity))?;
         }
         let plural = |count: usize| if count == 1 { "" } else { "s" };
         let counts = SEVERITIES.map(|severity| (severity, self.count(severity)));
@@ -336,9 +337,13 @@ mod tests {
     #[test]
     fn warnings_that_are_not_listed_are_counted() {
         let mut faults = Faults::default();
-        for _ in 0..1_002 {
-            faults.warn(Fault::new(Place { source: 0, span: 0..0 }, "", "x"));
+        let warning = Fault::new(Place { source: 0, span: 0..0 }, "", "x");
+        for _ in 0..1_001 {
+            faults.warn(warning.clone());
         }
+        let report = Report::new(vec![Source::whole("x.toml".into(), String::new())], &faults);
+        assert!(report.to_string().ends_with("\n1 more warning is not listed\n1001 warnings in 1 file"));
+        faults.warn(warning);
         let report = Report::new(vec![Source::whole("x.toml".into(), String::new())], &faults);
         assert_eq!(report.count(Severity::Warning), 1_002);
         assert!(report.to_string().ends_with("\n2 more warnings are not listed\n1002 warnings in 1 file"));

@@ -4,15 +4,16 @@ use std::net::SocketAddr;
 use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
+use crate::config::api::{ApiSettings, ApiZones};
 use crate::config::guard::{CookiePolicy, RrlPolicy};
 use crate::model::limits::{
     CONNECTIONS_MAX, CONTROL_PATH_OCTETS_MAX, DRAIN_MAX, FIRST_VERDICT_MAX, IDENTITY_OCTETS_MAX, LISTEN_MAX,
     NSID_OCTETS_MAX, PROBER_THREADS_MAX, PROBES_IN_FLIGHT_MAX, STREAM_TIMEOUT_MAX, STREAM_TIMEOUT_MIN, THREADS_MAX,
     UDP_PAYLOAD_DEFAULT, UDP_PAYLOAD_MAX, UDP_PAYLOAD_MIN,
 };
+use crate::model::tree::Node;
 use crate::spec::fault::{Faults, Place};
 use crate::spec::fields::{Fields, Key, Spot, defaulted};
-use crate::spec::tree::Node;
 use crate::spec::value::{Word, boolean, duration, integer, octets, word};
 
 /// What is fixed while the process runs: a reload says which of them changed and wait for a restart.
@@ -36,6 +37,8 @@ pub struct Settings {
     pub health: HealthSettings,
     /// The folder for everything that outlives a restart: copies of transferred zones.
     pub store: PathBuf,
+    /// The API over TCP.
+    pub api: ApiSettings,
     /// Logs.
     pub log: LogSettings,
 }
@@ -127,6 +130,8 @@ pub struct Policy {
     pub rrl: RrlPolicy,
     /// How long a live name waits for the first verdicts of its own targets.
     pub first_verdict_timeout: Duration,
+    /// What zones have that are made through the API.
+    pub api_zones: ApiZones,
 }
 
 impl Default for Settings {
@@ -149,6 +154,7 @@ impl Default for Settings {
             rrl_table_size: 1 << 19,
             health: HealthSettings { probes_in_flight_max: 2000, threads: 1 },
             store: PathBuf::from("/var/lib/pooldns"),
+            api: ApiSettings::default(),
             log: LogSettings { level: LogLevel::Info, format: LogFormat::Text },
         }
     }
@@ -164,6 +170,7 @@ impl Default for Policy {
             cookies: CookiePolicy::default(),
             rrl: RrlPolicy::default(),
             first_verdict_timeout: Duration::from_secs(10),
+            api_zones: ApiZones::default(),
         }
     }
 }
@@ -171,7 +178,8 @@ impl Default for Policy {
 impl Settings {
     /// The keys whose values differ: they wait for a restart.
     pub fn changed_keys(&self, other: &Self) -> Vec<&'static str> {
-        let Self { listen, control, threads, watch, drain_timeout, tcp, rrl_table_size, health, store, log } = self;
+        let Self { listen, control, threads, watch, drain_timeout, tcp, rrl_table_size, health, store, api, log } =
+            self;
         let TcpSettings { connections_max, connections_per_prefix_max, idle_timeout, read_timeout, write_timeout } =
             tcp;
         let HealthSettings { probes_in_flight_max, threads: prober_threads } = health;
@@ -191,6 +199,12 @@ impl Settings {
             ("health.probes_in_flight_max", *probes_in_flight_max == other.health.probes_in_flight_max),
             ("health.threads", *prober_threads == other.health.threads),
             ("store.path", *store == other.store),
+            ("api.listen", api.listen == other.api.listen),
+            ("api.certificate", api.certificate == other.api.certificate),
+            ("api.key", api.key == other.api.key),
+            ("api.connections_max", api.connections_max == other.api.connections_max),
+            ("api.idle_timeout", api.idle_timeout == other.api.idle_timeout),
+            ("api.request_timeout", api.request_timeout == other.api.request_timeout),
             ("log.level", *level == other.log.level),
             ("log.format", *format == other.log.format),
         ];
@@ -305,11 +319,16 @@ pub(super) fn read_log(spot: Spot<'_, '_>, settings: &mut Settings, faults: &mut
     set!(fields, "format", word(FORMATS) => settings.log.format);
 }
 
-/// Reads the listen addresses.
+/// Reads the addresses for DNS.
 fn read_listen(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Vec<SocketAddr>> {
+    read_addresses(spot, 1, faults)
+}
+
+/// Reads addresses to listen on, at least `min` of them.
+pub(super) fn read_addresses(spot: Spot<'_, '_>, min: usize, faults: &mut Faults) -> Option<Vec<SocketAddr>> {
     let items = spot.items(faults)?;
-    if items.is_empty() || items.len() > LISTEN_MAX {
-        faults.push(spot.fault(format!("{} addresses; allowed: 1 to {LISTEN_MAX}", items.len())));
+    if !(min..=LISTEN_MAX).contains(&items.len()) {
+        faults.push(spot.fault(format!("{} addresses; allowed: {min} to {LISTEN_MAX}", items.len())));
         return None;
     }
     let mut firsts: Vec<(SocketAddr, &Node)> = Vec::with_capacity(items.len());
@@ -320,9 +339,7 @@ fn read_listen(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Vec<SocketAddr
         // Port 0 lets the system choose, so it may come again.
         if let Some((_, first)) = firsts.iter().find(|(other, _)| overlap(*other, address)) {
             let first = Place { source: spot.source, span: first.span.clone() };
-            faults.push(
-                item.fault("another in the list takes its queries already").found(item.node.shown()).first(first),
-            );
+            faults.push(item.fault("another in the list has it already").found(item.node.shown()).first(first));
         } else {
             firsts.push((address, item.node));
         }

@@ -20,8 +20,9 @@ use crate::dns::transport::{PassedOn, PassingOn};
 use crate::model::limits::UDP_PAYLOAD_MIN;
 use crate::model::rrset::Rtype;
 use crate::steering::table::RecordTable;
-use crate::telemetry::Counters;
-use crate::wire::message::{ExtendedError, Message, Opt, put_error};
+use crate::telemetry::series::{SeriesId, ZoneOutcome};
+use crate::telemetry::{Counters, QTYPES};
+use crate::wire::message::{COOKIE_OCTETS, ExtendedError, Message, Opt, put_error};
 use crate::wire::name::HashedName;
 use crate::wire::query::{CLASS_CH, CLASS_IN, Edns, OPCODE_NOTIFY, Query, Rcode, Unanswerable};
 
@@ -62,12 +63,14 @@ pub struct Reply {
     pub len: usize,
     /// Whether somebody else has to answer, who may take long or sign: the buffer has what to say if nobody can.
     pub passed_on: bool,
+    /// What the COOKIE option of that answer says, if it has one.
+    pub cookie: Option<[u8; COOKIE_OCTETS]>,
 }
 
 impl Reply {
     /// An answer of `len` octets.
     pub const fn of(len: usize) -> Self {
-        Self { len, passed_on: false }
+        Self { len, passed_on: false, cookie: None }
     }
 }
 
@@ -266,7 +269,7 @@ impl Desk {
                 if asking.limit(asking.bucket(), ResponseClass::Error, random) == Passage::Nothing {
                     return Reply::of(0);
                 }
-                count_rcode(counters, rcode);
+                asking.count(rcode, (SeriesId::NONE, ZoneOutcome::Error));
                 return Reply::of(put_error(out, header, rcode));
             }
         };
@@ -280,7 +283,9 @@ impl Desk {
             if asking.limit(bucket, ResponseClass::Error, random) == Passage::Nothing {
                 return Reply::of(0);
             }
-            return Reply { len: put_error(out, parsed.header, Rcode::ServFail), passed_on: true };
+            // RFC 7873 §5.2: who sends a cookie gets one, whoever answers.
+            let cookie = opt.and_then(|opt| opt.cookie);
+            return Reply { len: put_error(out, parsed.header, Rcode::ServFail), passed_on: true, cookie };
         }
         let size = size_limit(client.transport, &parsed, asking.policy);
         let kept = opt.as_ref().map_or(0, Opt::octets);
@@ -296,18 +301,19 @@ impl Desk {
         } else if parsed.qclass == CLASS_CH {
             chaos::respond(&mut message, ahead.name(), parsed.qtype, asking.policy)
         } else {
+            count_qtype(counters, parsed.qtype);
             let table = table.load();
             let names = (ahead.qname(table.hashing()), target);
             respond(table, &mut message, &parsed, names, client, random, counters)
         };
-        let Answer { rcode, authoritative, mut truncated, error } = answer;
+        let Answer { rcode, authoritative, mut truncated, error, zone } = answer;
         let class = class_of(&answer, message.answer_count());
         match asking.limit(bucket, class, random) {
             Passage::Whole => {}
             Passage::Truncated => truncated |= class != ResponseClass::Error,
             Passage::Nothing => return Reply::of(0),
         }
-        count_rcode(counters, rcode);
+        asking.count(rcode, (zone, outcome_of(class, rcode)));
         if truncated {
             counters.truncated.increment();
             message.clear(true);
@@ -321,7 +327,7 @@ impl Desk {
 ///
 /// Rate limits see these queries as errors, before anybody knows their answers, so over UDP none may be worth forging an
 /// address for. An answer to NOTIFY, a refused transfer and a signature that does not hold repeat the question, and at most
-/// an Extended DNS Error comes on top. IXFR gives those who may transfer the SOA record alone (RFC 1995 §2), and AXFR does
+/// an Extended DNS Error and our half of a cookie come on top. IXFR gives those who may transfer the SOA record alone (RFC 1995 §2), and AXFR does
 /// not exist over UDP (RFC 5936 §4.2). A query whose signature holds comes back to an engine without it, and there its
 /// answer counts as what it is.
 fn is_passed_on(query: &Query<'_>) -> bool {
@@ -401,6 +407,27 @@ impl<'a> Asking<'a> {
         self.fittings.limiter.bucket(address, rrl, self.network)
     }
 
+    /// Counts an answer by its code, and by its zone.
+    fn count(&self, rcode: Rcode, (zone, outcome): (SeriesId, ZoneOutcome)) {
+        let codes = match self.client.transport {
+            Transport::Udp => &self.counters.udp_codes,
+            Transport::Tcp => &self.counters.tcp_codes,
+        };
+        let counter = match rcode {
+            Rcode::NoError => &codes.noerror,
+            Rcode::FormErr => &codes.formerr,
+            Rcode::ServFail => &codes.servfail,
+            Rcode::NxDomain => &codes.nxdomain,
+            Rcode::NotImp => &codes.notimp,
+            Rcode::Refused => &codes.refused,
+            Rcode::YxDomain => &codes.yxdomain,
+            Rcode::BadVers => &codes.badvers,
+            Rcode::BadCookie => &codes.badcookie,
+        };
+        counter.increment();
+        self.counters.named.count_zone(zone, outcome);
+    }
+
     /// What rate limits leave of an answer.
     fn limit(&self, bucket: Option<Bucket<'_>>, class: ResponseClass, random: u64) -> Passage {
         let rrl = &self.policy.rrl;
@@ -467,20 +494,39 @@ fn refusal(query: &Query<'_>, fault: Option<Rcode>) -> Option<Rcode> {
     }
 }
 
-/// Counts an answer by its code.
-fn count_rcode(counters: &Counters, rcode: Rcode) {
-    let counter = match rcode {
-        Rcode::NoError => &counters.noerror,
-        Rcode::FormErr => &counters.formerr,
-        Rcode::ServFail => &counters.servfail,
-        Rcode::NxDomain => &counters.nxdomain,
-        Rcode::NotImp => &counters.notimp,
-        Rcode::Refused => &counters.refused,
-        Rcode::YxDomain => &counters.yxdomain,
-        Rcode::BadVers => &counters.badvers,
-        Rcode::BadCookie => &counters.badcookie,
-    };
-    counter.increment();
+/// What an answer of a class and code is to its zone.
+const fn outcome_of(class: ResponseClass, rcode: Rcode) -> ZoneOutcome {
+    match (class, rcode) {
+        (ResponseClass::Answer, _) => ZoneOutcome::Answer,
+        (ResponseClass::Referral, _) => ZoneOutcome::Referral,
+        (ResponseClass::Negative, Rcode::NxDomain) => ZoneOutcome::NxDomain,
+        (ResponseClass::Negative, _) => ZoneOutcome::NoData,
+        (ResponseClass::Error, _) => ZoneOutcome::Error,
+    }
+}
+
+/// Types that are told apart when questions are counted, in the order of [`QTYPES`], after the rest.
+const TYPES: [Rtype; QTYPES.len() - 1] = [
+    Rtype::A,
+    Rtype::AAAA,
+    Rtype::HTTPS,
+    Rtype::NS,
+    Rtype::SOA,
+    Rtype::MX,
+    Rtype::TXT,
+    Rtype::SRV,
+    Rtype::CAA,
+    Rtype::DNSKEY,
+    Rtype::ANY,
+];
+
+/// Counts a question by its type.
+fn count_qtype(counters: &Counters, qtype: Rtype) {
+    // Those that are asked for most come first; a jump to one of twelve places would take longer.
+    let place = TYPES.iter().position(|known| *known == qtype).map_or(0, |place| place + 1);
+    if let Some(counter) = counters.qtypes.get(place) {
+        counter.increment();
+    }
 }
 
 /// Extended DNS Errors that we give (RFC 8914 §4).

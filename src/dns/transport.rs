@@ -8,10 +8,14 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::dns::ahead::Ahead;
 use crate::dns::engine::{Client, Reply, UnixTime, Worker};
 use crate::dns::io::{Asked, send_from};
+use crate::telemetry::Counters;
+use crate::telemetry::histogram::ENGINE_BOUNDS;
+use crate::wire::message::COOKIE_OCTETS;
 
 /// Turns a query's bytes into an answer's. The engine does; tests have simpler ones.
 pub trait Responder: Send + 'static {
@@ -98,6 +102,8 @@ pub struct PassedOn {
     pub query: Vec<u8>,
     /// Where it came from.
     pub source: SocketAddr,
+    /// What the COOKIE option of the answer says, if it has one.
+    pub cookie: Option<[u8; COOKIE_OCTETS]>,
     /// Where the answer goes.
     pub back: Back,
 }
@@ -157,10 +163,36 @@ impl Random {
     }
 }
 
+/// One answer in so many is timed: reading the clock twice costs as much as a part of an answer.
+const TIMED_ONE_IN: u32 = 1_024;
+
+/// Says which answers are timed. The first one is, so that a quiet server shows something.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stopwatch {
+    /// Answers until the next one that is timed.
+    left: u32,
+}
+
+impl Stopwatch {
+    /// Does `work`, and takes in how long it took if it is its turn.
+    pub(super) fn time<T>(&mut self, counters: &Counters, work: impl FnOnce() -> T) -> T {
+        if self.left > 0 {
+            self.left -= 1;
+            return work();
+        }
+        self.left = TIMED_ONE_IN - 1;
+        let began = Instant::now();
+        let done = work();
+        counters.took.observe(began.elapsed(), &ENGINE_BOUNDS);
+        done
+    }
+}
+
 /// Responders for the transports' own tests.
 #[cfg(test)]
 pub(super) mod testing {
     use super::*;
+    use crate::telemetry::histogram::Observed;
 
     /// Says back what it hears; nothing if the first octet is `SILENT`.
     pub(in crate::dns) struct Echo;
@@ -188,13 +220,24 @@ pub(super) mod testing {
         let source = socket.local_addr().unwrap();
         let over_udp = |number: u8| {
             let back = Back::Udp(UdpBack { socket: Arc::clone(&socket), client: source, asked: None });
-            PassedOn { query: vec![number], source, back }
+            PassedOn { query: vec![number], source, cookie: None, back }
         };
-        let over_tcp = |number: u8| PassedOn { query: vec![number], source, back: Back::Tcp(mpsc::channel(1).0) };
+        let over_tcp =
+            |number: u8| PassedOn { query: vec![number], source, cookie: None, back: Back::Tcp(mpsc::channel(1).0) };
         let sent = [over_udp(1), over_udp(2), over_tcp(3), over_tcp(4)].map(|query| queues.try_send(query));
         assert_eq!(sent, [true, false, true, false]);
         let heard = [&mut datagrams, &mut streams].map(|queue| queue.try_recv().unwrap().query);
         assert_eq!(heard, [[1], [3]]);
+    }
+
+    #[test]
+    fn one_answer_in_many_is_timed() {
+        let (counters, mut watch) = (Counters::default(), Stopwatch::default());
+        let count = || Observed::of(&counters.took, &ENGINE_BOUNDS).count;
+        for number in 0..2_049_u32 {
+            assert_eq!(watch.time(&counters, || number), number);
+            assert_eq!(count(), u64::from(number / 1_024) + 1);
+        }
     }
 
     #[test]

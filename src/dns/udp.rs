@@ -18,7 +18,7 @@ use crate::dns::ahead::Ahead;
 use crate::dns::engine::{Client, Transport};
 use crate::dns::io::{Batch, answer_from_asked_address, ignore_path_mtu};
 use crate::dns::listen::BindError;
-use crate::dns::transport::{Back, PassedOn, Random, Responder, UdpBack, unix_time};
+use crate::dns::transport::{Back, PassedOn, Random, Responder, Stopwatch, UdpBack, unix_time};
 use crate::telemetry::Counters;
 
 /// Octets of a socket's buffers that we ask for; the kernel gives what `net.core.rmem_max` and `wmem_max` allow.
@@ -85,7 +85,8 @@ impl UdpSockets {
         for (number, socket) in self.sockets.into_iter().enumerate() {
             let socket = Arc::new(socket);
             let (responder, counters) = worker();
-            let serving = Serving { socket: Arc::clone(&socket), stop: Arc::clone(&workers.stop), responder, counters };
+            let (stop, stopwatch) = (Arc::clone(&workers.stop), Stopwatch::default());
+            let serving = Serving { socket: Arc::clone(&socket), stop, responder, counters, stopwatch };
             let thread = thread::Builder::new().name(format!("udp-{}-{number}", self.address.port()));
             workers.sockets.push(socket);
             // If this fails, dropping `workers` stops those before.
@@ -154,6 +155,8 @@ struct Serving<R> {
     responder: R,
     /// Where this thread counts.
     counters: Arc<Counters>,
+    /// Times some answers.
+    stopwatch: Stopwatch,
 }
 
 impl<R: Responder> Serving<R> {
@@ -212,15 +215,18 @@ impl<R: Responder> Serving<R> {
                 return 0;
             }
             let client = Client { address: source.ip(), transport: Transport::Udp };
-            let reply = match ahead {
-                Some(ahead) => self.responder.respond_ahead(query, ahead, &client, now, random.next(), out),
-                None => self.responder.respond(query, &client, now, random.next(), out),
+            let random = random.next();
+            let answer = || match ahead {
+                Some(ahead) => self.responder.respond_ahead(query, ahead, &client, now, random, out),
+                None => self.responder.respond(query, &client, now, random, out),
             };
+            let reply = self.stopwatch.time(&self.counters, answer);
             if !reply.passed_on {
                 return reply.len;
             }
             let back = Back::Udp(UdpBack { socket: Arc::clone(&self.socket), client: source, asked });
-            let passed_on = self.responder.pass_on(PassedOn { query: query.to_vec(), source, back });
+            let passed_on =
+                self.responder.pass_on(PassedOn { query: query.to_vec(), source, cookie: reply.cookie, back });
             if passed_on { 0 } else { reply.len }
         });
     }
@@ -386,7 +392,7 @@ mod tests {
         impl Responder for Passing {
             fn respond(&mut self, _: &[u8], _: &Client, _: UnixTime, _: u64, out: &mut [u8]) -> Reply {
                 out[0] = b'!';
-                Reply { len: 1, passed_on: true }
+                Reply { passed_on: true, ..Reply::of(1) }
             }
             fn pass_on(&mut self, query: PassedOn) -> bool {
                 self.0.try_send(query).is_ok()
@@ -400,7 +406,7 @@ mod tests {
             // Connected: it hears nobody but whom it asked.
             let client = client((asked, port));
             client.send(b"who am I asking?").unwrap();
-            let PassedOn { query, source, back } = queue.blocking_recv().unwrap();
+            let PassedOn { query, source, back, .. } = queue.blocking_recv().unwrap();
             assert_eq!((query.as_slice(), source), (&b"who am I asking?"[..], client.local_addr().unwrap()));
             let Back::Udp(back) = back else { panic!("it came over UDP") };
             back.send(b"me").unwrap();

@@ -23,6 +23,8 @@ use crate::model::inventory::{IdMap, Identified, Inventory};
 use crate::model::monitor::Monitor;
 use crate::model::pool::{Origin, Pool};
 use crate::model::verdict::Verdict;
+use crate::telemetry::Registry;
+use crate::telemetry::probes::MonitorProbes;
 
 /// Owns the targets and their tasks. Dropping it stops them; [`Schedule::shutdown`] also waits for them.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub struct Schedule<P> {
     targets: HashMap<TargetKey, Running>,
     /// Monitors that pools use.
     rules: HashMap<MonitorId, Rule>,
+    /// Where probes are counted.
+    registry: Registry,
     /// What the last `reconcile` gave.
     assigned: Arc<Assigned>,
     /// Stops all targets.
@@ -89,6 +93,8 @@ struct Running {
 struct Rule {
     /// Its definition, for the targets that run by it.
     definition: watch::Sender<Arc<Monitor>>,
+    /// Where its probes are counted.
+    probes: Arc<MonitorProbes>,
     /// The pools that name it.
     pools: HashSet<PoolId>,
 }
@@ -103,10 +109,18 @@ impl<P: Probe> Schedule<P> {
             table: HealthTable::default(),
             targets: HashMap::new(),
             rules: HashMap::new(),
+            registry: Registry::default(),
             assigned: Arc::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         }
+    }
+
+    /// Counts probes in `registry`.
+    #[must_use]
+    pub fn counting_into(mut self, registry: Registry) -> Self {
+        self.registry = registry;
+        self
     }
 
     /// Makes the running targets those of `inventory`: starts, stops, keeps and replaces.
@@ -180,12 +194,13 @@ impl<P: Probe> Schedule<P> {
             running.uses += 1;
             return cell;
         }
-        let rule = self.rules.entry(monitor.id).or_insert_with(|| Rule::new(monitor));
+        let rule = self.rules.entry(monitor.id).or_insert_with(|| Rule::new(monitor, &self.registry));
         let stop = self.stop.child_token();
         let target = Target {
             shared: Arc::clone(&self.shared),
             cell: Arc::clone(&cell),
             definition: rule.definition.subscribe(),
+            probes: Arc::clone(&rule.probes),
             stop: stop.clone(),
         };
         self.tasks.spawn_on(target.run(), &self.runtime);
@@ -275,8 +290,9 @@ impl ProbedPool {
 
 impl Rule {
     /// A rule that no pool uses yet.
-    fn new(monitor: &Arc<Monitor>) -> Self {
-        Self { definition: watch::Sender::new(Arc::clone(monitor)), pools: HashSet::new() }
+    fn new(monitor: &Arc<Monitor>, registry: &Registry) -> Self {
+        let probes = registry.monitors().of(registry, &monitor.name);
+        Self { definition: watch::Sender::new(Arc::clone(monitor)), probes, pools: HashSet::new() }
     }
 
     /// Gives running targets the new definition; they start anew only if it probes or counts in another way.

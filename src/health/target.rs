@@ -26,6 +26,7 @@ use crate::health::tracker::Tracker;
 use crate::model::event::Transition;
 use crate::model::monitor::Monitor;
 use crate::model::verdict::{FailReason, Outcome, Verdict};
+use crate::telemetry::probes::{MonitorProbes, SUCCESS};
 
 /// A verdict that changed, and where. The cell has the new verdict already, perhaps even a later one. The target may be
 /// gone from the inventory by now, or not yet be in the one that its reader knows.
@@ -60,6 +61,8 @@ pub(in crate::health) struct Target<P> {
     pub(in crate::health) cell: Arc<TargetCell>,
     /// The rule, which may be edited while the target runs.
     pub(in crate::health) definition: watch::Receiver<Arc<Monitor>>,
+    /// Where its probes are counted.
+    pub(in crate::health) probes: Arc<MonitorProbes>,
     /// Ends the task.
     pub(in crate::health) stop: CancellationToken,
 }
@@ -94,9 +97,11 @@ impl<P: Probe> Target<P> {
         {
             return interrupt;
         }
+        let mut due = Instant::now();
         loop {
-            match self.round(&mut tracker).await {
+            match self.round(&mut tracker, due).await {
                 ControlFlow::Continue(next) => {
+                    due = next;
                     // The sleep is made on its first poll, in place: one timer in the future, not two.
                     let sleep = async { tokio::time::sleep_until(next).await };
                     if let ControlFlow::Break(interrupt) = self.unless_interrupted(sleep).await {
@@ -116,8 +121,8 @@ impl<P: Probe> Target<P> {
         self.unless_interrupted(async { tokio::time::sleep_until(point).await }).await
     }
 
-    /// One probe and what follows from it; gives the time of the next.
-    async fn round(&mut self, tracker: &mut Tracker) -> ControlFlow<Interrupt, Instant> {
+    /// One probe, which is due, and what follows from it; gives the time of the next.
+    async fn round(&mut self, tracker: &mut Tracker, due: Instant) -> ControlFlow<Interrupt, Instant> {
         let shared = Arc::clone(&self.shared);
         let permit = self.unless_interrupted(shared.permits.acquire()).await?;
         // Nobody closes the semaphore.
@@ -125,11 +130,12 @@ impl<P: Probe> Target<P> {
 
         let began = Instant::now();
         let monitor = Arc::clone(&self.definition.borrow());
-        let cell = Arc::clone(&self.cell);
+        let (cell, probes) = (Arc::clone(&self.cell), Arc::clone(&self.probes));
+        let in_flight = probes.begin(began.duration_since(due));
         // On the heap only while it lasts.
-        let probe = Box::pin(guarded(look(&shared.probe, &monitor, cell.key())));
+        let probe = Box::pin(guarded(look(&shared.probe, &monitor, cell.key(), || probes.attempt())));
         let outcome = self.unless_interrupted(probe).await?;
-        drop(permit);
+        drop((permit, in_flight));
         if let Some(outcome) = outcome {
             self.observe(outcome, tracker, &monitor).await?;
         } else {
@@ -144,6 +150,7 @@ impl<P: Probe> Target<P> {
     /// Takes in what a probe saw.
     async fn observe(&self, outcome: Outcome, tracker: &mut Tracker, monitor: &Monitor) -> ControlFlow<Interrupt> {
         self.cell.record(outcome, SystemTime::now());
+        self.probes.end(outcome.failure.map_or(SUCCESS, FailReason::words), outcome.rtt);
         self.shared.shortage.note(outcome.failure, Instant::now());
         // What is this machine's own fault is kept for people, but neither contradicts a verdict nor confirms it.
         if outcome.failure.is_some_and(FailReason::is_ours) {
@@ -184,10 +191,12 @@ impl<P: Probe> Target<P> {
     }
 }
 
-/// One probe: an attempt, and further ones at once while time runs out. Other failures are answers and stand.
-async fn look<P: Probe>(probe: &P, monitor: &Monitor, key: &TargetKey) -> Outcome {
+/// One probe: an attempt, and further ones at once while time runs out. Other failures are answers and stand. `attempt` is
+/// told of each attempt.
+pub async fn look<P: Probe>(probe: &P, monitor: &Monitor, key: &TargetKey, attempt: impl Fn()) -> Outcome {
     let mut retries = monitor.retries;
     loop {
+        attempt();
         let outcome = probe.attempt(monitor, key).await;
         if retries == 0 || !outcome.failure.is_some_and(FailReason::is_timeout) {
             return outcome;

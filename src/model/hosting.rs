@@ -1,7 +1,7 @@
 //! How a zone is hosted: everything about it but its records, and the keys that servers prove themselves with.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -61,6 +61,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// The key that both sign with.
     pub key: Option<Name>,
+    /// The address of ours that it hears us from, of the same family; the system's choice if there is none.
+    pub source: Option<IpAddr>,
 }
 
 /// Who may transfer a zone: whoever matches all that is given.

@@ -17,9 +17,19 @@ macro_rules! id {
                 Self(digest($kind, name))
             }
 
+            /// The id of an object that was made at run time, of 128 random bits.
+            pub const fn random(bits: u128) -> Self {
+                Self(bits)
+            }
+
             /// Parses 32 lower-case hexadecimal digits.
             pub fn parse(text: &str) -> Option<Self> {
                 parse_hex(text).map(Self)
+            }
+
+            /// Its 128 bits, which [`Self::random`] makes the same id of.
+            pub const fn bits(self) -> u128 {
+                self.0
             }
 
             /// 64 bits that are already well distributed: digests and random numbers both are.
@@ -63,6 +73,71 @@ id!(
     LoadBalancerId,
     "load_balancer"
 );
+
+id!(
+    /// Names a record of a zone that is managed through the API.
+    RecordId,
+    "record"
+);
+
+id!(
+    /// Names a token of the API.
+    TokenId,
+    "token"
+);
+
+id!(
+    /// Names a preview: probes that somebody asked for.
+    PreviewId,
+    "preview"
+);
+
+id!(
+    /// Names the account of the API.
+    AccountId,
+    "account"
+);
+
+/// Names an object of any kind.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ObjectId {
+    /// A zone.
+    Zone(ZoneId),
+    /// A record of a zone.
+    Record(ZoneId, RecordId),
+    /// A monitor.
+    Monitor(MonitorId),
+    /// A pool.
+    Pool(PoolId),
+    /// A load balancer.
+    LoadBalancer(LoadBalancerId),
+}
+
+impl ObjectId {
+    /// The word for its kind, as the original's references have it.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Zone(_) => "zone",
+            Self::Record(..) => "dns_record",
+            Self::Monitor(_) => "monitor",
+            Self::Pool(_) => "pool",
+            Self::LoadBalancer(_) => "load_balancer",
+        }
+    }
+}
+
+/// The id alone: 32 digits.
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Zone(id) => id.fmt(f),
+            Self::Record(_, id) => id.fmt(f),
+            Self::Monitor(id) => id.fmt(f),
+            Self::Pool(id) => id.fmt(f),
+            Self::LoadBalancer(id) => id.fmt(f),
+        }
+    }
+}
 
 /// First 128 bits of SHA-256 over kind, a zero octet, and name.
 fn digest(kind: &str, name: &str) -> u128 {

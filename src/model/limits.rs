@@ -52,6 +52,47 @@ pub const PROBES_IN_FLIGHT_MAX: usize = 100_000;
 /// Threads of the probers' runtime.
 pub const PROBER_THREADS_MAX: usize = 64;
 
+/// Connections of the API at one time that can be set; each takes a file descriptor and some buffers.
+pub const API_CONNECTIONS_MAX: usize = 10_000;
+/// Longest that a request of the API can be allowed to take; clients and proxies give up before.
+pub const API_REQUEST_TIMEOUT_MAX: Duration = Duration::from_mins(10);
+/// Name servers of a zone; an answer with all of them and their addresses has to fit a datagram.
+pub const NAME_SERVERS_MAX: usize = 13;
+/// Requests of the API at one time that are worked on; a client is told to come again instead of waiting in a line that
+/// only grows. Each may hold a body and the tree that it is read into.
+pub const API_REQUESTS_MAX: usize = 128;
+/// Fields of a request's header; clients send twenty.
+pub const HEADER_FIELDS_MAX: usize = 64;
+/// Octets of a request's head.
+pub const HEAD_OCTETS_MAX: usize = 16 << 10;
+/// Octets of what a bearer shows; a token has 51.
+pub const CREDENTIAL_OCTETS_MAX: usize = 1 << 10;
+/// Failed authentications of one network and minute that are told so; more are told to come later.
+pub const AUTH_FAILURES_MAX: u32 = 10;
+/// Networks whose failed authentications are counted; each takes some 60 octets, for a minute.
+pub const AUTH_NETWORKS_MAX: usize = 4_096;
+/// Longest life of a token that expires at all: ten years.
+pub const TOKEN_LIFE_MAX: Duration = Duration::from_hours(24 * 3_653);
+/// Octets of a certificate chain's or a key's file.
+pub const PEM_OCTETS_MAX: u64 = 1 << 20;
+/// Octets of a request's own id that is given back; clients send 36.
+pub const REQUEST_ID_OCTETS_MAX: usize = 128;
+/// Octets of a request's body: a pool of as many origins as we take has half of it.
+pub const BODY_OCTETS_MAX: usize = 1 << 20;
+/// Previews of monitors that run at one time; each may take as long as its probes.
+pub const PREVIEWS_AT_ONCE_MAX: usize = 16;
+/// Previews that are kept, running or not; beyond, the oldest is forgotten. With as many origins as one may have, ten
+/// megabytes.
+pub const PREVIEWS_KEPT_MAX: usize = 100;
+/// Origins of one preview: four pools as large as we take, or many small ones.
+pub const PREVIEW_ORIGINS_MAX: usize = 1_024;
+/// Probes of all previews in flight; the schedule's own have other places.
+pub const PREVIEW_PROBES_MAX: usize = 128;
+/// How long a preview may run and is kept.
+pub const PREVIEW_LIFETIME: Duration = Duration::from_mins(10);
+/// Items of one page of a list that a request can ask for, as in the original; without pages it gets all.
+pub const PER_PAGE_MAX: usize = 1_000;
+
 /// Zones of one server.
 pub const ZONES_MAX: usize = 1_000_000;
 /// Networks, rules or servers in one list of a zone; a person cannot keep track of more.
@@ -66,6 +107,9 @@ pub const TSIG_SECRET_OCTETS_MAX: usize = 128;
 pub const TRANSFER_RECORDS_MAX: usize = 10_000_000;
 /// Octets of names and data of one transfer; more would not fit the memory that such a server has.
 pub const TRANSFER_OCTETS_MAX: usize = 1 << 30;
+/// Octets of all transfers to us together: one server, with as many of the largest as it may send at a time, leaves room
+/// for one of others.
+pub const TRANSFERS_IN_OCTETS_MAX: usize = 3 << 30;
 /// Messages of one transfer: a primary may put each record in a message of its own (RFC 5936 §2.2).
 pub const TRANSFER_MESSAGES_MAX: usize = 10_000_000;
 /// How long a primary may take to accept a connection.
@@ -129,6 +173,18 @@ pub const JOURNAL_OCTETS_MAX: usize = 8 << 20;
 pub const NOTIFIES_AT_ONCE_MAX: usize = 64;
 /// Those to one address: some that do not answer must not delay the others.
 pub const NOTIFIES_PER_PEER_MAX: usize = 8;
+/// Records of one zone that is managed through the API: an edit looks at each. Larger zones belong in files.
+pub const RECORDS_PER_STORED_ZONE_MAX: usize = 100_000;
+/// Octets of a record's content: room for the longest key that mail has, many times over.
+pub const RECORD_CONTENT_OCTETS_MAX: usize = 16_384;
+/// Smallest TTL of a record of the API, seconds, as in the original.
+pub const RECORD_TTL_MIN: u32 = 30;
+/// Characters of a record's comment; more is documentation.
+pub const RECORD_COMMENT_CHARS_MAX: usize = 500;
+/// Tags of a record.
+pub const RECORD_TAGS_MAX: usize = 100;
+/// Characters of a record's tag.
+pub const RECORD_TAG_CHARS_MAX: usize = 256;
 /// Monitors of one server.
 pub const MONITORS_MAX: usize = 200_000;
 /// Pools of one server.
@@ -143,6 +199,29 @@ pub const POOLS_PER_LOAD_BALANCER_MAX: usize = 256;
 pub const NAME_CHARS_MAX: usize = 255;
 /// Characters of a description, as in the original.
 pub const DESCRIPTION_CHARS_MAX: usize = 1024;
+
+/// Commits that wait for the store; whoever has more waits before it hands one over.
+pub const COMMITS_QUEUED_MAX: usize = 1_024;
+/// Commits that share one transaction of the store: as many as may wait, so that a full queue is one of the disk's.
+pub const COMMITS_PER_TRANSACTION_MAX: usize = COMMITS_QUEUED_MAX;
+/// Octets of memory for the store's pages. The objects are in memory anyway; this is for writing, and for looking back.
+pub const STORE_CACHE_OCTETS: usize = 32 << 20;
+/// How long events and serials may wait for a transaction to go along with before they get one of their own.
+pub const STORE_LAZY_INTERVAL: Duration = Duration::from_secs(1);
+/// From a transaction that failed to the next try that nobody asked for.
+pub const STORE_RETRY_INTERVAL: Duration = Duration::from_secs(10);
+/// Entries of the audit log: ten a minute for a week.
+pub const AUDIT_ENTRIES_MAX: usize = 100_000;
+/// Octets of the audit log; an entry has an object twice, and a pool may be large.
+pub const AUDIT_OCTETS_MAX: u64 = 256 << 20;
+/// Events of pools that are kept: a pool that flaps every ten seconds fills them in eleven days.
+pub const EVENTS_KEPT_MAX: usize = 100_000;
+/// Octets of all of them; an event has each origin of its pool.
+pub const EVENTS_OCTETS_MAX: u64 = 128 << 20;
+/// Events that wait for the store; it takes them once a second, and a mass failure has one for each pool.
+pub const EVENTS_QUEUED_MAX: usize = POOLS_MAX;
+/// Tokens of the API: each is compared when somebody shows one.
+pub const TOKENS_MAX: usize = 1_000;
 
 /// Largest TTL we take: RFC 2181 §8 gives 31 bits; the original's load balancers stop at a day.
 pub const TTL_MAX: u32 = 0x7fff_ffff;
@@ -164,6 +243,9 @@ pub const ZONE_OCTETS_MAX: usize = 0xffff_ffff;
 pub const RRSET_OCTETS_MAX: usize = 64_000;
 /// Records of one owner and type, for the same reason.
 pub const RRSET_RECORDS_MAX: usize = 4_096;
+/// Series with the name of an object in the metrics; what is beyond is counted as `other`.
+pub use crate::telemetry::series::SERIES_MAX;
+
 /// Links of a chain of CNAME and DNAME records that one answer follows; BIND stops at 16 as well.
 pub const CNAME_CHAIN_MAX: usize = 16;
 /// Names of one answer whose addresses are added to it; nobody has more mail or name servers that matter.
@@ -189,6 +271,8 @@ pub const MONITOR_TEXT_OCTETS_MAX: usize = 4_096;
 pub const PROBE_BODY_OCTETS_MAX: usize = 100 << 10;
 /// Redirects that one probe follows.
 pub const PROBE_REDIRECTS_MAX: usize = 10;
+/// Batches of changed verdicts that may wait to be recorded; answers do not wait for records.
+pub const FLIPPED_QUEUED_MAX: usize = 1_024;
 /// Transitions that may wait for publish; a prober that gets ahead waits.
 pub const TRANSITIONS_QUEUED_MAX: usize = 16_384;
 
@@ -200,5 +284,7 @@ pub const UDP_PAYLOAD_MIN: u16 = 512;
 pub const UDP_PAYLOAD_MAX: u16 = 4096;
 
 const _: () = assert!(UDP_PAYLOAD_MIN <= UDP_PAYLOAD_DEFAULT && UDP_PAYLOAD_DEFAULT <= UDP_PAYLOAD_MAX);
+const _: () = assert!(ORIGINS_PER_POOL_MAX <= PREVIEW_ORIGINS_MAX && PREVIEWS_AT_ONCE_MAX < PREVIEWS_KEPT_MAX);
 const _: () = assert!(CONFIG_FILE_OCTETS_MAX <= CONFIG_OCTETS_MAX);
+const _: () = assert!((TRANSFERS_IN_PER_PRIMARY_MAX + 1) * TRANSFER_OCTETS_MAX <= TRANSFERS_IN_OCTETS_MAX);
 const _: () = assert!(TRANSFERS_IN_PER_PRIMARY_MAX < TRANSFERS_IN_MAX && REFRESHES_PER_PRIMARY_MAX < REFRESHES_MAX);

@@ -3,6 +3,7 @@
 use std::num::NonZeroU16;
 
 use crate::model::id::{LoadBalancerId, PoolId};
+use crate::model::kept::Kept;
 use crate::model::name::Name;
 
 /// A hostname and the pools that answer for it, in order.
@@ -26,6 +27,15 @@ pub struct LoadBalancer {
     pub ttl: u32,
     /// How many addresses one answer has.
     pub answers: Answers,
+    /// What is kept for those who gave it.
+    pub kept: Kept,
+}
+
+impl LoadBalancer {
+    /// The pools that answers may come from.
+    pub fn pools(&self) -> impl Iterator<Item = PoolId> {
+        self.default_pools.iter().copied().chain([self.fallback_pool])
+    }
 }
 
 /// How a pool is chosen.
@@ -33,6 +43,33 @@ pub struct LoadBalancer {
 pub enum SteeringPolicy {
     /// The first usable pool in order.
     Off,
+    /// By the client's place. Kept, and until it is built, answered like [`SteeringPolicy::Off`]; so are those below.
+    Geo,
+    /// At random, by weight.
+    Random,
+    /// The pool whose origins answer probes fastest.
+    DynamicLatency,
+    /// The pool that is nearest.
+    Proximity,
+    /// The pool with the fewest requests under way.
+    LeastOutstandingRequests,
+    /// The pool with the fewest connections.
+    LeastConnections,
+}
+
+impl SteeringPolicy {
+    /// The original's word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Geo => "geo",
+            Self::Random => "random",
+            Self::DynamicLatency => "dynamic_latency",
+            Self::Proximity => "proximity",
+            Self::LeastOutstandingRequests => "least_outstanding_requests",
+            Self::LeastConnections => "least_connections",
+        }
+    }
 }
 
 /// How many addresses one answer has.

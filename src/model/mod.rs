@@ -2,8 +2,10 @@
 
 pub mod event;
 pub mod hosting;
+pub mod dns_record;
 pub mod id;
 pub mod inventory;
+pub mod kept;
 pub mod limits;
 pub mod load_balancer;
 pub mod monitor;
@@ -12,7 +14,10 @@ pub mod pool;
 pub mod rrset;
 pub mod shard;
 pub mod shard_map;
+pub mod stamp;
 pub mod svcb;
+pub mod token;
+pub mod tree;
 pub mod verdict;
 pub mod serial;
 pub mod zone;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::model::id::{MonitorId, PoolId};
+use crate::model::kept::Kept;
 
 /// Origins, and the rule by which they are probed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,6 +22,8 @@ pub struct Pool {
     pub monitor: Option<MonitorId>,
     /// The origins, in the order in which they were given; never empty, addresses unique.
     pub origins: Vec<Origin>,
+    /// What is kept for those who gave it.
+    pub kept: Kept,
 }
 
 /// One address of a pool.
@@ -36,6 +39,8 @@ pub struct Origin {
     pub weight: Weight,
     /// `header.Host`: name for the probe's Host field and SNI, wins over the monitor's.
     pub host: Option<String>,
+    /// What is kept for those who gave it.
+    pub kept: Kept,
 }
 
 /// A share in hundredths, 0 to 1. Zero gets no traffic and is still probed.

@@ -31,6 +31,7 @@ impl Rtype {
     pub const DS: Self = Self(43);
     pub const RRSIG: Self = Self(46);
     pub const NSEC: Self = Self(47);
+    pub const DNSKEY: Self = Self(48);
     pub const SVCB: Self = Self(64);
     pub const HTTPS: Self = Self(65);
     pub const TSIG: Self = Self(250);
@@ -39,6 +40,7 @@ impl Rtype {
     pub const MAILB: Self = Self(253);
     pub const MAILA: Self = Self(254);
     pub const ANY: Self = Self(255);
+    pub const CAA: Self = Self(257);
 
     /// Whether no record can be of this type: OPT and the query and meta types (RFC 6895 §3.1).
     pub const fn is_meta(self) -> bool {

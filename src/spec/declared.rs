@@ -3,21 +3,25 @@
 //! Objects may stand in any order and any document, so names are collected first; what refers is read after what it
 //! refers to.
 
+use std::collections::hash_map::Entry as MapEntry;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::model::hosting::{Hosting, TransferLive};
-use crate::model::id::{MonitorId, PoolId};
+use crate::model::id::{MonitorId, ObjectId, PoolId};
 use crate::model::inventory::Declared;
 use crate::model::limits::{LOAD_BALANCERS_MAX, MONITORS_MAX, POOLS_MAX, TSIG_KEYS_MAX, ZONES_MAX};
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::name::Name;
+use crate::model::pool::Pool;
 use crate::model::svcb::autos;
+use crate::model::tree::{Node, Table, Value};
 use crate::model::zone::Zone;
 use crate::spec::fault::{Fault, Faults, Place};
 use crate::spec::fields::{Path, Spot};
-use crate::spec::tree::{Node, Table, Value};
+use crate::spec::identity::{Id, Identity};
+use crate::spec::references::Names;
 use crate::spec::warnings::{self, Surroundings};
 use crate::spec::zone_file::ZoneFiles;
 use crate::spec::{key, load_balancer, monitor, pool, zone};
@@ -32,6 +36,8 @@ pub struct Document<'t> {
     pub source: usize,
     /// Its root.
     pub root: &'t Table,
+    /// What messages call it.
+    pub name: &'t str,
 }
 
 /// Whether all documents are at hand.
@@ -41,38 +47,6 @@ pub enum Extent {
     Complete,
     /// Some could not be read: a name that nothing has may be in one of them.
     Partial,
-}
-
-/// The objects of one kind that others can name.
-pub struct Names<'t, T> {
-    /// What an object of the kind is called.
-    kind: &'static str,
-    /// Names as written.
-    ids: HashMap<&'t str, T>,
-    /// Whether there may be others.
-    extent: Extent,
-    /// The id of a name.
-    declared: fn(&str) -> T,
-}
-
-impl<T: Copy> Names<'_, T> {
-    /// Reads a name and gives the id of what it names.
-    pub fn resolve(&self, spot: Spot<'_, '_>, faults: &mut Faults) -> Option<T> {
-        let text = spot.text(faults)?;
-        if let Some(id) = self.ids.get(text) {
-            return Some(*id);
-        }
-        if self.extent == Extent::Partial {
-            return Some((self.declared)(text));
-        }
-        let kind = self.kind;
-        let suggestion = match self.ids.len() {
-            0 => Some(format!("no {kind} is declared; add one in [[{kind}s]]")),
-            _ => faults.nearest(text, self.ids.keys().copied()),
-        };
-        faults.push(spot.fault(format!("no {kind} has this name")).found(spot.node.shown()).suggest(suggestion));
-        None
-    }
 }
 
 /// An object that stands in an array of a document.
@@ -95,8 +69,21 @@ impl<'t> Item<'t> {
 
     /// The node of its name.
     fn name(&self) -> Option<&'t Node> {
+        self.value("name")
+    }
+
+    /// The node of one of its keys.
+    fn value(&self, key: &str) -> Option<&'t Node> {
         match &self.node.value {
-            Value::Table(table) => table.entry("name").map(|entry| &entry.node),
+            Value::Table(table) => table.entry(key).map(|entry| &entry.node),
+            _ => None,
+        }
+    }
+
+    /// The id that it says, if it says one.
+    fn said_id<I: Id>(&self) -> Option<I> {
+        match &self.value("id")?.value {
+            Value::String(text) => I::of_text(text),
             _ => None,
         }
     }
@@ -120,34 +107,59 @@ pub fn parse(
     let key_names: HashSet<Name> = unique_names(&key_items, keys, Name::parse, faults);
     let apexes: HashSet<Name> = unique_names(&zone_items, zones, Name::parse, faults);
     let live: HashSet<Name> = unique_names(&load_balancer_items, load_balancers, Name::parse, faults);
-    let monitor_names = names(&monitor_items, monitors, "monitor", MonitorId::declared, extent, faults);
-    let pool_names = names(&pool_items, pools, "pool", PoolId::declared, extent, faults);
+    let monitor_names: Names<'_, MonitorId> = names(&monitor_items, monitors, "monitor", extent, faults);
+    let pool_names: Names<'_, PoolId> = names(&pool_items, pools, "pool", extent, faults);
 
     let key_names = (extent == Extent::Complete).then_some(&key_names);
 
+    let files: Vec<(usize, Arc<str>)> = documents.iter().map(|one| (one.source, Arc::from(one.name))).collect();
     let keys = each(&key_items, |item| item.read(keys, |spot| key::parse(spot, faults)));
     let surroundings = Surroundings { extent, live: &live, apexes: &apexes };
     let zones = each(&zone_items, |item| {
         item.read(zones, |spot| zone::parse(spot, key_names, &surroundings, zone_files, faults))
     });
-    let monitors = each(&monitor_items, |item| item.read(monitors, |spot| monitor::parse(spot, faults)));
-    let pools = each(&pool_items, |item| item.read(pools, |spot| pool::parse(spot, &monitor_names, faults)));
+    let monitors =
+        each(&monitor_items, |item| item.read(monitors, |spot| monitor::parse(spot, Identity::Declared, faults)));
+    let pools = each(&pool_items, |item| {
+        item.read(pools, |spot| pool::parse(spot, Identity::Declared, &monitor_names, faults))
+    });
     let (hostings, zones): (Vec<_>, Vec<_>) = zones.into_iter().unzip();
     let zones: Vec<Arc<Zone>> = zones.into_iter().flatten().collect();
     let mut by_apex: load_balancer::Zones<'_> = apexes.iter().map(|apex| (apex, None)).collect();
     by_apex.extend(zones.iter().map(|zone| (zone.apex(), Some(zone.as_ref()))));
     let by_apex = (extent == Extent::Complete).then_some(&by_apex);
-    let disabled = pools.iter().filter(|pool| !pool.enabled).map(|pool| pool.id).collect();
+    let disabled: HashSet<PoolId> = pools.iter().filter(|pool| !pool.enabled).map(|pool| pool.id).collect();
+    let around =
+        load_balancer::Surroundings { zones: by_apex, pools: &pool_names, is_disabled: &|id| disabled.contains(&id) };
     let load_balancers = each(&load_balancer_items, |item| {
-        item.read(load_balancers, |spot| load_balancer::parse(spot, by_apex, &pool_names, &disabled, faults))
+        item.read(load_balancers, |spot| load_balancer::parse(spot, Identity::Declared, &around, faults))
     });
+    if faults.len() == before {
+        let [_, zones, monitors_, pools_, load_balancers_] = ARRAYS;
+        check_ids(&zone_items, zones, hostings.iter().map(|one| one.id), faults);
+        check_ids(&monitor_items, monitors_, monitors.iter().map(|one| one.id), faults);
+        check_ids(&pool_items, pools_, pools.iter().map(|one| one.id), faults);
+        check_ids(&load_balancer_items, load_balancers_, load_balancers.iter().map(|one| one.id), faults);
+    }
     if let Some(by_apex) = by_apex {
         warn_across(&zone_items, by_apex, &live, faults);
     }
     if extent == Extent::Complete && hostings.len() == zone_items.len() {
         check_copies(&zone_items, &hostings, &zones, &load_balancers, faults);
     }
-    (faults.len() == before).then_some(Declared { keys, hostings, zones, monitors, pools, load_balancers })
+    (faults.len() == before).then(|| {
+        let file = |item: &Item<'_>| files.iter().find(|(source, _)| *source == item.source).map(|(_, name)| name);
+        let mut all = HashMap::new();
+        // Without a fault, there is an object for each item.
+        let mut add = |items: &[Item<'_>], ids: &mut dyn Iterator<Item = ObjectId>| {
+            all.extend(items.iter().zip(ids).filter_map(|(item, id)| Some((id, Arc::clone(file(item)?)))));
+        };
+        add(&zone_items, &mut hostings.iter().map(|one| ObjectId::Zone(one.id)));
+        add(&monitor_items, &mut monitors.iter().map(|one| ObjectId::Monitor(one.id)));
+        add(&pool_items, &mut pools.iter().map(|one| ObjectId::Pool(one.id)));
+        add(&load_balancer_items, &mut load_balancers.iter().map(|one| ObjectId::LoadBalancer(one.id)));
+        Declared { keys, hostings, zones, monitors, pools, load_balancers, files: all }
+    })
 }
 
 /// Warns, at the name of a zone, of hosts that it names in others of our zones.
@@ -208,17 +220,44 @@ fn unique_names<E>(
 }
 
 /// The names of objects with their ids; one that occurs twice is a fault.
-fn names<'t, T>(
+fn names<'t, I: Id>(
     items: &[Item<'t>],
     array: &str,
     kind: &'static str,
-    declared: fn(&str) -> T,
     extent: Extent,
     faults: &mut Faults,
-) -> Names<'t, T> {
+) -> Names<'t, I> {
+    let said = |item: &Item<'t>| match &item.name()?.value {
+        Value::String(name) => Some((name.as_str(), item.said_id()?)),
+        _ => None,
+    };
+    let said: HashMap<&str, I> = items.iter().filter_map(said).collect();
     let firsts = first_places(items, array, Some, faults);
-    let ids = firsts.into_keys().map(|name| (name, declared(name))).collect();
-    Names { kind, ids, extent, declared }
+    let id = |name: &str| said.get(name).copied().unwrap_or_else(|| I::of_name(name));
+    Names::new(kind, firsts.into_keys().map(|name| (name, id(name))).collect(), extent)
+}
+
+/// Adds a fault for each object whose id another has; `ids` are those of `items`. Names are different, so this can only
+/// be where some object says its id.
+fn check_ids<I: Id>(items: &[Item<'_>], array: &str, ids: impl Iterator<Item = I>, faults: &mut Faults) {
+    if items.iter().all(|item| item.value("id").is_none()) {
+        return;
+    }
+    let mut firsts: HashMap<I, Place> = HashMap::new();
+    for (item, id) in items.iter().zip(ids) {
+        let node = item.value("id").or_else(|| item.name()).unwrap_or(item.node);
+        let place = Place { source: item.source, span: node.span.clone() };
+        match firsts.entry(id) {
+            MapEntry::Vacant(entry) => {
+                entry.insert(place);
+            }
+            MapEntry::Occupied(entry) => item.read(array, |spot| {
+                let why = format!("another of the {} has this id", array.replace('_', " "));
+                let fault = Fault::new(place, spot.path.key("id"), why).found(id.to_string());
+                faults.push(fault.first(entry.get().clone()));
+            }),
+        }
+    }
 }
 
 /// Where each name is first; a fault for each that occurs again.
@@ -235,10 +274,10 @@ fn first_places<'t, K: Hash + Eq>(
         let Some(name) = key(text) else { continue };
         let place = Place { source: item.source, span: node.span.clone() };
         match firsts.entry(name) {
-            std::collections::hash_map::Entry::Vacant(entry) => {
+            MapEntry::Vacant(entry) => {
                 entry.insert(place);
             }
-            std::collections::hash_map::Entry::Occupied(entry) => item.read(array, |spot| {
+            MapEntry::Occupied(entry) => item.read(array, |spot| {
                 let why = format!("another of the {} has this name", array.replace('_', " "));
                 let fault = Fault::new(place, spot.path.key("name"), why).found(node.shown());
                 faults.push(fault.first(entry.get().clone()));
@@ -305,17 +344,17 @@ fn live_hint(zone: &Zone, live: &HashSet<&Name>) -> Option<Name> {
 
 /// Builds the root of a document that declares `declared`.
 pub fn build(declared: &Declared) -> Table {
-    let Declared { keys, hostings, zones, monitors, pools, load_balancers } = declared;
+    let Declared { keys, hostings, zones, monitors, pools, load_balancers, files: _ } = declared;
     let zones: HashMap<_, &Zone> = zones.iter().map(|zone| (zone.id, &**zone)).collect();
     let build_zone = |hosting: &Hosting| zone::build(hosting, zones.get(&hosting.id).copied());
     let monitor_names: HashMap<_, &str> = monitors.iter().map(|monitor| (monitor.id, &*monitor.name)).collect();
     let pool_names: HashMap<_, &str> = pools.iter().map(|pool| (pool.id, &*pool.name)).collect();
-    let pool_name = |id: PoolId| pool_names.get(&id).copied().unwrap_or_default();
-    let monitor_name = |id: MonitorId| monitor_names.get(&id).copied().unwrap_or_default();
+    let pool_name = |id: PoolId| pool_names.get(&id).copied();
+    let monitor_name = |id: MonitorId| monitor_names.get(&id).map_or_else(|| id.to_string(), |name| (*name).to_owned());
     let array = |tables: Vec<Table>| {
         Node::built(Value::Array(tables.into_iter().map(|table| Node::built(Value::Table(table))).collect()))
     };
-    let build_pool = |pool| pool::build(pool, pool.monitor.map(monitor_name));
+    let build_pool = |pool: &Pool| pool::build(pool, pool.monitor.map(monitor_name).as_deref());
     let build_load_balancer = |load_balancer| load_balancer::build(load_balancer, pool_name);
     Table::default()
         .with("keys", array(keys.iter().map(key::build).collect()))
@@ -348,7 +387,8 @@ mod tests {
     fn parse_text(text: &str) -> Result<Declared, Vec<Fault>> {
         let root = toml_text::parse(text).unwrap();
         let mut faults = Faults::default();
-        let declared = parse(&[Document { source: 0, root: &root }], Extent::Complete, &mut NoFiles, &mut faults);
+        let declared =
+            parse(&[Document { source: 0, root: &root, name: "a.toml" }], Extent::Complete, &mut NoFiles, &mut faults);
         assert_eq!(declared.is_none(), !faults.is_empty());
         declared.ok_or_else(|| faults.kept().to_vec())
     }
@@ -359,7 +399,10 @@ mod tests {
             toml_text::parse("[[pools]]\nname = 'p'\nmonitor = 'm'\norigins = [{name='o',address='192.0.2.1'}]")
                 .unwrap();
         let second = toml_text::parse("[[monitors]]\nname = 'm'").unwrap();
-        let documents = [Document { source: 0, root: &first }, Document { source: 1, root: &second }];
+        let documents = [
+            Document { source: 0, root: &first, name: "a.toml" },
+            Document { source: 1, root: &second, name: "b.toml" },
+        ];
         let mut faults = Faults::default();
         let declared = parse(&documents, Extent::Complete, &mut NoFiles, &mut faults).unwrap();
         assert_eq!(declared.pools[0].monitor, Some(declared.monitors[0].id));
@@ -368,13 +411,45 @@ mod tests {
         assert!(parse(&documents[..1], Extent::Partial, &mut NoFiles, &mut faults).is_some(), "{faults:?}");
     }
 
+    #[test]
+    fn ids_that_objects_say_are_theirs_alone_and_name_them() {
+        let pool = |name: &str, id: &str| {
+            format!(
+                "[[pools]]\nname = '{name}'\nid = '{id}'\nmonitor = 'm'\norigins = [{{name='o',address='192.0.2.1'}}]\n"
+            )
+        };
+        let [one, two] = [1, 2].map(|bits| MonitorId::random(bits).to_string());
+        let monitors = format!("[[monitors]]\nname = 'm'\nid = '{two}'\n");
+        let declared = parse_text(&format!("{monitors}{}", pool("a", &one))).unwrap();
+        assert_eq!((declared.pools[0].id, declared.pools[0].monitor), (PoolId::random(1), Some(MonitorId::random(2))));
+        // By its id, as an export names what it has not; a name goes before an id.
+        let by_id = format!("{monitors}{}", pool("a", &one)).replace("monitor = 'm'", &format!("monitor = '{two}'"));
+        assert_eq!(parse_text(&by_id).unwrap().pools[0].monitor, Some(MonitorId::random(2)));
+        let by_name = format!("{by_id}[[monitors]]\nname = '{two}'\n");
+        assert_eq!(parse_text(&by_name).unwrap().pools[0].monitor, Some(MonitorId::declared(&two)));
+        for text in [
+            format!("{monitors}{}{}", pool("a", &one), pool("b", &one)),
+            format!(
+                "{monitors}{}{}",
+                pool("a", &PoolId::declared("b").to_string()),
+                pool("b", "").replace("id = ''", "")
+            ),
+        ] {
+            let faults = parse_text(&text).unwrap_err();
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert!(faults[0].to_string().starts_with("pools[1].id: found "), "{}", faults[0]);
+            assert!(faults[0].to_string().ends_with("; another of the pools has this id"), "{}", faults[0]);
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(128))]
         #[test]
         fn parse_of_build_is_the_same(declared in strategies::declared()) {
             let text = toml_text::render(&build(&declared));
             let back = parse_text(&text).map_err(|faults| TestCaseError::fail(format!("{faults:?} in {text}")))?;
-            prop_assert_eq!(back, declared, "{}", text);
+            prop_assert!(back.files.values().all(|file| &**file == "a.toml"));
+            prop_assert_eq!(Declared { files: HashMap::new(), ..back }, declared, "{}", text);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::model::limits::FAULTS_MAX;
+use crate::spec::dialect::Dialect;
 
 /// Where something stands: which of the documents that are parsed together, and its octets.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -129,6 +130,8 @@ impl Listed {
 /// All faults of a document, and beside them its warnings: without faults it is good, whatever it is warned of.
 #[derive(Clone, Debug)]
 pub struct Faults {
+    /// The language of what is read.
+    dialect: Dialect,
     /// Those that refuse it.
     wrong: Listed,
     /// The warnings.
@@ -145,11 +148,22 @@ const COMPARED_OCTETS_MAX: usize = 64;
 
 impl Default for Faults {
     fn default() -> Self {
-        Self { wrong: Listed::default(), warnings: Listed::default(), comparisons_left: COMPARISONS_MAX }
+        Self::of(Dialect::default())
     }
 }
 
 impl Faults {
+    /// No faults yet of a document in a language.
+    pub fn of(dialect: Dialect) -> Self {
+        let (wrong, warnings) = (Listed::default(), Listed::default());
+        Self { dialect, wrong, warnings, comparisons_left: COMPARISONS_MAX }
+    }
+
+    /// Whether the document is one that programs write.
+    pub fn is_json(&self) -> bool {
+        self.dialect == Dialect::Json
+    }
+
     /// Adds a fault.
     pub fn push(&mut self, fault: Fault) {
         self.add(Severity::Fault, fault);
@@ -221,6 +235,67 @@ impl Faults {
     }
 }
 
+/// The path of a fault as a JSON pointer (RFC 6901).
+pub fn pointer(path: &str) -> String {
+    let mut pointer = String::with_capacity(path.len() + 1);
+    let mut rest = path;
+    while !rest.is_empty() {
+        rest = rest.strip_prefix(['.', '[']).unwrap_or(rest);
+        let (step, tail) = first_step(rest);
+        pointer.push('/');
+        pointer.push_str(&step.replace('~', "~0").replace('/', "~1"));
+        rest = tail;
+    }
+    pointer
+}
+
+/// The first step of a path, without its quotation marks, and what follows.
+fn first_step(path: &str) -> (String, &str) {
+    let Some(quoted) = path.strip_prefix('"') else {
+        let (step, tail) = path.split_at(path.find(['.', '[', ']']).unwrap_or(path.len()));
+        return (step.to_owned(), tail.strip_prefix(']').unwrap_or(tail));
+    };
+    let (mut is_escaped, mut end) = (false, quoted.len());
+    for (offset, octet) in quoted.bytes().enumerate() {
+        if octet == b'"' && !is_escaped {
+            end = offset;
+            break;
+        }
+        is_escaped = octet == b'\\' && !is_escaped;
+    }
+    let (step, tail) = quoted.split_at(end);
+    // Long keys are cut in paths, and say so.
+    let tail = tail.strip_prefix('"').unwrap_or(tail);
+    (unescaped(step), tail.strip_prefix("...").unwrap_or(tail))
+}
+
+/// A text as it was before Rust's `Debug` escaped it.
+fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        plain.push_str(before);
+        let mut chars = after.chars();
+        let code = after.strip_prefix("u{").and_then(|code| code.split_once('}'));
+        match (chars.next(), code) {
+            (Some('u'), Some((code, tail))) => {
+                plain.extend(u32::from_str_radix(code, 16).ok().and_then(char::from_u32));
+                rest = tail;
+                continue;
+            }
+            (Some('n'), _) => plain.push('\n'),
+            (Some('r'), _) => plain.push('\r'),
+            (Some('t'), _) => plain.push('\t'),
+            (Some('0'), _) => plain.push('\0'),
+            (Some(char), _) => plain.push(char),
+            (None, _) => {}
+        }
+        rest = chars.as_str();
+    }
+    plain.push_str(rest);
+    plain
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,6 +341,22 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(Faults::default().nearest(found, names).as_deref(), nearest, "{found}");
+        }
+    }
+
+    #[test]
+    fn rfc6901_paths_become_pointers() {
+        for (path, expected) in [
+            ("", ""),
+            ("name", "/name"),
+            ("origins[0].weight", "/origins/0/weight"),
+            ("a.\"b c\".d[12]", "/a/b c/d/12"),
+            ("\"a.b\"", "/a.b"),
+            ("\"a/b~c\"[0]", "/a~1b~0c/0"),
+            ("x.\"\\\"\\\\\\n\\u{7f}\\'\"", "/x/\"\\\n\u{7f}'"),
+            ("x.\"long\"....y", "/x/long/y"),
+        ] {
+            assert_eq!(pointer(path), expected, "{path}");
         }
     }
 }

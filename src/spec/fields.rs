@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::model::tree::{Node, Table, Value, shown_text};
 use crate::spec::fault::{Fault, Faults, Place};
-use crate::spec::tree::{Node, Table, Value, shown_text};
 
 /// A key that a table may have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,6 +23,12 @@ pub enum Need {
     Defaulted,
     /// Without it something is absent that no value stands for.
     Optional,
+    /// It must be there in TOML; in JSON there is a default.
+    Declared,
+    /// Optional, and for programs and for what is not built yet: known, but not listed among what is allowed.
+    Kept,
+    /// The server sets it. Programs send it back, and it does not matter what it says.
+    ReadOnly,
     /// We know what it would mean and do not do it yet: says what to do instead.
     Unsupported(&'static str),
 }
@@ -40,6 +46,21 @@ pub const fn defaulted(name: &'static str) -> Key {
 /// A key without which something is absent.
 pub const fn optional(name: &'static str) -> Key {
     Key { name, need: Need::Optional }
+}
+
+/// A key that must be there in TOML.
+pub const fn declared(name: &'static str) -> Key {
+    Key { name, need: Need::Declared }
+}
+
+/// A key that is known, but not listed among what is allowed.
+pub const fn kept(name: &'static str) -> Key {
+    Key { name, need: Need::Kept }
+}
+
+/// A key that the server sets.
+pub const fn read_only(name: &'static str) -> Key {
+    Key { name, need: Need::ReadOnly }
 }
 
 /// The way from a document's root to a value. Steps live on the stack and become text only for a fault.
@@ -121,6 +142,12 @@ impl<'t> Spot<'_, 't> {
     /// An item or entry of it.
     pub const fn inner<'q>(&self, path: &'q Path<'q>, node: &'t Node) -> Spot<'q, 't> {
         Spot { source: self.source, path, node }
+    }
+
+    /// Another value in its place.
+    #[must_use]
+    pub const fn with_node<'u>(&self, node: &'u Node) -> Spot<'_, 'u> {
+        Spot { source: self.source, path: self.path, node }
     }
 
     /// A fault here that `why` tells whole.
@@ -239,6 +266,14 @@ impl<'p, 't, 'f> Fields<'p, 't, 'f> {
         read(self.spot.inner(&path, node), self.faults).map_or(Given::Faulty, Given::Value)
     }
 
+    /// Reads the value of a key; in JSON, an empty text stands for none.
+    pub fn read_set<T>(&mut self, key: &str, read: impl FnOnce(Spot<'_, 't>, &mut Faults) -> Option<T>) -> Given<T> {
+        if self.faults.is_json() && self.node(key).is_some_and(is_empty) {
+            return Given::Absent;
+        }
+        self.read(key, read)
+    }
+
     /// A fault at the value of a key, or, where it is not given, at the table.
     pub fn fault_at(&self, key: &str, why: impl Into<String>) -> Fault {
         let node = self.node(key).unwrap_or(self.spot.node);
@@ -246,32 +281,53 @@ impl<'p, 't, 'f> Fields<'p, 't, 'f> {
     }
 }
 
-/// Adds a fault for each unknown, unsupported and missing key of a table.
+/// Adds a fault for each unknown, unsupported and missing key of a table. In JSON, an unknown key is only warned of.
 pub fn check_keys(spot: &Spot<'_, '_>, table: &Table, keys: &[Key], faults: &mut Faults) {
+    let is_json = faults.is_json();
     for entry in table.entries() {
-        let at = Place { source: spot.source, span: entry.key_span.clone() };
+        let fault = |why: &str| {
+            let at = Place { source: spot.source, span: entry.key_span.clone() };
+            Fault::new(at, spot.path.key(&entry.key), why)
+        };
         match keys.iter().find(|key| key.name == entry.key).map(|key| key.need) {
-            Some(Need::Unsupported(why)) => faults.push(Fault::new(at, spot.path.key(&entry.key), why)),
+            Some(Need::Unsupported(_)) if is_empty(&entry.node) => {}
+            Some(Need::Unsupported(why)) => faults.push(fault(why)),
+            Some(Need::ReadOnly) if !is_json => faults.push(fault("the server sets this key; leave it out")),
             Some(_) => {}
             None => {
-                let known = keys.iter().filter(|key| !matches!(key.need, Need::Unsupported(_)));
-                let nearest = faults.nearest(&entry.key, known.clone().map(|key| key.name));
-                let all: Vec<&str> = known.map(|key| key.name).collect();
-                let why = format!("unknown key; allowed: {}", all.join(", "));
-                faults.push(Fault::new(at, spot.path.key(&entry.key), why).suggest(nearest));
+                let settable = keys.iter().filter(|key| !matches!(key.need, Need::Unsupported(_) | Need::ReadOnly));
+                let nearest = faults.nearest(&entry.key, settable.clone().map(|key| key.name));
+                if is_json {
+                    faults.warn(fault("unknown key; it is ignored").suggest(nearest));
+                    continue;
+                }
+                let all: Vec<&str> = settable.filter(|key| key.need != Need::Kept).map(|key| key.name).collect();
+                faults.push(fault(&format!("unknown key; allowed: {}", all.join(", "))).suggest(nearest));
             }
         }
     }
-    for key in keys.iter().filter(|key| key.need == Need::Required) {
+    let is_required = |key: &&Key| key.need == Need::Required || key.need == Need::Declared && !is_json;
+    for key in keys.iter().filter(is_required) {
         if table.entry(key.name).is_none_or(|entry| entry.node.value == Value::Null) {
             faults.push(Fault::new(spot.place(), spot.path.key(key.name), "it is missing and required"));
         }
     }
 }
 
+/// Whether a value is what clients send for what they do not set.
+pub fn is_empty(node: &Node) -> bool {
+    match &node.value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::dialect::Dialect;
+    use crate::spec::fault::Severity;
 
     #[test]
     fn paths_read_like_the_document() {
@@ -281,5 +337,24 @@ mod tests {
         assert_eq!(origins.index(0).key("weight").to_string(), "pools[2].origins[0].weight");
         assert_eq!(pool.key("a b").to_string(), "pools[2].\"a b\"");
         assert_eq!(Path::ROOT.to_string(), "");
+    }
+
+    #[test]
+    fn json_is_read_more_leniently_than_toml() {
+        const KEYS: &[Key] = &[declared("name"), read_only("created_on"), kept("id"), defaulted("port")];
+        let text = |text: &str| Node::text(text);
+        let table = Table::default().with("created_on", text("x")).with("id", text("x")).with("prot", text("x"));
+        let node = Node::built(Value::Table(table));
+        let told = |dialect| {
+            let (path, mut faults) = (Path::ROOT, Faults::of(dialect));
+            Fields::open(Spot { source: 0, path: &path, node: &node }, KEYS, &mut faults).unwrap();
+            [Severity::Fault, Severity::Warning].map(|severity| {
+                faults.listed(severity).kept().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+            })
+        };
+        let toml = "created_on: the server sets this key; leave it out\nprot: unknown key; allowed: name, port\n\
+                    name: it is missing and required";
+        assert_eq!(told(Dialect::Toml), [toml, ""]);
+        assert_eq!(told(Dialect::Json), ["", "prot: unknown key; it is ignored"]);
     }
 }

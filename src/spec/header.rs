@@ -3,9 +3,9 @@
 use std::net::Ipv6Addr;
 
 use crate::model::limits::{MONITOR_HEADERS_MAX, MONITOR_TEXT_OCTETS_MAX};
+use crate::model::tree::{Node, Table, Value};
 use crate::spec::fault::Faults;
 use crate::spec::fields::Spot;
-use crate::spec::tree::{Node, Table, Value};
 
 /// Header fields in order: names as written, each with its values.
 pub type Headers = Vec<(String, Vec<String>)>;

@@ -9,15 +9,27 @@ use crate::model::hosting::{Hosting, Peer, SerialSource, TransferLive, TransferR
 use crate::model::id::ZoneId;
 use crate::model::limits::PEERS_MAX;
 use crate::model::name::Name;
+use crate::model::tree::{Node, Table, Value};
 use crate::spec::fault::Faults;
 use crate::spec::fields::{Fields, Key, Spot, optional, required};
-use crate::spec::tree::{Node, Table, Value};
+use crate::spec::identity::Identity;
 use crate::spec::value::{Word, list, network, word};
 
 /// The keys of a server that we talk to.
-pub const PEER_KEYS: &[Key] = &[required("address"), optional("key")];
+pub const PEER_KEYS: &[Key] = &[required("address"), optional("key"), optional("source")];
 /// The keys of a rule about who may transfer.
 pub const TRANSFER_RULE_KEYS: &[Key] = &[optional("address"), optional("key")];
+
+/// The keys of a zone in a store, whose records have rows of their own.
+pub(super) const ROW_KEYS: &[Key] = &[
+    required("name"),
+    optional("serial"),
+    optional("primaries"),
+    optional("allow_query"),
+    optional("allow_transfer"),
+    optional("notify"),
+    optional("transfer_live"),
+];
 
 /// DNS without anything said (RFC 1035 §4.2).
 const PORT_DEFAULT: u16 = 53;
@@ -29,16 +41,44 @@ const TRANSFERS_LIVE: &[Word<TransferLive>] =
     &[("follow", Ok(TransferLive::Follow)), ("snapshot", Ok(TransferLive::Snapshot))];
 
 /// Names of keys; none where some may not be known.
-pub(super) type KeyNames<'k> = Option<&'k HashSet<Name>>;
+pub type KeyNames<'k> = Option<&'k HashSet<Name>>;
 
-/// Reads how the zone with `apex` is hosted.
-pub(super) fn parse(fields: &mut Fields<'_, '_, '_>, apex: &Name, keys: KeyNames<'_>) -> Option<Hosting> {
-    let serial = fields.read("serial", word(SERIALS)).optional();
-    let primaries = fields.read("primaries", list(PEERS_MAX, |spot, faults| parse_peer(spot, keys, faults))).optional();
+/// Who has to do with a zone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sharing {
+    /// Who may ask.
+    pub allow_query: Vec<IpNet>,
+    /// Who may transfer it.
+    pub allow_transfer: Vec<TransferRule>,
+    /// Who is told when it changes.
+    pub notify: Vec<Peer>,
+}
+
+impl Default for Sharing {
+    fn default() -> Self {
+        Self { allow_query: Hosting::everybody(), allow_transfer: vec![], notify: vec![] }
+    }
+}
+
+/// Reads who has to do with a zone.
+pub fn parse_sharing(fields: &mut Fields<'_, '_, '_>, keys: KeyNames<'_>) -> Option<Sharing> {
     let allow_query = fields.read("allow_query", list(PEERS_MAX, network)).or(Hosting::everybody());
     let parse_rule = |spot: Spot<'_, '_>, faults: &mut Faults| parse_transfer_rule(spot, keys, faults);
     let allow_transfer = fields.read("allow_transfer", list(PEERS_MAX, parse_rule)).or(vec![]);
     let notify = fields.read("notify", list(PEERS_MAX, |spot, faults| parse_peer(spot, keys, faults))).or(vec![]);
+    Some(Sharing { allow_query: allow_query?, allow_transfer: allow_transfer?, notify: notify? })
+}
+
+/// Reads how the zone with `apex` is hosted.
+pub(super) fn parse(
+    fields: &mut Fields<'_, '_, '_>,
+    identity: Identity<ZoneId>,
+    apex: &Name,
+    keys: KeyNames<'_>,
+) -> Option<Hosting> {
+    let serial = fields.read("serial", word(SERIALS)).optional();
+    let primaries = fields.read("primaries", list(PEERS_MAX, |spot, faults| parse_peer(spot, keys, faults))).optional();
+    let sharing = parse_sharing(fields, keys);
     let transfer_live = fields.read("transfer_live", word(TRANSFERS_LIVE)).or(TransferLive::Follow);
     let origin = match (serial?, primaries?) {
         (serial, None) => ZoneOrigin::Declared(serial.unwrap_or(SerialSource::Records)),
@@ -55,26 +95,42 @@ pub(super) fn parse(fields: &mut Fields<'_, '_, '_>, apex: &Name, keys: KeyNames
             return None;
         }
     };
+    let Sharing { allow_query, allow_transfer, notify } = sharing?;
     Some(Hosting {
-        id: ZoneId::declared(&apex.to_string()),
+        id: identity.id(&apex.to_string(), fields)?,
         apex: apex.clone(),
         origin,
-        allow_query: allow_query?,
-        allow_transfer: allow_transfer?,
-        notify: notify?,
+        allow_query,
+        allow_transfer,
+        notify,
         transfer_live: transfer_live?,
     })
 }
 
-/// Reads a server: its address, or a table of address and key.
+/// Reads a server: its address, or a table of address, key and the address of ours that it hears us from.
 fn parse_peer(spot: Spot<'_, '_>, keys: KeyNames<'_>, faults: &mut Faults) -> Option<Peer> {
     if !matches!(spot.node.value, Value::Table(_)) {
-        return Some(Peer { address: parse_address(spot, faults)?, key: None });
+        return Some(Peer { address: parse_address(spot, faults)?, key: None, source: None });
     }
     let mut fields = Fields::open(spot, PEER_KEYS, faults)?;
     let address = fields.read("address", parse_address).required();
     let key = fields.read("key", |spot, faults| parse_key(spot, keys, faults)).optional();
-    Some(Peer { address: address?, key: key? })
+    let source = fields.read("source", parse_source).optional();
+    let (address, key, source) = (address?, key?, source?);
+    if source.is_some_and(|source| source.is_ipv4() != address.is_ipv4()) {
+        let fault = fields.fault_at("source", "one of `address` and `source` is IPv4 and the other IPv6");
+        fields.faults.push(fault);
+        return None;
+    }
+    Some(Peer { address, key, source })
+}
+
+/// Reads an address of ours.
+fn parse_source(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<IpAddr> {
+    match spot.text(faults)?.parse::<IpAddr>() {
+        Ok(address) if !address.is_unspecified() && !address.is_multicast() => Some(address),
+        _ => spot.refuse("an address of this machine without a port, such as \"192.0.2.53\"", faults),
+    }
 }
 
 /// Reads the address of a server, perhaps with a port.
@@ -152,8 +208,14 @@ fn build_word<T: Copy + PartialEq>(words: &[Word<T>], value: T) -> Node {
 
 /// Builds a server.
 fn build_peer(peer: &Peer) -> Node {
-    let Peer { address, key } = peer;
-    build_keyed(Some(address.to_string()), key.as_ref())
+    let Peer { address, key, source } = peer;
+    let node = build_keyed(Some(address.to_string()), key.as_ref());
+    let Some(source) = source else { return node };
+    let table = match node.value {
+        Value::Table(table) => table,
+        address => Table::default().with("address", Node::built(address)),
+    };
+    Node::built(Value::Table(table.with("source", Node::text(source.to_string()))))
 }
 
 /// Builds a rule.

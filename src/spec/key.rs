@@ -4,9 +4,9 @@ use data_encoding::BASE64;
 
 use crate::model::hosting::{Secret, TsigAlgorithm, TsigKey};
 use crate::model::limits::{TSIG_SECRET_OCTETS_MAX, TSIG_SECRET_OCTETS_MIN};
+use crate::model::tree::{Node, Table};
 use crate::spec::fault::Faults;
 use crate::spec::fields::{Fields, Key, Spot, required};
-use crate::spec::tree::{Node, Table};
 use crate::spec::value::{Word, word};
 use crate::spec::zone;
 

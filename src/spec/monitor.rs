@@ -1,23 +1,27 @@
 //! `[[monitors]]`: parse and build.
 
+mod json;
+
 use std::time::Duration;
 
+pub use self::json::{build_json, parse_json};
 use crate::model::id::MonitorId;
 use crate::model::limits::{
     CONSECUTIVE_MAX, INTERVAL_MAX, INTERVAL_MIN, MONITOR_TEXT_OCTETS_MAX, RETRIES_MAX, TIMEOUT_MAX, TIMEOUT_MIN,
 };
 use crate::model::monitor::{Check, ExpectedCodes, HttpCheck, Monitor, Scheme};
+use crate::model::tree::{Node, Table, Value};
 use crate::spec::fault::Faults;
-use crate::spec::fields::{Fields, Key, Spot, defaulted, optional, required};
+use crate::spec::fields::{Fields, Key, Spot, declared, defaulted, kept, optional, read_only};
 use crate::spec::header;
-use crate::spec::tree::{Node, Table, Value};
+use crate::spec::identity::{self, Identity};
 use crate::spec::value::{
     Word, boolean, build_duration, description, duration, duration_text, integer, label, octets, word,
 };
 
 /// The keys of a monitor.
 pub const KEYS: &[Key] = &[
-    required("name"),
+    declared("name"),
     defaulted("type"),
     defaulted("description"),
     defaulted("method"),
@@ -33,6 +37,9 @@ pub const KEYS: &[Key] = &[
     defaulted("allow_insecure"),
     defaulted("consecutive_up"),
     defaulted("consecutive_down"),
+    kept("id"),
+    read_only("created_on"),
+    read_only("modified_on"),
 ];
 
 /// Keys that say something of a request or a response, of which `tcp` has none.
@@ -69,9 +76,9 @@ const KINDS: &[Word<Kind>] = &[
 const KIND_UNSUPPORTED: &str = "this type of monitor is not supported yet";
 
 /// Parses a monitor.
-pub fn parse(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Monitor> {
+pub fn parse(spot: Spot<'_, '_>, identity: Identity<MonitorId>, faults: &mut Faults) -> Option<Monitor> {
     let mut fields = Fields::open(spot, KEYS, faults)?;
-    let name = fields.read("name", label).required();
+    let name = identity.name(fields.read("name", label));
     let kind = fields.read("type", word(KINDS)).or(Kind::Http(Scheme::Http));
     let description = fields.read("description", description).or(String::new());
     let timeout = fields.read("timeout", duration(TIMEOUT_MIN, TIMEOUT_MAX)).or(TIMEOUT_DEFAULT);
@@ -88,7 +95,7 @@ pub fn parse(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Monitor> {
     });
     let name = name?;
     Some(Monitor {
-        id: MonitorId::declared(&name),
+        id: identity.id(&name, &mut fields)?,
         name,
         description: description?,
         check: check?,
@@ -194,10 +201,10 @@ fn parse_codes(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<ExpectedCodes>
 
 /// Builds a monitor.
 pub fn build(monitor: &Monitor) -> Table {
-    // The id of a declared monitor follows from its name.
-    let Monitor { id: _, name, description, check, timeout, retries, interval, consecutive_up, consecutive_down } =
+    let Monitor { id, name, description, check, timeout, retries, interval, consecutive_up, consecutive_down } =
         monitor;
     let table = Table::default().with("name", Node::text(name)).with("description", Node::text(description));
+    let table = identity::build(table, *id, name);
     let table = match check {
         Check::Tcp { port } => table.with("type", Node::text("tcp")).with("port", Node::int(*port)),
         Check::Http(http) => build_http(table, http),

@@ -255,6 +255,19 @@ pub fn type_name(rtype: Rtype) -> String {
     DomainRtype::from_int(rtype.0).to_string()
 }
 
+/// The type that a text names: by its mnemonic, or as RFC 3597 has it.
+pub fn parse_type(text: &str) -> Option<Rtype> {
+    text.parse().ok().map(|rtype: DomainRtype| Rtype(rtype.to_int()))
+}
+
+/// Parses the data of a record alone; an error says what is wrong with it. Names in it are absolute.
+pub fn parse_data(rtype: Rtype, text: &str) -> Result<Vec<u8>, String> {
+    let line = format!("@ 0 IN {} {text}", type_name(rtype));
+    let record = parse(&line, &Name::root(), 0).map_err(|fault| fault.why)?;
+    // The text may have brought a type of its own.
+    if record.rtype == rtype { Ok(record.rdata) } else { Err("it is of another type".to_owned()) }
+}
+
 /// Builds the line of a record, its owner relative to `apex`.
 pub fn build(record: &Record, apex: &Name) -> String {
     let Record { owner, rtype, ttl, rdata } = record;

@@ -1,6 +1,6 @@
 //! Random declared objects for property tests: valid by construction, and varied where it hurts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -15,13 +15,14 @@ use crate::model::hosting::{
 };
 use crate::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
 use crate::model::inventory::Declared;
+use crate::model::kept::Kept;
 use crate::model::load_balancer::{Answers, LoadBalancer, SteeringPolicy};
 use crate::model::monitor::{Check, ExpectedCodes, HttpCheck, Monitor, Scheme};
 use crate::model::name::Name;
 use crate::model::pool::{Origin, Pool, Weight};
 use crate::model::rrset::{Record, Rtype};
 use crate::model::zone::Zone;
-use crate::spec::record;
+use crate::spec::{json_text, record};
 
 /// Any text of a description.
 fn description() -> impl Strategy<Value = String> {
@@ -31,6 +32,24 @@ fn description() -> impl Strategy<Value = String> {
 /// The name of a monitor or origin.
 fn label() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z]{1,3}", "[!-~äß\"\\\\]( ?[!-~é]){0,8}"]
+}
+
+/// An id that an object says, or the one that follows from its name.
+fn said_id<I>(random: impl Fn(u128) -> I) -> impl Strategy<Value = Option<I>>
+where
+    I: std::fmt::Debug,
+{
+    prop::option::weighted(0.3, any::<u128>()).prop_map(move |bits| bits.map(&random))
+}
+
+/// Some of these entries of a kept table, each a group that belongs together, in JSON.
+fn kept(groups: Vec<String>) -> impl Strategy<Value = Kept> {
+    let most = groups.len();
+    subsequence(groups, 0..=most).prop_map(|groups| {
+        let node = json_text::parse(format!("{{{}}}", groups.join(",")).as_bytes()).unwrap();
+        let crate::model::tree::Value::Table(table) = node.value else { panic!("braces make a table") };
+        Kept::new(table)
+    })
 }
 
 /// Keys of different names.
@@ -49,23 +68,29 @@ fn keys() -> impl Strategy<Value = Vec<TsigKey>> {
 
 /// Zones of different apexes, some with records of their own; the names of keys are given.
 fn zones(keys: Vec<Name>) -> impl Strategy<Value = Vec<(Hosting, Option<Arc<Zone>>)>> {
-    prop::collection::btree_map("[a-z]{1,4}(\\.[a-z]{1,3})?", (records(), hosting(keys)), 0..3).prop_map(|zones| {
-        let pair = |(name, (records, hosting)): (String, (_, Hosting))| {
-            let zone = zone(&name, records);
-            let hosting = Hosting { id: zone.id, apex: zone.apex().clone(), ..hosting };
-            let zone = hosting.primaries().is_none().then(|| Arc::new(zone));
-            (hosting, zone)
-        };
-        zones.into_iter().map(pair).collect()
-    })
+    prop::collection::btree_map("[a-z]{1,4}(\\.[a-z]{1,3})?", (records(), hosting(keys), said_id(ZoneId::random)), 0..3)
+        .prop_map(|zones| {
+            let pair = |(name, (records, hosting, id)): (String, (_, Hosting, Option<ZoneId>))| {
+                let mut zone = zone(&name, records);
+                zone.id = id.unwrap_or(zone.id);
+                let hosting = Hosting { id: zone.id, apex: zone.apex().clone(), ..hosting };
+                let zone = hosting.primaries().is_none().then(|| Arc::new(zone));
+                (hosting, zone)
+            };
+            zones.into_iter().map(pair).collect()
+        })
 }
 
 /// A way to host some zone.
 fn hosting(keys: Vec<Name>) -> impl Strategy<Value = Hosting> {
     let key = prop::option::of(select(keys));
     let peers = prop::collection::vec(
-        (any::<[u8; 3]>(), 1_u16.., key.clone())
-            .prop_map(|([b, c, d], port, key)| Peer { address: ([192, b, c, d], port).into(), key }),
+        (any::<[u8; 3]>(), 1_u16.., key.clone(), any::<Option<[u8; 1]>>()).prop_map(
+            |([b, c, d], port, key, source)| {
+                let source = source.map(|[d]| [192, 0, 2, d].into());
+                Peer { address: ([192, b, c, d], port).into(), key, source }
+            },
+        ),
         1..3,
     );
     let network = prop_oneof![
@@ -147,20 +172,22 @@ fn monitors() -> impl Strategy<Value = Vec<Monitor>> {
         let timeout = Duration::from_millis(timeout);
         (timeout, retries, (timeout * (retries + 1)).max(Duration::from_millis(100)) + Duration::from_millis(more))
     });
-    let one = (description(), check(), times, 0_u32..=100, 0_u32..=100);
+    let one = (description(), check(), times, 0_u32..=100, (0_u32..=100, said_id(MonitorId::random)));
     prop::collection::btree_map(label(), one, 0..4).prop_map(|monitors| {
-        let monitor =
-            |(name, (description, check, (timeout, retries, interval), up, down)): (String, (_, _, _, _, _))| Monitor {
-                id: MonitorId::declared(&name),
-                name,
-                description,
-                check,
-                timeout,
-                retries,
-                interval,
-                consecutive_up: up,
-                consecutive_down: down,
-            };
+        let monitor = |(name, (description, check, (timeout, retries, interval), up, (down, id))): (
+            String,
+            (_, _, _, _, (_, Option<_>)),
+        )| Monitor {
+            id: id.unwrap_or_else(|| MonitorId::declared(&name)),
+            name,
+            description,
+            check,
+            timeout,
+            retries,
+            interval,
+            consecutive_up: up,
+            consecutive_down: down,
+        };
         monitors.into_iter().map(monitor).collect()
     })
 }
@@ -201,32 +228,82 @@ fn pools(monitors: Vec<MonitorId>) -> impl Strategy<Value = Vec<Pool>> {
     ];
     let host = prop::option::of(select(vec!["www.example.com", "192.0.2.1:8080"]).prop_map(str::to_owned));
     let weight = (0_u8..=100).prop_map(|weight| Weight::try_new(f64::from(weight) / 100.0).unwrap());
-    let origin = (label(), any::<bool>(), weight, host);
+    let kept_origin = kept(vec![
+        r#""port":8080"#.to_owned(),
+        r#""flatten_cname":false"#.to_owned(),
+        r#""virtual_network_id":"a5624d4e-044a-4ff0-b3e1-e2465353d4b4""#.to_owned(),
+    ]);
+    let origin = (label(), any::<bool>(), weight, host, kept_origin);
     let origins = prop::collection::btree_map(address, origin, 1..5).prop_map(|origins| {
         let by_name: BTreeMap<String, Origin> = origins
             .into_iter()
-            .map(|(address, (name, enabled, weight, host))| {
-                (name.clone(), Origin { name, address, enabled, weight, host })
+            .map(|(address, (name, enabled, weight, host, kept))| {
+                (name.clone(), Origin { name, address, enabled, weight, host, kept })
             })
             .collect();
         by_name.into_values().collect::<Vec<_>>()
     });
-    let one = (description(), any::<bool>(), any::<Index>(), prop::option::of(any::<Index>()), origins);
+    let kept_pool = kept(
+        [
+            r#""check_regions":["WEU","ALL_REGIONS"],"health_sources":["regional","global"]"#,
+            r#""latitude":-12.345678,"longitude":0"#,
+            r#""load_shedding":{"default_percent":12.5,"session_percent":1}"#,
+            r#""origin_steering":{"policy":"hash"}"#,
+            r#""notification_email":"a@example.com,\"b\"@example.com""#,
+            r#""notification_filter":{"pool":{"disable":true},"origin":{"healthy":false}}"#,
+            r#""networks":["a","b"]"#,
+        ]
+        .map(str::to_owned)
+        .into(),
+    );
+    let one = (
+        description(),
+        any::<bool>(),
+        any::<Index>(),
+        prop::option::of(any::<Index>()),
+        (origins, kept_pool, said_id(PoolId::random)),
+    );
     prop::collection::btree_map("[A-Za-z0-9_-]{1,6}", one, 1..5).prop_map(move |pools| {
-        let pool = |(name, (description, enabled, minimum, monitor, origins)): (
-            String,
-            (_, _, Index, Option<Index>, Vec<_>),
-        )| Pool {
-            id: PoolId::declared(&name),
-            name,
-            description,
-            enabled,
-            minimum_origins: u32::try_from(minimum.index(origins.len() + 1)).unwrap(),
-            monitor: monitor.filter(|_| !monitors.is_empty()).map(|index| *index.get(&monitors)),
-            origins,
-        };
+        type More = (Vec<Origin>, Kept, Option<PoolId>);
+        let pool =
+            |(name, (description, enabled, minimum, monitor, more)): (String, (_, _, Index, Option<Index>, More))| {
+                let (origins, kept, id) = more;
+                Pool {
+                    id: id.unwrap_or_else(|| PoolId::declared(&name)),
+                    name,
+                    description,
+                    enabled,
+                    minimum_origins: u32::try_from(minimum.index(origins.len() + 1)).unwrap(),
+                    monitor: monitor.filter(|_| !monitors.is_empty()).map(|index| *index.get(&monitors)),
+                    origins,
+                    kept,
+                }
+            };
         pools.into_iter().map(pool).collect()
     })
+}
+
+/// What load balancers may keep, with two of the pools in it.
+fn kept_groups(pools: &[PoolId]) -> Vec<String> {
+    let (Some(p), Some(q)) = (pools.first(), pools.last()) else { return vec![] };
+    vec![
+        format!(r#""region_pools":{{"WEU":["{p}"],"OC":["{q}"]}},"country_pools":{{"DE":["{q}"]}}"#),
+        format!(r#""pop_pools":{{"FRA":["{p}"]}}"#),
+        format!(r#""random_steering":{{"default_weight":0.5,"pool_weights":{{"{p}":0.07}}}}"#),
+        r#""location_strategy":{"mode":"resolver_ip"}"#.to_owned(),
+        format!(
+            r#""rules":[{{}},{{"name":"r","condition":"","disabled":true,"priority":3,"terminates":false,"overrides":
+            {{"default_pools":["{p}"],"fallback_pool":"{q}","random_steering":{{}},"steering_policy":"random","ttl":0}},
+            "fixed_response":{{"message_body":"\u0000\n"}}}}]"#
+        ),
+        format!(
+            r#""pool_sets":[{{"name":"s","match":{{"topology":{{"pops":["FRA"],"countries":[],"regions":["WEU"]}}}},
+            "overrides":{{"pools":["{q}"],"pool_weights":{{"{q}":1}},"fallback_pool":"{p}"}}}}]"#
+        ),
+        r#""networks":["a"],"adaptive_routing":{"failover_across_pools":true}"#.to_owned(),
+        r#""session_affinity":"cookie","session_affinity_ttl":1800"#.to_owned(),
+        r#""session_affinity_attributes":{"drain_duration":60,"headers":["x"],"secure":"Never"}"#.to_owned(),
+    ]
 }
 
 /// Load balancers of different names in the zones.
@@ -235,16 +312,26 @@ fn load_balancers(apexes: Vec<Name>, pools: Vec<PoolId>) -> impl Strategy<Value 
     let answers = prop::option::of(1_u16..)
         .prop_map(|count| count.and_then(NonZeroU16::new).map_or(Answers::All, Answers::Count));
     let most = pools.len();
-    let one =
-        (description(), any::<bool>(), subsequence(pools.clone(), 1..=most), select(pools), 0_u32..=86_400, answers);
+    let kept = kept(kept_groups(&pools));
+    let policy = select(vec![
+        SteeringPolicy::Off,
+        SteeringPolicy::Geo,
+        SteeringPolicy::Random,
+        SteeringPolicy::DynamicLatency,
+        SteeringPolicy::Proximity,
+        SteeringPolicy::LeastOutstandingRequests,
+        SteeringPolicy::LeastConnections,
+    ]);
+    let more = (answers, policy, kept, said_id(LoadBalancerId::random));
+    let one = (description(), any::<bool>(), subsequence(pools.clone(), 1..=most), select(pools), 0_u32..=86_400, more);
     let max = if apexes.is_empty() { 0 } else { 5 };
     prop::collection::btree_map((name, any::<Index>().prop_map(|i| i.index(1 << 16))), one, 0..=max).prop_map(
         move |all| {
             let mut named = BTreeMap::new();
-            for ((name, apex), (description, enabled, default_pools, fallback_pool, ttl, answers)) in all {
+            for ((name, apex), (description, enabled, default_pools, fallback_pool, ttl, more)) in all {
+                let (answers, steering_policy, kept, id) = more;
                 let name = Name::parse(&name, apexes.get(apex % apexes.len())).unwrap();
-                let id = LoadBalancerId::declared(&name.to_string());
-                let steering_policy = SteeringPolicy::Off;
+                let id = id.unwrap_or_else(|| LoadBalancerId::declared(&name.to_string()));
                 named.insert(
                     name.clone(),
                     LoadBalancer {
@@ -257,6 +344,7 @@ fn load_balancers(apexes: Vec<Name>, pools: Vec<PoolId>) -> impl Strategy<Value 
                         steering_policy,
                         ttl,
                         answers,
+                        kept,
                     },
                 );
             }
@@ -285,6 +373,6 @@ pub(super) fn declared() -> impl Strategy<Value = Declared> {
                 hosting.transfer_live = TransferLive::Snapshot;
             }
             let zones = zones.into_iter().flatten().collect();
-            Declared { keys, hostings, zones, monitors, pools, load_balancers }
+            Declared { keys, hostings, zones, monitors, pools, load_balancers, files: HashMap::new() }
         })
 }

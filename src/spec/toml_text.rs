@@ -6,7 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
-use crate::spec::tree::{Entry, Node, Table, Value};
+use crate::model::tree::{Entry, Node, Table, Value};
 
 /// Why a text is not TOML.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -6,9 +6,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::model::limits::{DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX};
+use crate::model::tree::{Node, Value};
 use crate::spec::fault::Faults;
 use crate::spec::fields::Spot;
-use crate::spec::tree::{Node, Value};
 
 /// Reads yes or no.
 pub fn boolean(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<bool> {

@@ -7,13 +7,14 @@ use crate::model::id::ZoneId;
 use crate::model::limits::TTL_MAX;
 use crate::model::name::Name;
 use crate::model::rrset::Record;
+use crate::model::tree::{Node, Table, Value};
 use crate::model::zone::builder::ZoneBuilder;
 use crate::model::zone::{Zone, ZoneFault};
 use crate::spec::fault::{Fault, Faults, Place};
-use crate::spec::fields::{Fields, Key, Spot, defaulted, optional, required};
+use crate::spec::fields::{Fields, Key, Spot, defaulted, kept, optional, required};
 use crate::spec::hosting::{self, KeyNames};
+use crate::spec::identity::{self, Identity};
 use crate::spec::record;
-use crate::spec::tree::{Node, Table, Value};
 use crate::spec::value::integer;
 use crate::spec::warnings::{self, Surroundings};
 use crate::spec::zone_file::{Wanted, ZoneFiles};
@@ -30,6 +31,7 @@ pub const KEYS: &[Key] = &[
     defaulted("allow_transfer"),
     defaulted("notify"),
     defaulted("transfer_live"),
+    kept("id"),
 ];
 
 /// TTL of records that have none: an hour, as a static record seldom changes.
@@ -46,13 +48,15 @@ pub(super) fn parse(
     let mut fields = Fields::open(spot, KEYS, faults)?;
     // Without a name nothing can be said of the rest.
     let apex = fields.read("name", parse_name).required()?;
-    let hosting = hosting::parse(&mut fields, &apex, keys);
+    let hosting = hosting::parse(&mut fields, Identity::Declared, &apex, keys);
     let given: Vec<&str> = CONTENT_KEYS.into_iter().filter(|key| fields.node(key).is_some()).collect();
     match given.as_slice() {
         ["primaries"] => return Some((hosting?, None)),
         ["records"] => {
             let zone = parse_content(&mut fields, &apex, surroundings);
-            return Some((hosting?, Some(Arc::new(zone?))));
+            let (hosting, mut zone) = (hosting?, zone?);
+            zone.id = hosting.id;
+            return Some((hosting, Some(Arc::new(zone))));
         }
         ["file"] => {}
         [] => {
@@ -75,7 +79,12 @@ pub(super) fn parse(
         }
         zone_files.zone(&Wanted { spot, file, apex: &apex, ttl: ttl?, surroundings }, faults)
     });
-    Some((hosting?, Some(zone.required()?)))
+    let (hosting, mut zone) = (hosting?, zone.required()?);
+    // Only a zone that says its id is copied.
+    if zone.id != hosting.id {
+        Arc::make_mut(&mut zone).id = hosting.id;
+    }
+    Some((hosting, Some(zone)))
 }
 
 /// The keys of which a zone has one.
@@ -176,6 +185,7 @@ fn fault_at(fields: &Fields<'_, '_, '_>, record: Option<usize>, why: String, nod
 /// Builds a zone; one that is transferred has no records here. Every record gets its TTL, so the zone needs none.
 pub(super) fn build(hosting: &Hosting, zone: Option<&Zone>) -> Table {
     let table = Table::default().with("name", Node::text(hosting.apex.to_string()));
+    let table = identity::build(table, hosting.id, &hosting.apex.to_string());
     let table = hosting::build(hosting, table);
     match zone.filter(|_| hosting.primaries().is_none()) {
         Some(zone) => table.with("records", build_records(zone)),

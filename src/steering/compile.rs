@@ -15,6 +15,7 @@ use crate::model::verdict::Verdict;
 use crate::steering::alias;
 use crate::steering::draw::{Draws, draws};
 use crate::steering::select::{Family, PoolHealth, Selection, Source, select};
+use crate::telemetry::series::SeriesId;
 
 /// All that decides how a load balancer answers. Names with equal steering share one live answer.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -56,6 +57,8 @@ pub struct FamilyAnswer {
     pub source: Source,
     /// The pool that was chosen, if one was.
     pub pool: Option<PoolId>,
+    /// What the pool's answers are counted by.
+    pub series: SeriesId,
     /// Records of each answer; 0 is NODATA.
     pub count: u16,
     /// Octets of each answer.
@@ -73,7 +76,7 @@ const OVERHEAD_OCTETS: usize = 12 + NAME_OCTETS_MAX + 4 + 11 + 64;
 impl FamilyAnswer {
     /// No address.
     fn none(source: Source, pool: Option<PoolId>) -> Self {
-        Self { source, pool, count: 0, octets: 0, table_octets: 0, prepared: Box::default() }
+        Self { source, pool, series: SeriesId::NONE, count: 0, octets: 0, table_octets: 0, prepared: Box::default() }
     }
 
     /// The rendered records of one answer.
@@ -99,6 +102,17 @@ impl FamilyAnswer {
 }
 
 impl LiveAnswer {
+    /// The same answer, counted by the number that `series` has for each pool.
+    #[must_use]
+    pub fn counted(mut self, series: impl Fn(PoolId) -> SeriesId) -> Self {
+        if let Self::Ready(Addresses { v4, v6 }) = &mut self {
+            for answer in [v4, v6] {
+                answer.series = answer.pool.map_or(SeriesId::NONE, &series);
+            }
+        }
+        self
+    }
+
     /// The prepared answers for a family; none while not ready.
     pub const fn family(&self, family: Family) -> Option<&FamilyAnswer> {
         match (self, family) {
@@ -173,6 +187,7 @@ fn prepare_family(selection: Selection<'_>, family: Family, ttl: u32, answers: A
     FamilyAnswer {
         source,
         pool,
+        series: SeriesId::NONE,
         count: u16::try_from(size).unwrap_or(u16::MAX),
         octets: u32::try_from(size * record_octets).unwrap_or(u32::MAX),
         table_octets: u32::try_from(table_octets).unwrap_or(u32::MAX),
@@ -213,6 +228,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::model::kept::Kept;
     use crate::model::pool::Weight;
 
     struct Fake(Pool, Vec<Option<Verdict>>);
@@ -233,6 +249,7 @@ mod tests {
             enabled: true,
             weight: Weight::try_new(*weight).unwrap(),
             host: None,
+            kept: Kept::default(),
         };
         let pool = Pool {
             id: PoolId::declared("p"),
@@ -242,6 +259,7 @@ mod tests {
             minimum_origins: 1,
             monitor: None,
             origins: weights.iter().enumerate().map(origin).collect(),
+            kept: Kept::default(),
         };
         Fake(pool, vec![Some(verdict); weights.len()])
     }

@@ -7,6 +7,7 @@ use crate::model::rrset::Rtype;
 use crate::model::shard::Place;
 use crate::model::zone::Cover;
 use crate::steering::table::{Absent, Covered, Node, RecordTable, ZoneTable};
+use crate::telemetry::series::SeriesId;
 use crate::wire::name::HashedName;
 
 /// What a name leads to.
@@ -59,6 +60,17 @@ impl<'t> Found<'t> {
         }
     }
 
+    /// What an answer is counted by.
+    pub const fn series(&self) -> SeriesId {
+        match self {
+            Self::Node { zone, .. } | Self::NxDomain { zone } | Self::Cut { zone, .. } | Self::Dname { zone, .. } => {
+                zone.series()
+            }
+            Self::Absent(zone) => zone.series(),
+            Self::NotOurs => SeriesId::NONE,
+        }
+    }
+
     /// The zone, if it is ours.
     pub const fn zone(&self) -> Option<&'t ZoneTable> {
         match self {
@@ -77,8 +89,8 @@ struct Sought<'t> {
     zone: Result<&'t ZoneTable, &'t Absent>,
     /// Labels of its apex.
     apex_labels: usize,
-    /// The zone around it, if that is ours too.
-    around: Option<&'t ZoneTable>,
+    /// The zone around it, if that is ours too, or why that has no records.
+    around: Option<Result<&'t ZoneTable, &'t Absent>>,
 }
 
 /// Finds the zone in which `name` will be looked for; none if it is in none of our zones.
@@ -88,7 +100,7 @@ fn seek<'t>(table: &'t RecordTable, name: &HashedName) -> Option<Sought<'t>> {
         let (hash, apex) = (name.hash_of(suffix).finish(), name.suffix(suffix));
         let zone = table.zone(hash, apex).map(Ok);
         if let Some(zone) = zone.or_else(|| table.absent(hash, apex).map(Err)) {
-            around = found.replace((zone, suffix)).and_then(|(zone, _)| zone.ok()).or(around);
+            around = found.replace((zone, suffix)).map(|(zone, _)| zone);
         }
     }
     let (zone, apex_labels) = found?;
@@ -128,12 +140,13 @@ pub fn lookup<'t>(table: &'t RecordTable, name: &HashedName, qtype: Rtype) -> Fo
     let Some(Sought { zone, apex_labels, around }) = seek(table, name) else { return Found::NotOurs };
     // RFC 4035 §3.1.4.1: DS belongs to the parent's side of a cut. A parent of ours that does not delegate the name would
     // deny it, though the child exists.
-    if qtype == Rtype::DS
-        && apex_labels == name.label_count()
-        && let Some(parent) = around
-        && let found @ Found::Cut { .. } = search(parent, name)
-    {
-        return found;
+    // What a parent says that has no records, nobody knows: neither the child nor a zone further up speaks for it.
+    if qtype == Rtype::DS && apex_labels == name.label_count() {
+        match around.map(|parent| parent.map(|parent| search(parent, name))) {
+            Some(Ok(found @ Found::Cut { .. })) => return found,
+            Some(Err(absent)) => return Found::Absent(absent),
+            Some(Ok(_)) | None => {}
+        }
     }
     match zone {
         Ok(zone) => search(zone, name),
@@ -306,6 +319,7 @@ mod tests {
         let mut table = RecordTable::new(3);
         table.put_zone(zone("example.com", &["*", "sub NS"]));
         table.put_zone(zone("x.other.example.com", &[]));
+        table.put_zone(zone("x.sub.example.com", &[]));
         table.set_absence(&name("sub.example.com"), Some(Absence::NotTransferred));
         table.set_absence(&name("other.example.com"), Some(Absence::Expired));
         for (question, qtype, answer) in [
@@ -314,6 +328,9 @@ mod tests {
             // The parent's side of a cut is there.
             ("sub.example.com", Rtype::DS, "cut sub.example.com exact"),
             ("www.sub.example.com", Rtype::DS, "NotTransferred"),
+            // Its own is not, and neither the child nor whoever is further up speaks for it.
+            ("x.sub.example.com", Rtype::DS, "NotTransferred"),
+            ("x.other.example.com", Rtype::DS, "Expired"),
             ("a.other.example.com", Rtype::A, "Expired"),
             // A zone below has its own records.
             ("x.other.example.com", Rtype::A, "x.other.example.com"),

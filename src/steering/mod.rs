@@ -4,6 +4,7 @@ pub mod alias;
 pub mod audience;
 pub mod compile;
 pub mod draw;
+pub mod events;
 pub mod lookup;
 pub mod publish;
 pub mod select;

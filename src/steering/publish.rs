@@ -7,7 +7,9 @@
 
 mod covered;
 mod hint_hosts;
+mod named;
 mod serials;
+mod zones;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -21,21 +23,24 @@ use tracing::{info, warn};
 
 use self::covered::CoveredNames;
 use self::hint_hosts::HintHosts;
+use self::named::NamedObjects;
 use self::serials::{SerialKeeper, follows};
 pub use self::serials::{Serials, ZoneSerial};
+use self::zones::{absence, rebuild_zones, set_static};
 use crate::config::Policy;
 use crate::health::schedule::{Assigned, ProbedPool};
 use crate::health::target::Flip;
 use crate::model::id::{LoadBalancerId, PoolId, ZoneId};
 use crate::model::inventory::{Generation, Inventory};
 use crate::model::load_balancer::LoadBalancer;
-use crate::model::name::Name;
 use crate::model::pool::Pool;
 use crate::model::verdict::Verdict;
 use crate::steering::compile::{LiveAnswer, Patience, Steering, compile};
+use crate::steering::events::Recorder;
 use crate::steering::select::PoolHealth;
 use crate::steering::state::Condition;
-use crate::steering::table::{Absence, RecordTable, Slot};
+use crate::steering::table::{RecordTable, Slot};
+use crate::telemetry::Registry;
 
 /// Transitions taken in at once: more of them share a compilation.
 const BATCH_MAX: usize = 4096;
@@ -114,6 +119,10 @@ pub struct Publisher {
     hint_hosts: HintHosts,
     /// Live names that their zones have given away.
     covered: CoveredNames,
+    /// Who records what happens to pools.
+    recorder: Option<Recorder>,
+    /// What is counted by name.
+    named: NamedObjects,
 }
 
 impl Publisher {
@@ -133,13 +142,27 @@ impl Publisher {
             serials: SerialKeeper::new(Instant::now(), 0),
             hint_hosts: HintHosts::default(),
             covered: CoveredNames::default(),
+            recorder: None,
+            named: NamedObjects::new(Registry::default()),
         }
+    }
+
+    /// Has zones, load balancers and pools counted by name in `registry`.
+    #[must_use]
+    pub fn counting_into(self, registry: Registry) -> Self {
+        Self { named: NamedObjects::new(registry), ..self }
     }
 
     /// Counts serials from a moment by both clocks: `seconds` after 1970, it is `now`.
     #[must_use]
     pub fn counting_from(self, now: Instant, seconds: u64) -> Self {
         Self { serials: SerialKeeper::new(now, seconds), ..self }
+    }
+
+    /// Tells `recorder` of verdicts that changed. What it has no room for is lost to it: answers do not wait for records.
+    #[must_use]
+    pub fn recording_to(self, recorder: Recorder) -> Self {
+        Self { recorder: Some(recorder), ..self }
     }
 
     /// The serials of zones that are live.
@@ -158,6 +181,8 @@ impl Publisher {
         let mut stale = self.apply_pools(&before, now);
         self.apply_names(&before, now, &mut stale);
         self.compile_classes(stale, now);
+        // No table has them any more.
+        self.named.release();
         self.tell();
     }
 
@@ -171,12 +196,15 @@ impl Publisher {
     }
 
     /// Compiles what depends on targets whose verdicts changed.
-    pub fn flip<'f>(&mut self, flips: impl IntoIterator<Item = &'f Flip>, now: Instant) {
-        let targets = flips.into_iter().map(|flip| flip.cell.index());
+    pub fn flip(&mut self, flips: &[Flip], now: Instant) {
+        let targets = flips.iter().map(|flip| flip.cell.index());
         let pools: HashSet<PoolId> = targets.filter_map(|index| self.by_target.get(index)).flatten().copied().collect();
         let stale = pools.iter().filter_map(|pool| self.by_pool.get(pool)).flatten().copied().collect();
         self.compile_classes(stale, now);
         self.tell();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.tell(flips, pools, &self.assigned);
+        }
     }
 
     /// When [`Publisher::expire`] has something to do.
@@ -229,6 +257,7 @@ impl Publisher {
                 }
             }
             let after = self.assigned.pools.find(id).cloned();
+            self.named.set_pool(id, after.as_deref());
             for cell in after.iter().flat_map(|pool| pool.cells.iter().flatten()) {
                 self.use_target(cell.index(), id);
             }
@@ -281,8 +310,13 @@ impl Publisher {
         let mut table = RecordTable::clone(&self.table.load());
         let rebuilt = rebuild_zones(&mut table, self.assigned.as_ref(), before, &zones);
         let touched: BTreeSet<ZoneId> = rebuilt.iter().chain(&hostings).chain(&zones).copied().collect();
-        for hosting in touched.iter().filter_map(|id| inventory.hostings.find(*id)) {
-            table.set_allow_query(&hosting.apex, &hosting.allow_query);
+        for id in &touched {
+            let hosting = inventory.hostings.find(*id).map(Arc::as_ref);
+            let series = self.named.set_zone(*id, hosting);
+            if let Some(hosting) = hosting {
+                table.set_allow_query(&hosting.apex, &hosting.allow_query);
+                table.set_series(&hosting.apex, series);
+            }
         }
         let known = stale.clone();
 
@@ -297,6 +331,7 @@ impl Publisher {
             set_static(&mut table, &inventory, &previous.name);
             if next.is_none() {
                 self.covered.forget(previous.id);
+                self.named.forget_load_balancer(previous.id);
             }
         }
         for (previous, next) in &edits {
@@ -305,14 +340,16 @@ impl Publisher {
             let history = before.map_or_else(History::default, |class| class.history);
             let class = self.join_class(next, history, now, stale);
             let slot = self.classes.get(class).and_then(Option::as_ref).map(|class| Arc::clone(&class.slot));
-            self.covered.set_live(&mut table, &inventory, next, slot);
+            let series = self.named.set_load_balancer(next);
+            self.covered.set_live(&mut table, &inventory, next, slot, series);
         }
         // A zone that was built anew has lost all its live names.
         for load_balancer in inventory.load_balancers.iter().filter(|_| !rebuilt.is_empty()) {
             let in_rebuilt = inventory.zone_of(&load_balancer.name).is_some_and(|zone| rebuilt.contains(&zone.id));
             if load_balancer.enabled && in_rebuilt {
                 let slot = self.find_class(&steering_of(load_balancer)).map(|class| Arc::clone(&class.slot));
-                self.covered.set_live(&mut table, &inventory, load_balancer, slot);
+                let series = self.named.load_balancer(load_balancer.id);
+                self.covered.set_live(&mut table, &inventory, load_balancer, slot, series);
             }
         }
         for (previous, next) in &edits {
@@ -429,7 +466,7 @@ impl Publisher {
         for number in stale {
             let Some(class) = self.classes.get_mut(number).and_then(Option::as_mut) else { continue };
             self.timers.remove(&(class.deadline, number));
-            let answer = compile_class(class, &self.assigned, now);
+            let answer = compile_class(class, &self.assigned, now).counted(|pool| self.named.pool(pool));
             if answer == LiveAnswer::NotReady {
                 self.timers.insert((class.deadline, number));
             } else {
@@ -486,54 +523,6 @@ fn report(class: &Class, previous: Condition, inventory: &Inventory) {
         info!(load_balancers, names, a, aaaa, "answers are from a usable pool again");
     } else {
         info!(load_balancers, names, a, aaaa, "answers are from another pool");
-    }
-}
-
-/// Puts zones that changed, and those around a zone that came or went, into `table`. Gives those that lost their live
-/// names by it; others keep them, so a transfer costs nothing for each load balancer.
-fn rebuild_zones(table: &mut RecordTable, after: &Assigned, before: &Assigned, changed: &[ZoneId]) -> HashSet<ZoneId> {
-    let (old, new) = (&before.inventory, &after.inventory);
-    let (mut rebuilt, mut followed) = (HashSet::new(), HashSet::new());
-    for id in changed {
-        let (gone, there) = (old.zones.find(*id), new.zones.find(*id));
-        let (was_ours, is_ours) = (old.hostings.find(*id), new.hostings.find(*id));
-        let Some(apex) = is_ours.or(was_ours).map(|hosting| hosting.apex.clone()) else { continue };
-        if gone.is_some() && there.is_none() {
-            table.remove_zone(&apex);
-        }
-        let place = if gone.is_some() { &mut followed } else { &mut rebuilt };
-        place.extend(there.map(|zone| zone.id));
-        table.set_absence(&apex, absence(new, *id));
-        // Names may have moved between this zone and the one around it.
-        if was_ours.is_none() || is_ours.is_none() {
-            rebuilt.extend(apex.parent().and_then(|parent| new.zone_of(&parent)).map(|zone| zone.id));
-        }
-    }
-    for zone in rebuilt.iter().filter_map(|id| new.zones.find(*id)) {
-        table.put_zone(Arc::clone(zone));
-    }
-    followed.retain(|id| !rebuilt.contains(id));
-    for zone in followed.iter().filter_map(|id| new.zones.find(*id)) {
-        if !table.follow_zone(Arc::clone(zone)) {
-            rebuilt.insert(zone.id);
-        }
-    }
-    rebuilt
-}
-
-/// Why a zone of ours has no records; none if it has, or is none of ours.
-fn absence(inventory: &Inventory, id: ZoneId) -> Option<Absence> {
-    match inventory.is_absent(id) {
-        true if inventory.expired.contains(&id) => Some(Absence::Expired),
-        true => Some(Absence::NotTransferred),
-        false => None,
-    }
-}
-
-/// Makes a name static in its zone.
-fn set_static(table: &mut RecordTable, inventory: &Inventory, name: &Name) {
-    if let Some(zone) = inventory.zone_of(name) {
-        table.set_slot(zone.apex(), name, None);
     }
 }
 

@@ -78,7 +78,14 @@ pub fn select<'p, P: PoolHealth>(
     family: Family,
 ) -> Selection<'p> {
     let found = match policy {
-        SteeringPolicy::Off => pools.iter().find_map(|pool| from_pool(*pool, family)),
+        // The others are kept for those who ask for them, and answered in order until they are built.
+        SteeringPolicy::Off
+        | SteeringPolicy::Geo
+        | SteeringPolicy::Random
+        | SteeringPolicy::DynamicLatency
+        | SteeringPolicy::Proximity
+        | SteeringPolicy::LeastOutstandingRequests
+        | SteeringPolicy::LeastConnections => pools.iter().find_map(|pool| from_pool(*pool, family)),
     };
     found.unwrap_or_else(|| from_fallback(pools, fallback, family))
 }
@@ -162,6 +169,7 @@ fn takes_traffic((_, origin): &(usize, &Origin)) -> bool {
 mod tests {
     use super::*;
     use crate::model::id::{MonitorId, PoolId};
+    use crate::model::kept::Kept;
 
     /// A pool written as one word an origin: `name`, `+` up, `-` down, `?` unknown, `=` no monitor, then flags `6` for IPv6, `0` for
     /// weight zero, `x` for disabled.
@@ -194,6 +202,7 @@ mod tests {
                 enabled: !flags.contains('x'),
                 weight: if flags.contains('0') { Weight::ZERO } else { Weight::ONE },
                 host: None,
+                kept: Kept::default(),
             });
         }
         let pool = Pool {
@@ -204,6 +213,7 @@ mod tests {
             minimum_origins: minimum,
             monitor: verdicts.iter().any(Option::is_some).then(|| MonitorId::declared("m")),
             origins,
+            kept: Kept::default(),
         };
         Fake(pool, verdicts)
     }

@@ -127,6 +127,9 @@ impl PoolState {
         }
     }
 
+    /// All words for status.
+    pub const WORDS: &[&str] = &["disabled", "not monitored", "unknown", "healthy", "degraded", "critical"];
+
     /// The word for status.
     pub const fn word(self) -> &'static str {
         match self {

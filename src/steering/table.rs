@@ -16,6 +16,7 @@ use crate::model::shard_map::ShardMap;
 use crate::model::zone::{Cover, Zone};
 use crate::steering::audience::Audience;
 use crate::steering::compile::LiveAnswer;
+use crate::telemetry::series::SeriesId;
 use crate::wire::name::{HashedName, NameHashing};
 
 /// What may be answered now, at one or more names with equal steering.
@@ -78,6 +79,8 @@ pub struct Absent {
     pub absence: Absence,
     /// Who may ask for it.
     pub audience: Audience,
+    /// What its answers are counted by.
+    series: SeriesId,
 }
 
 /// Why a zone of which we are a secondary has no records.
@@ -110,6 +113,8 @@ pub struct ZoneTable {
     negative_soa: Box<[u8]>,
     /// Who may ask for it.
     audience: Audience,
+    /// What its answers are counted by.
+    series: SeriesId,
     /// When slots came or went here for the last time; see [`ZoneTable::slot_edit`].
     slot_edit: u64,
 }
@@ -125,6 +130,8 @@ pub struct Node {
     children: u32,
     /// What covers the names below it, so that no query looks through its ancestors.
     cover: Option<Covered>,
+    /// What its live answers are counted by: names that share a slot are counted each for itself.
+    series: SeriesId,
 }
 
 /// The topmost delegation or DNAME at or above a node.
@@ -138,6 +145,13 @@ pub struct Covered {
 
 // There is one for each of a million names.
 const _: () = assert!(size_of::<Node>() == 32);
+
+impl Absent {
+    /// What its answers are counted by.
+    pub const fn series(&self) -> SeriesId {
+        self.series
+    }
+}
 
 impl Covered {
     /// What the records of an owner cover in the zone with this apex.
@@ -161,6 +175,11 @@ impl Node {
     /// The slot that answers A and AAAA here, if the name is live.
     pub fn slot(&self) -> Option<&Slot> {
         self.slot.as_deref()
+    }
+
+    /// What its live answers are counted by.
+    pub const fn series(&self) -> SeriesId {
+        self.series
     }
 
     /// What covers the names below it: its own records, or those of a name above it.
@@ -247,7 +266,8 @@ impl RecordTable {
         let (before, after) = match absence {
             None => (self.absent.remove(hash, same).is_some(), false),
             Some(absence) => {
-                let absent = Absent { apex: apex.clone(), absence, audience: Audience::default() };
+                let (apex, audience) = (apex.clone(), Audience::default());
+                let absent = Absent { apex, absence, audience, series: SeriesId::OTHER };
                 (self.absent.insert(hash, absent, same).is_some(), true)
             }
         };
@@ -279,12 +299,30 @@ impl RecordTable {
         }
     }
 
+    /// Has answers from the zone with `apex` counted by a number.
+    pub fn set_series(&mut self, apex: &Name, series: SeriesId) {
+        let hash = self.hashing.wire(apex.wire());
+        if let Some(zone) = self.zones.find_mut(hash, |other| other.zone.apex() == apex) {
+            // A zone that only the table before has is not copied for nothing.
+            if zone.series != series {
+                Arc::make_mut(zone).series = series;
+            }
+        } else if let Some(absent) = self.absent.find_mut(hash, |other| other.apex == *apex) {
+            absent.series = series;
+        }
+    }
+
     /// Makes `name` live in the zone with `apex`, or static again.
     pub fn set_slot(&mut self, apex: &Name, name: &Name, slot: Option<Arc<Slot>>) {
+        self.set_live(apex, name, slot, SeriesId::OTHER);
+    }
+
+    /// The same, and its answers are counted by a number.
+    pub fn set_live(&mut self, apex: &Name, name: &Name, slot: Option<Arc<Slot>>, series: SeriesId) {
         let hash = self.hashing.wire(apex.wire());
         if let Some(zone) = self.zones.find_mut(hash, |other| other.zone.apex() == apex) {
             let zone = Arc::make_mut(zone);
-            zone.set_slot(name, slot);
+            zone.set_slot(name, slot, series);
             self.slot_edits += 1;
             zone.slot_edit = self.slot_edits;
             self.has_large_zone |= zone.is_large();
@@ -324,9 +362,20 @@ impl ZoneTable {
         let apex_cover = zone.owners().first().and_then(|owner| Covered::of(owner, &apex));
         let negative_soa = Box::default();
         let audience = Audience::default();
-        let (serial, slot_edit) = (0, 0);
-        let mut table =
-            Self { zone, apex, apex_labels, hashing, apex_cover, nodes, serial, negative_soa, audience, slot_edit };
+        let (serial, slot_edit, series) = (0, 0, SeriesId::OTHER);
+        let mut table = Self {
+            zone,
+            apex,
+            apex_labels,
+            hashing,
+            apex_cover,
+            nodes,
+            serial,
+            negative_soa,
+            audience,
+            series,
+            slot_edit,
+        };
         // In canonical order a name comes before those below it, which take its cover over.
         for owner in table.zone.owners().to_vec() {
             let name = owner.name();
@@ -362,6 +411,11 @@ impl ZoneTable {
     /// Whether a client may ask for it.
     pub fn allows(&self, client: IpAddr) -> bool {
         self.audience.has(client)
+    }
+
+    /// What its answers are counted by.
+    pub const fn series(&self) -> SeriesId {
+        self.series
     }
 
     /// Whether everybody may ask for it.
@@ -457,9 +511,10 @@ impl ZoneTable {
     }
 
     /// Makes a name live or static again; names that exist for nothing else come and go with it.
-    fn set_slot(&mut self, name: &Name, slot: Option<Arc<Slot>>) {
+    fn set_slot(&mut self, name: &Name, slot: Option<Arc<Slot>>, series: SeriesId) {
         if let Some(node) = self.node_mut(name) {
             node.slot = slot;
+            node.series = series;
         }
         self.prune(name);
     }
@@ -474,7 +529,7 @@ impl ZoneTable {
                 parent.children += 1;
                 cover = parent.cover;
             }
-            let node = Node { owner: Owner::empty(name), slot: None, children: 0, cover };
+            let node = Node { owner: Owner::empty(name), slot: None, children: 0, cover, series: SeriesId::OTHER };
             self.nodes.insert(hash, node, |_| false);
         }
         self.nodes.find_mut(hash, |node| node.owner.name_wire() == name.wire())

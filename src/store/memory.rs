@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::model::inventory::{Change, Contradiction, Generation, Inventory};
-use crate::store::InventoryStore;
+use crate::model::inventory::{Commit, Inventory};
+use crate::store::{CommitError, InventoryStore, now};
 
 /// An inventory in memory.
 #[derive(Debug, Default)]
@@ -21,12 +21,11 @@ impl InventoryStore for MemoryStore {
         Arc::clone(&self.inventory.borrow())
     }
 
-    async fn commit(&self, change: Change) -> Result<Generation, Contradiction> {
+    async fn commit(&self, commit: impl Into<Commit> + Send) -> Result<Arc<Inventory>, CommitError> {
         let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = Arc::new(self.load().apply(change)?);
-        let generation = next.generation;
-        self.inventory.send_replace(next);
-        Ok(generation)
+        let next = Arc::new(self.load().commit(commit.into(), now())?);
+        self.inventory.send_replace(Arc::clone(&next));
+        Ok(next)
     }
 
     fn subscribe(&self) -> watch::Receiver<Arc<Inventory>> {
@@ -37,34 +36,6 @@ impl InventoryStore for MemoryStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::id::MonitorId;
-    use crate::model::inventory::Declared;
-    use crate::model::monitor::{Check, Monitor};
 
-    fn declare(monitors: &[&str]) -> Change {
-        let monitor = |name: &&str| Monitor {
-            id: MonitorId::declared(name),
-            name: (*name).to_owned(),
-            description: String::new(),
-            check: Check::Tcp { port: 1 },
-            timeout: std::time::Duration::from_secs(1),
-            retries: 0,
-            interval: std::time::Duration::from_secs(5),
-            consecutive_up: 0,
-            consecutive_down: 0,
-        };
-        Change::Declare(Declared { monitors: monitors.iter().map(monitor).collect(), ..Declared::default() })
-    }
-
-    #[tokio::test]
-    async fn a_commit_is_seen_and_a_contradiction_changes_nothing() {
-        let store = MemoryStore::default();
-        let mut seen = store.subscribe();
-        assert_eq!(store.commit(declare(&["a"])).await, Ok(Generation(1)));
-        assert_eq!(seen.borrow_and_update().monitors.len(), 1);
-        let twice = store.commit(declare(&["a", "a"])).await;
-        assert!(matches!(twice, Err(Contradiction::NotUnique(_))));
-        assert_eq!(store.load().generation, Generation(1));
-        assert!(!seen.has_changed().unwrap());
-    }
+    crate::store::battery::battery!(MemoryStore::default());
 }

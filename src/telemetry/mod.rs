@@ -1,34 +1,76 @@
 //! Counters: one block for each worker, so that counting shares no cache line, summed when somebody reads.
+//!
+//! Some things are counted by name: zones, load balancers, pools and monitors, in `series`. What probes do is counted by all
+//! threads of their runtime together, in `probes`.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+mod counter;
+pub mod histogram;
+pub mod probes;
+pub mod series;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-/// Declares the counters once: as atomics of a worker, and as their sum.
+pub use self::counter::Counter;
+use self::histogram::{ENGINE_BOUNDS, Histogram, Observed};
+use self::probes::Monitors;
+use self::series::{Kind, Named, NamedCounts, Names, Row, SERIES_MAX, SeriesId};
+
+/// Declares the counters once: as atomics of a worker, and as their sum. Codes are counted for each protocol.
 macro_rules! counters {
-    ($($(#[$doc:meta])* $field:ident),* $(,)?) => {
+    ($($(#[$doc:meta])* $field:ident),*; $($(#[$code_doc:meta])* $code:ident $word:literal),*) => {
         /// What one worker counts. Only that worker writes.
         #[derive(Debug, Default)]
         #[repr(align(128))]
         pub struct Counters {
             $($(#[$doc])* pub $field: Counter,)*
+            /// Answers over UDP by response code.
+            pub udp_codes: Codes,
+            /// Answers over TCP by response code.
+            pub tcp_codes: Codes,
+            /// Questions of class IN by type, in the order of [`QTYPES`].
+            pub qtypes: [Counter; QTYPES.len()],
+            /// How long answers took to make, of a few.
+            pub took: Histogram<{ ENGINE_BOUNDS.len() }>,
+            /// What is counted by name.
+            pub named: NamedCounts,
+        }
+
+        /// Answers by response code.
+        #[derive(Debug, Default)]
+        pub struct Codes {
+            $($(#[$code_doc])* pub $code: Counter,)*
+        }
+
+        impl Codes {
+            /// The counts, each with its code.
+            fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$(($word, self.$code.value())),*].into_iter()
+            }
         }
 
         /// Sums over all workers at one moment.
         #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
         pub struct Totals {
             $($(#[$doc])* pub $field: u64,)*
+            $($(#[$code_doc])* pub $code: u64,)*
         }
 
         impl Totals {
             /// Adds what one worker counted.
             fn add(&mut self, worker: &Counters) {
                 $(self.$field += worker.$field.value();)*
+                $(self.$code += worker.udp_codes.$code.value() + worker.tcp_codes.$code.value();)*
             }
         }
     };
 }
+
+/// Types of questions that are told apart, after the rest.
+pub const QTYPES: [&str; 12] = ["other", "A", "AAAA", "HTTPS", "NS", "SOA", "MX", "TXT", "SRV", "CAA", "DNSKEY", "ANY"];
 
 counters! {
     /// Messages received over UDP.
@@ -65,24 +107,6 @@ counters! {
     notifies_failed,
     /// Messages that got no answer: too short, or responses themselves.
     silent,
-    /// Answers with rcode NOERROR.
-    noerror,
-    /// Answers with rcode FORMERR.
-    formerr,
-    /// Answers with rcode SERVFAIL.
-    servfail,
-    /// Answers with rcode NXDOMAIN.
-    nxdomain,
-    /// Answers with rcode NOTIMP.
-    notimp,
-    /// Answers with rcode REFUSED.
-    refused,
-    /// Answers with rcode YXDOMAIN: a DNAME made a name too long.
-    yxdomain,
-    /// Answers with rcode BADVERS.
-    badvers,
-    /// Answers with rcode BADCOOKIE.
-    badcookie,
     /// Answers with the TC bit.
     truncated,
     /// Queries with a cookie of ours.
@@ -108,67 +132,160 @@ counters! {
     /// Answers without an address because no pool could give one.
     live_exhausted,
     /// Refusals to answer because origins have not been probed yet.
-    live_not_ready,
+    live_not_ready;
+    /// Answers with rcode NOERROR.
+    noerror "NOERROR",
+    /// Answers with rcode FORMERR.
+    formerr "FORMERR",
+    /// Answers with rcode SERVFAIL.
+    servfail "SERVFAIL",
+    /// Answers with rcode NXDOMAIN.
+    nxdomain "NXDOMAIN",
+    /// Answers with rcode NOTIMP.
+    notimp "NOTIMP",
+    /// Answers with rcode REFUSED.
+    refused "REFUSED",
+    /// Answers with rcode YXDOMAIN: a DNAME made a name too long.
+    yxdomain "YXDOMAIN",
+    /// Answers with rcode BADVERS.
+    badvers "BADVERS",
+    /// Answers with rcode BADCOOKIE.
+    badcookie "BADCOOKIE"
 }
 
-/// A number that one thread writes and any may read.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+/// Protocols, as they are counted.
+pub const PROTOCOLS: [&str; 2] = ["udp", "tcp"];
 
-impl Counter {
-    /// Adds one. A load and a store, not a locked instruction: there is one writer.
-    pub fn increment(&self) {
-        self.add(1);
-    }
-
-    /// Adds `count`, as [`Counter::increment`] does.
-    pub fn add(&self, count: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
-    }
-
-    /// Adds one where several threads may write.
-    pub fn increment_shared(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The number now.
-    pub fn value(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// The counters of all workers.
+/// What all workers counted, summed at one moment.
 #[derive(Clone, Debug, Default)]
-pub struct Registry(Arc<Mutex<Vec<Arc<Counters>>>>);
+pub struct Snapshot {
+    /// The single counters.
+    pub totals: Totals,
+    /// Answers by protocol and response code.
+    pub codes: Vec<(&'static str, &'static str, u64)>,
+    /// Questions by type.
+    pub qtypes: Vec<(&'static str, u64)>,
+    /// How long answers took to make, of a few.
+    pub took: Observed,
+}
+
+/// The counters of all workers, and the names that they count by. Clones are one.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    /// What clones share.
+    inner: Arc<Inner>,
+}
+
+/// What the clones of a registry share.
+#[derive(Debug)]
+struct Inner {
+    /// The counters of all workers.
+    workers: Mutex<Vec<Arc<Counters>>>,
+    /// Names that are counted by.
+    names: Mutex<Names>,
+    /// What the probes of each monitor do.
+    monitors: Monitors,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::with_series_max(SERIES_MAX)
+    }
+}
 
 impl Registry {
+    /// A registry that gives at most so many series a name; never more than [`SERIES_MAX`].
+    pub fn with_series_max(series_max: usize) -> Self {
+        let names = Mutex::new(Names::new(series_max.min(SERIES_MAX)));
+        Self { inner: Arc::new(Inner { workers: Mutex::default(), names, monitors: Monitors::default() }) }
+    }
+
     /// Counters for a new worker.
     pub fn worker(&self) -> Arc<Counters> {
         let counters = Arc::new(Counters::default());
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counters));
+        self.inner.workers().push(Arc::clone(&counters));
         counters
     }
 
     /// Sums over all workers.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|worker| totals.add(worker));
+        self.inner.workers().iter().for_each(|worker| totals.add(worker));
         totals
+    }
+
+    /// Sums over all workers, with what `status` does not show.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        let workers = self.inner.workers();
+        let nobody = Counters::default();
+        for worker in workers.iter().map(Arc::as_ref).chain([&nobody]) {
+            snapshot.totals.add(worker);
+            snapshot.took.add(&worker.took, &ENGINE_BOUNDS);
+            let by_protocol = PROTOCOLS.iter().zip([&worker.udp_codes, &worker.tcp_codes]);
+            let codes: Vec<_> = by_protocol
+                .flat_map(|(protocol, codes)| codes.each().map(|(code, count)| (*protocol, code, count)))
+                .collect();
+            snapshot.codes.resize(codes.len(), ("", "", 0));
+            for (sum, (protocol, code, count)) in snapshot.codes.iter_mut().zip(codes) {
+                *sum = (protocol, code, sum.2 + count);
+            }
+            snapshot.qtypes.resize(QTYPES.len(), ("", 0));
+            for (sum, (qtype, count)) in snapshot.qtypes.iter_mut().zip(QTYPES.iter().zip(&worker.qtypes)) {
+                *sum = (qtype, sum.1 + count.value());
+            }
+        }
+        snapshot
+    }
+
+    /// Has something counted by its name as long as what is returned lives; none if there are too many names: then it counts
+    /// as [`SeriesId::OTHER`].
+    pub fn name(&self, kind: Kind, label: impl FnOnce() -> String) -> Option<Named> {
+        let sums = |id| self.inner.sums(kind, id);
+        let (label, id) = self.inner.names().take(kind, label, sums)?;
+        Some(Named::new(self.clone(), kind, label, id))
+    }
+
+    /// What has been counted by the names of a kind: `other`, `none`, then names in order.
+    pub fn rows(&self, kind: Kind) -> Vec<Row> {
+        self.inner.names().rows(kind, |id| self.inner.sums(kind, id))
+    }
+
+    /// Series that could still be given a name.
+    pub fn series_free(&self) -> usize {
+        self.inner.names().free()
+    }
+
+    /// What the probes of monitors do.
+    pub fn monitors(&self) -> &Monitors {
+        &self.inner.monitors
+    }
+
+    /// Takes a name back.
+    fn release(&self, kind: Kind, label: &Arc<str>) {
+        self.inner.names().release(kind, label);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Inner {
+    /// The workers.
+    fn workers(&self) -> MutexGuard<'_, Vec<Arc<Counters>>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-    #[test]
-    fn totals_add_up_over_workers() {
-        let registry = Registry::default();
-        let (one, two) = (registry.worker(), registry.worker());
-        one.noerror.increment();
-        two.noerror.add(2);
-        two.silent.increment_shared();
-        let totals = registry.totals();
-        assert_eq!((totals.noerror, totals.silent, totals.refused), (3, 1, 0));
+    /// The names. Locked before the workers, where both are.
+    fn names(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What all workers counted for an id.
+    fn sums(&self, kind: Kind, id: SeriesId) -> Vec<u64> {
+        let mut sums = vec![0; kind.columns()];
+        for worker in self.workers().iter() {
+            for (column, sum) in sums.iter_mut().enumerate() {
+                *sum += worker.named.value(kind, column, id);
+            }
+        }
+        sums
     }
 }

@@ -6,10 +6,12 @@
 
 pub mod exchange;
 pub mod notify;
+pub mod route;
 pub mod serve;
 pub mod tsig;
 pub mod secondary;
 mod hints;
 mod history;
+mod rcode;
 mod stream;
 mod version;

@@ -2,13 +2,11 @@
 
 mod queue;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +20,8 @@ use crate::steering::publish::{Live, Serials};
 use crate::telemetry::Counters;
 use crate::transfer::exchange::{random_id, unix_now};
 use crate::transfer::notify::queue::{Queue, Task};
+use crate::transfer::rcode;
+use crate::transfer::route::Route;
 use crate::transfer::tsig::Key;
 use crate::wire::query::{HEADER_OCTETS, OPCODE_NOTIFY};
 
@@ -67,7 +67,7 @@ impl Notifier {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut told = Serials::default();
         let mut queue = Queue::default();
-        let mut failing = HashSet::new();
+        let mut troubles = HashMap::new();
         loop {
             // An error means that publish has ended, and the server with it.
             let ready = self.live.wait_for(|live| live.waiting == 0);
@@ -94,46 +94,63 @@ impl Notifier {
                         Ok(()) => break,
                         Err(_) => return,
                     },
-                    Some((task, is_answered)) = queue.next_ended() => self.report(&mut failing, task, is_answered),
+                    Some((task, outcome)) = queue.next_ended() => self.report(&mut troubles, task, outcome),
                 }
             }
         }
     }
 
-    /// Counts what came of a message, and says so when it is not what came of the last one; `failing` are those that failed.
-    fn report(&self, failing: &mut HashSet<Task>, task: Task, is_answered: bool) {
+    /// Counts what came of a message, and says so when it is not what came of the last one; `troubles` are those that were
+    /// not taken.
+    fn report(&self, troubles: &mut HashMap<Task, Outcome>, task: Task, outcome: Outcome) {
         let assigned = Arc::clone(&self.assigned.borrow());
         let zone = assigned.inventory.hostings.find(task.0).map(|hosting| hosting.apex.to_string());
         let peer = task.1.address;
-        if is_answered {
-            self.counters.notifies_answered.increment_shared();
-            if failing.remove(&task) {
-                info!(zone, %peer, "the server answers NOTIFY again");
+        let counter = match outcome {
+            Outcome::Taken | Outcome::Refused(_) => &self.counters.notifies_answered,
+            Outcome::Unheard(_) => &self.counters.notifies_failed,
+        };
+        counter.increment_shared();
+        let before = match outcome {
+            Outcome::Taken => troubles.remove(&task),
+            _ => troubles.insert(task, outcome.clone()),
+        };
+        if before.as_ref() == Some(&outcome) {
+            return;
+        }
+        match outcome {
+            Outcome::Taken if before.is_none() => {}
+            Outcome::Taken => info!(zone, %peer, "the server takes NOTIFY again"),
+            Outcome::Refused(code) => {
+                let (says, cure) = (rcode::word(code), rcode::notify_cure(code));
+                warn!(zone, %peer, says, "the server refuses NOTIFY; it will learn of changes when it asks: {cure}");
             }
-        } else {
-            self.counters.notifies_failed.increment_shared();
-            if failing.insert(task) {
-                warn!(zone, %peer, "the server does not answer NOTIFY; it will learn of changes when it asks");
+            Outcome::Unheard(why) => {
+                warn!(zone, %peer, why, "the server does not answer NOTIFY; it will learn of changes when it asks");
             }
         }
     }
 
-    /// Tells one server of one zone, until it answers; whether it did.
-    async fn tell(&self, (id, peer): &Task) -> bool {
+    /// Tells one server of one zone, until it answers.
+    async fn tell(&self, (id, peer): &Task) -> Outcome {
         let deadline = Instant::now() + TRIES.iter().sum();
+        let mut why = None;
         for patience in TRIES {
-            let Some(notice) = self.notice(*id, peer) else { return true };
+            let Some(notice) = self.notice(*id, peer) else { return Outcome::Taken };
             match timeout(patience, notice.send()).await {
-                Ok(Ok(())) => return true,
+                Ok(Ok(0)) => return Outcome::Taken,
+                // RFC 1996 §3.6: any answer ends it; what it says is worth a line for whoever looks.
+                Ok(Ok(code)) => return Outcome::Refused(code),
                 // An ICMP error, or a server that is just being started: the next try comes no sooner.
                 Ok(Err(error)) => {
                     debug!(peer = %peer.address, %error, "NOTIFY failed");
+                    why = Some(error.to_string());
                     tokio::time::sleep_until((Instant::now() + patience).min(deadline)).await;
                 }
-                Err(_) => {}
+                Err(_) => why = None,
             }
         }
-        false
+        Outcome::Unheard(why)
     }
 
     /// What to tell now; nothing if the zone or the server is gone in the meantime.
@@ -144,8 +161,19 @@ impl Notifier {
             Some(name) => Some(Key::new(assigned.inventory.keys.get(name)?)?),
             None => None,
         };
-        Some(Notice { zone: hosting.apex.clone(), peer: peer.address, key })
+        Some(Notice { zone: hosting.apex.clone(), route: Route::new(peer), key })
     }
+}
+
+/// What came of a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Outcome {
+    /// The server knows.
+    Taken,
+    /// It answers with this response code.
+    Refused(u8),
+    /// It does not answer, or nothing that counts: why, if there is more to say.
+    Unheard(Option<String>),
 }
 
 /// One message.
@@ -154,21 +182,16 @@ struct Notice {
     /// The zone.
     zone: Name,
     /// Whom to tell.
-    peer: SocketAddr,
+    route: Route,
     /// What to sign with.
     key: Option<Key>,
 }
 
 impl Notice {
-    /// Sends the message and waits for an answer, for ever.
-    async fn send(&self) -> io::Result<()> {
-        let any: IpAddr = match self.peer {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
+    /// Sends the message and waits for an answer, for ever; gives its response code.
+    async fn send(&self) -> io::Result<u8> {
         // A port of its own for each try: who answers has seen the question (RFC 5452 §9.2).
-        let socket = UdpSocket::bind((any, 0)).await?;
-        socket.connect(self.peer).await?;
+        let socket = self.route.udp().await?;
         let mut message = self.message(random_id());
         let sent_id = message.first_chunk::<2>().copied();
         let now = unix_now();
@@ -184,16 +207,11 @@ impl Notice {
                 continue;
             }
             if let Some(verifier) = &mut verifier
-                && let Err(error) = verifier.take(answer, unix_now())
+                && let Err(unverified) = verifier.take(answer, unix_now())
             {
-                return Err(io::Error::other(error));
+                return Err(io::Error::other(unverified.of(answer)));
             }
-            let code = f1 & 0x0f;
-            // RFC 1996 §3.6: any answer ends it; what it says is worth a line for whoever looks.
-            if code != 0 {
-                info!(zone = %self.zone, peer = %self.peer, code, "the server refuses NOTIFY");
-            }
-            return Ok(());
+            return Ok(f1 & 0x0f);
         }
     }
 
@@ -209,6 +227,10 @@ impl Notice {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use tokio::net::UdpSocket;
+
     use super::*;
     use crate::model::hosting::{Secret, TsigAlgorithm, TsigKey};
     use crate::transfer::tsig;
@@ -220,7 +242,8 @@ mod tests {
     async fn peer(key: Option<&TsigKey>) -> (UdpSocket, Notice) {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let zone = Name::parse("example.com", None).unwrap();
-        let notice = Notice { zone, peer: socket.local_addr().unwrap(), key: key.and_then(Key::new) };
+        let route = Route { to: socket.local_addr().unwrap(), from: None };
+        let notice = Notice { zone, route, key: key.and_then(Key::new) };
         (socket, notice)
     }
 
@@ -256,7 +279,7 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(!sending.is_finished());
         socket.send_to(&answer(|_| {}), from).await.unwrap();
-        timeout(PATIENCE, sending).await.unwrap().unwrap().unwrap();
+        assert_eq!(timeout(PATIENCE, sending).await.unwrap().unwrap().unwrap(), 0);
     }
 
     #[tokio::test]

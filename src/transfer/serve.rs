@@ -34,10 +34,10 @@ use crate::telemetry::Counters;
 use crate::transfer::exchange::{Exchange, Gone, Outlet, unix_now};
 use crate::transfer::history::{Copy, Histories, NoCopy};
 use crate::transfer::secondary::Notified;
-use crate::transfer::stream::Stream;
+use crate::transfer::stream::{Cookie, Stream, opt_record};
 use crate::transfer::tsig::{self, Rejected, Verified};
 use crate::wire::name::LowerName;
-use crate::wire::query::HEADER_OCTETS;
+use crate::wire::query::{HEADER_OCTETS, option};
 
 /// Response code NOTAUTH (RFC 8945 §3).
 const NOTAUTH: u8 = 9;
@@ -111,8 +111,8 @@ impl Service {
         Self { assigned, histories: Histories::new(table), ordinary, notified, counters, transfers, refusals }
     }
 
-    /// Answers a request from `source`.
-    pub async fn answer(self: Arc<Self>, request: Vec<u8>, source: SocketAddr, outlet: Outlet) {
+    /// Answers a request from `source`, with a cookie if that has sent one.
+    pub async fn answer(self: Arc<Self>, request: Vec<u8>, source: SocketAddr, cookie: Option<Cookie>, outlet: Outlet) {
         let assigned = Arc::clone(&self.assigned.borrow());
         let now = unix_now();
         let is_signed = tsig::is_signed(&request);
@@ -133,8 +133,8 @@ impl Service {
                 }
                 let protocol = if outlet.is_stream() { Protocol::Tcp } else { Protocol::Udp };
                 let parsed = Request::from_bytes(request.clone(), source, protocol);
-                let has_edns = parsed.is_ok_and(|request| request.edns.is_some());
-                let answer = rejection(&request, has_edns, rejected, now);
+                let opt = parsed.is_ok_and(|request| request.edns.is_some()).then(|| opt_record(cookie));
+                let answer = rejection(&request, opt.as_deref(), rejected, now);
                 // Whoever has gone needs no answer.
                 Exchange::new(outlet, None, UDP_PAYLOAD_DEFAULT).send(answer).await.ok();
                 return;
@@ -147,7 +147,7 @@ impl Service {
             return;
         };
         let exchange = Exchange::new(outlet, signer, parsed.max_payload());
-        let dispatch = Dispatch { service: self, assigned, key, exchange: exchange.clone() };
+        let dispatch = Dispatch { service: self, assigned, key, cookie, exchange: exchange.clone() };
         dispatch.handle_request::<_, TokioTime>(&parsed, exchange).await;
     }
 
@@ -201,6 +201,8 @@ struct Dispatch {
     assigned: Arc<Assigned>,
     /// The name of the key that it is signed with.
     key: Option<Name>,
+    /// The cookie of the answer.
+    cookie: Option<Cookie>,
     /// Where streams of messages go.
     exchange: Exchange,
 }
@@ -208,7 +210,7 @@ struct Dispatch {
 #[async_trait::async_trait]
 impl RequestHandler for Dispatch {
     async fn handle_request<R: ResponseHandler, T: Time>(&self, request: &Request, mut response: R) -> ResponseInfo {
-        let edns = request.edns.as_ref().map(|_| edns());
+        let edns = request.edns.as_ref().map(|_| edns(self.cookie));
         let outcome = match (request.metadata.op_code, request.request_info().map(|info| info.query.clone())) {
             (OpCode::Query, Ok(query)) => {
                 let is_transfer = matches!(query.query_type(), RecordType::AXFR | RecordType::IXFR);
@@ -261,9 +263,12 @@ impl RequestHandler for Dispatch {
 }
 
 /// Our own EDNS (RFC 6891 §6.2.3).
-fn edns() -> Edns {
+fn edns(cookie: Option<Cookie>) -> Edns {
     let mut edns = Edns::new();
     edns.set_max_payload(UDP_PAYLOAD_DEFAULT);
+    if let Some(cookie) = cookie {
+        edns.options_mut().insert(EdnsOption::Unknown(option::COOKIE, cookie.to_vec()));
+    }
     edns
 }
 
@@ -334,9 +339,9 @@ impl Dispatch {
             None
         };
         let copy = self.copy(&hosting, since).await?;
-        let has_edns = request.edns.is_some();
-        let mut stream = Stream::new(&self.exchange, request.as_slice(), has_edns)
-            .ok_or_else(|| Refusal::of(ResponseCode::FormErr))?;
+        let opt = request.edns.as_ref().map(|_| opt_record(self.cookie));
+        let mut stream =
+            Stream::new(&self.exchange, request.as_slice(), opt).ok_or_else(|| Refusal::of(ResponseCode::FormErr))?;
         let outcome = write(&mut stream, zone, &copy, since, self.exchange.is_stream()).await;
         drop(permit);
         let (messages, records, octets) = (stream.messages, stream.records, stream.octets);
@@ -472,13 +477,11 @@ async fn write(
 }
 
 /// The answer to a request whose signature does not hold.
-fn rejection(request: &[u8], has_edns: bool, rejected: Rejected, now: u64) -> Vec<u8> {
+fn rejection(request: &[u8], opt: Option<&[u8]>, rejected: Rejected, now: u64) -> Vec<u8> {
     // RFC 6891 §6.1.1: who sends an OPT record gets one. TSIG comes behind it (RFC 8945 §5.1).
     let put_opt = |answer: &mut Vec<u8>| {
-        if has_edns {
-            let [s0, s1] = UDP_PAYLOAD_DEFAULT.to_be_bytes();
-            let [t0, t1] = Rtype::OPT.0.to_be_bytes();
-            answer.extend_from_slice(&[0, t0, t1, s0, s1, 0, 0, 0, 0, 0, 0]);
+        if let Some(opt) = opt {
+            answer.extend_from_slice(opt);
             if let Some([.., additionals]) = answer.first_chunk_mut::<HEADER_OCTETS>() {
                 *additionals += 1;
             }

@@ -4,15 +4,32 @@
 //! holds little, and each is sent while the next one is made. Each repeats the question, so that owner names can end in
 //! a pointer to it.
 
-use crate::model::rrset::QUESTION_POINTER;
+use crate::model::limits::UDP_PAYLOAD_DEFAULT;
+use crate::model::rrset::{QUESTION_POINTER, Rtype};
 use crate::transfer::exchange::{Exchange, Gone};
+use crate::wire::message::COOKIE_OCTETS;
 use crate::wire::name::LowerName;
-use crate::wire::query::HEADER_OCTETS;
+use crate::wire::query::{HEADER_OCTETS, option};
 
 /// Octets of one message, signature included; a single record may have more.
 const MESSAGE_OCTETS: usize = 16_384;
-/// An OPT record without options, offering 1232 octets (RFC 6891 §6.1.2).
-const OPT: [u8; 11] = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0];
+/// What the COOKIE option of an answer says (RFC 7873 §4).
+pub(super) type Cookie = [u8; COOKIE_OCTETS];
+
+/// Our own OPT record (RFC 6891 §6.1.2), with a cookie for who has sent one.
+pub(super) fn opt_record(cookie: Option<Cookie>) -> Vec<u8> {
+    let ([t0, t1], [s0, s1]) = (Rtype::OPT.0.to_be_bytes(), UDP_PAYLOAD_DEFAULT.to_be_bytes());
+    let mut record = vec![0, t0, t1, s0, s1, 0, 0, 0, 0, 0, 0];
+    if let Some(cookie) = cookie {
+        let length = u16::try_from(cookie.len()).unwrap_or(0);
+        let option = [&option::COOKIE.to_be_bytes(), &length.to_be_bytes(), cookie.as_slice()].concat();
+        if let Some(octets) = record.last_chunk_mut::<2>() {
+            *octets = u16::try_from(option.len()).unwrap_or(0).to_be_bytes();
+        }
+        record.extend_from_slice(&option);
+    }
+    record
+}
 
 /// An answer under way.
 pub(super) struct Stream<'e> {
@@ -22,8 +39,8 @@ pub(super) struct Stream<'e> {
     head: Vec<u8>,
     /// Octets of the question's name.
     apex_octets: usize,
-    /// Whether the client has EDNS.
-    has_edns: bool,
+    /// The OPT record of each message, if the client has EDNS.
+    opt: Option<Vec<u8>>,
     /// The message under way.
     message: Vec<u8>,
     /// Its records.
@@ -42,16 +59,16 @@ pub(super) struct Stream<'e> {
 
 impl<'e> Stream<'e> {
     /// Begins the answer to a request; none if it has no question.
-    pub(super) fn new(exchange: &'e Exchange, request: &[u8], has_edns: bool) -> Option<Self> {
+    pub(super) fn new(exchange: &'e Exchange, request: &[u8], opt: Option<Vec<u8>>) -> Option<Self> {
         let mut name = LowerName::default();
         let apex_octets = name.read(request.get(HEADER_OCTETS..)?).ok()?;
         let mut head = request.get(..HEADER_OCTETS + apex_octets + 4)?.to_vec();
         // RFC 5936 §2.2.1: QR and AA; RD as it came, no code, one question, and the rest is counted later.
         if let Some([_, _, f0, rest @ ..]) = head.first_chunk_mut::<HEADER_OCTETS>() {
             *f0 = *f0 & 0x01 | 0x84;
-            *rest = [0, 0, 1, 0, 0, 0, 0, 0, u8::from(has_edns)];
+            *rest = [0, 0, 1, 0, 0, 0, 0, 0, u8::from(opt.is_some())];
         }
-        let kept = exchange.signature_octets() + if has_edns { OPT.len() } else { 0 };
+        let kept = exchange.signature_octets() + opt.as_ref().map_or(0, Vec::len);
         let limit = MESSAGE_OCTETS.min(exchange.octets_max()).saturating_sub(kept);
         let message = head.clone();
         let last = (Vec::new(), 0);
@@ -59,7 +76,7 @@ impl<'e> Stream<'e> {
             exchange,
             head,
             apex_octets,
-            has_edns,
+            opt,
             message,
             count: 0,
             last,
@@ -112,8 +129,8 @@ impl<'e> Stream<'e> {
         if let Some([_, _, _, _, _, _, a0, a1, ..]) = message.first_chunk_mut::<HEADER_OCTETS>() {
             [*a0, *a1] = count.to_be_bytes();
         }
-        if self.has_edns {
-            message.extend_from_slice(&OPT);
+        if let Some(opt) = &self.opt {
+            message.extend_from_slice(opt);
         }
         self.messages += 1;
         self.records += u64::from(count);

@@ -16,6 +16,7 @@ pub use self::record::{Malformed, TSIG};
 use self::record::{Tsig, split};
 use crate::model::hosting::{TsigAlgorithm, TsigKey};
 use crate::model::name::Name;
+use crate::transfer::rcode;
 
 /// Seconds by which clocks may differ (RFC 8945 §10 recommends 300).
 pub const FUDGE: u16 = 300;
@@ -69,6 +70,17 @@ pub enum Unverified {
     /// The other end refuses our signature; the number is its error code.
     #[error("the server refuses our signature: {}", explained(*.0))]
     Refused(u16),
+}
+
+impl Unverified {
+    /// What is wrong with an answer, for a person. A server that refuses us often does so without a signature: then it
+    /// is told what it says.
+    pub(super) fn of(self, answer: &[u8]) -> String {
+        match (self, answer.get(3).map_or(0, |octet| octet & 0x0f)) {
+            (Self::Unsigned, code @ 1..) => format!("{self}, and says {}", rcode::word(code)),
+            _ => self.to_string(),
+        }
+    }
 }
 
 /// A key, ready for use.

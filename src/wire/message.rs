@@ -5,6 +5,8 @@ use crate::wire::query::{HEADER_OCTETS, Header, Rcode, option};
 
 /// Octets of an OPT record without options.
 pub const OPT_OCTETS: usize = 11;
+/// Offsets that a compression pointer reaches are below this (RFC 1035 §4.1.4).
+const POINTED_TO_MAX: usize = 0x4000;
 /// Octets in front of an option's data.
 const OPTION_HEAD_OCTETS: usize = 4;
 /// Octets of the COOKIE option's data when both cookies are there, the server's being ours (RFC 9018 §4).
@@ -143,10 +145,29 @@ impl<'b> Message<'b> {
         Ok(())
     }
 
-    /// Copies `count` rendered records into the additional section.
+    /// Copies `count` rendered records into the additional section. RFC 1035 §4.1.4: a pointer reaches 16 KiB; an owner
+    /// whose name stands further behind is spelled out.
     pub fn additional(&mut self, rendered: &[u8], count: u16, owner: usize) -> Result<(), Full> {
-        self.copy(rendered, owner)?;
+        if owner < POINTED_TO_MAX { self.copy(rendered, owner) } else { self.copy_spelled(rendered, owner) }?;
         self.additionals += count;
+        Ok(())
+    }
+
+    /// Copies rendered records and writes their owner's name, which stands at an offset, before each.
+    fn copy_spelled(&mut self, mut rendered: &[u8], owner: usize) -> Result<(), Full> {
+        let start = self.len;
+        let octets = name_octets(self.written_from(owner)).ok_or(Full)?;
+        while let Some([.., l0, l1]) = rendered.first_chunk::<RECORD_HEAD_OCTETS>() {
+            let length = RECORD_HEAD_OCTETS + usize::from(u16::from_be_bytes([*l0, *l1]));
+            let (record, rest) = rendered.split_at_checked(length).ok_or(Full)?;
+            let body = record.get(QUESTION_POINTER.len()..).unwrap_or_default();
+            if let Err(Full) = self.repeat(owner, octets).and_then(|()| self.answer_raw(body)) {
+                // RFC 2181 §9: an RRset is there as a whole or not at all.
+                self.len = start;
+                return Err(Full);
+            }
+            rendered = rest;
+        }
         Ok(())
     }
 
@@ -278,9 +299,20 @@ impl<'b> Message<'b> {
     }
 }
 
+/// Octets of the uncompressed name that stands at the start of some.
+fn name_octets(octets: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        match usize::from(*octets.get(at)?) {
+            0 => return Some(at + 1),
+            length => at += 1 + length,
+        }
+    }
+}
+
 /// The compression pointer to an offset. RFC 1035 §4.1.4: it has 14 bits, so a chain that gets further is cut.
 fn pointer_to(owner: usize) -> Result<[u8; 2], Full> {
-    let offset = u16::try_from(owner).ok().filter(|owner| *owner < 0x4000).ok_or(Full)?;
+    let offset = u16::try_from(owner).ok().filter(|_| owner < POINTED_TO_MAX).ok_or(Full)?;
     Ok((offset | u16::from_be_bytes(QUESTION_POINTER) & 0xc000).to_be_bytes())
 }
 

@@ -309,6 +309,29 @@ fn a_valid_cookie_is_not_limited() {
 }
 
 #[test]
+fn rfc7873_section_5_2_who_sends_a_cookie_gets_one_whoever_answers() {
+    let zone =
+        ZONE.replacen("name = \"example.test\"", "name = \"example.test\"\nallow_transfer = [\"127.0.0.0/8\"]", 1);
+    let server = TestServer::start(&zone);
+    let learnt = ask(server.dns(), &asking(&cookie(b"8 octets"))).option(10).unwrap().to_vec();
+    let with_cookie = |name: &str, qtype, opcode: u8| {
+        let mut message = query(name, qtype, IN, &opt(0, &cookie(&learnt)));
+        message[2] = opcode << 3;
+        message
+    };
+    for (what, message, code) in [
+        ("a NOTIFY", with_cookie("example.test", 6, 4), 9),
+        ("a transfer", with_cookie("example.test", 252, 0), 0),
+        ("a transfer of what is not there", with_cookie("x.example.test", 252, 0), 9),
+    ] {
+        let answer = ask_tcp(server.dns(), &message);
+        assert_eq!((answer.rcode, answer.option(10)), (code, Some(&learnt[..])), "{what}");
+    }
+    let notify = with_cookie("example.test", 6, 4);
+    assert_eq!(ask(server.dns(), &notify).option(10), Some(&learnt[..]));
+}
+
+#[test]
 fn what_is_passed_on_is_limited_like_errors_and_over_tcp_not() {
     let server = TestServer::start(&limited("rate = 1\nslip = 0"));
     let notify = |options: &[u8]| {

@@ -13,6 +13,7 @@ mod differential;
 mod failover;
 mod guard;
 mod harness;
+mod metrics;
 mod operation;
 mod query;
 mod reload;

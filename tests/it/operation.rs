@@ -88,7 +88,10 @@ fn warnings_are_said_and_refuse_nothing() {
     let logged = |word: &str| server.log().iter().filter(|line| line.contains("WARN") && line.contains(word)).count();
     assert_eq!((logged("which has no addresses"), logged("\"more\":3")), (5, 1));
     assert_eq!(logged(&format!("pooldns.toml:{}:", line_of("none0"))), 1);
-    server.reload(&objects);
+    server.edit(&objects);
+    let reloaded = server.command("reload");
+    assert!(reloaded.code == Some(0) && reloaded.stdout.starts_with("reloaded: "), "{reloaded:?}");
+    assert_eq!(reloaded.stderr, stderr, "whoever reloads sees what `check` says");
     wait("the warnings of the reload", || logged("\"more\":3") == 2);
     assert_eq!(logged("which has no addresses"), 10);
 }
@@ -101,7 +104,7 @@ fn the_command_line_explains_itself() {
         assert!(help.stdout.contains(word), "{word} is not in\n{}", help.stdout);
     }
     for (name, words) in [
-        ("serve", &["--config", "--demo", "config/pooldns.toml"][..]),
+        ("serve", &["--config", "--demo", "config/pooldns.toml", "/etc/pooldns/pooldns.toml"][..]),
         ("check", &["--config"]),
         ("reload", &["--control"]),
         ("status", &["--control", "--json"]),
@@ -114,6 +117,22 @@ fn the_command_line_explains_itself() {
     assert!(typo.stderr.contains("status"), "{}", typo.stderr);
     let version = run(Command::new(PROGRAM).arg("--version"));
     assert_eq!(version.stdout, format!("pooldns {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn no_configuration_is_said_with_where_it_was_looked_for() {
+    let service = Path::new("/etc/pooldns/pooldns.toml");
+    if service.exists() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["serve", "check", "status"] {
+        let Ran { code, stderr, .. } = run(Command::new(PROGRAM).arg(name).current_dir(folder.path()));
+        assert_eq!(code, Some(2), "{stderr}");
+        for word in ["config/pooldns.toml", "/etc/pooldns/pooldns.toml", "--config"] {
+            assert!(stderr.contains(word), "{stderr}");
+        }
+    }
 }
 
 #[test]

@@ -5,9 +5,10 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use pooldns::api::metrics::{Reloads, Scrape};
 use pooldns::config::Policy;
 use pooldns::config::guard::CookieSecret;
 use pooldns::dns::ahead::Ahead;
@@ -22,7 +23,7 @@ use pooldns::model::monitor::Monitor;
 use pooldns::model::verdict::{FailReason, Outcome};
 use pooldns::steering::publish::Publisher;
 use pooldns::steering::table::RecordTable;
-use pooldns::telemetry::Counters;
+use pooldns::telemetry::Registry;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -89,6 +90,8 @@ impl Probe for Script {
 pub struct Face {
     /// Who keeps the table.
     publisher: Publisher,
+    /// The table.
+    table: Arc<ArcSwap<RecordTable>>,
     /// Who answers from it.
     worker: Worker,
     /// What looking ahead finds.
@@ -98,11 +101,17 @@ pub struct Face {
 impl Face {
     /// A face with an empty table.
     pub fn new(seed: u64) -> Self {
+        Self::counting(seed, &Registry::default())
+    }
+
+    /// The same, and it counts in `registry`.
+    fn counting(seed: u64, registry: &Registry) -> Self {
         let table = Arc::new(ArcSwap::from_pointee(RecordTable::new(seed)));
         let policy = Arc::new(ArcSwap::from_pointee(policy()));
         let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy), Arc::new(fittings()));
-        let worker = engine.worker(Arc::new(Counters::default()));
-        Self { publisher: Publisher::new(table, policy), worker, ahead: Ahead::default() }
+        let worker = engine.worker(registry.worker());
+        let publisher = Publisher::new(Arc::clone(&table), policy).counting_into(registry.clone());
+        Self { publisher, table, worker, ahead: Ahead::default() }
     }
 
     /// Publishes an inventory with its targets.
@@ -146,6 +155,8 @@ pub struct Subject {
     pub face: Face,
     /// The inventory with its targets.
     pub assigned: Arc<Assigned>,
+    /// What is counted.
+    pub registry: Registry,
     /// Who probes.
     schedule: Schedule<Script>,
     /// Transitions not yet published.
@@ -155,10 +166,34 @@ pub struct Subject {
 impl Subject {
     /// A server without zones.
     pub fn new() -> Self {
+        Self::counting(Registry::default())
+    }
+
+    /// The same, and it counts in `registry`.
+    pub fn counting(registry: Registry) -> Self {
         let (sender, flips) = mpsc::channel(4_096);
         let script = Script::default();
-        let schedule = Schedule::new(script.clone(), sender, 4_096, Handle::current());
-        Self { script, face: Face::new(7), assigned: Arc::default(), schedule, flips }
+        let schedule = Schedule::new(script.clone(), sender, 4_096, Handle::current()).counting_into(registry.clone());
+        let face = Face::counting(7, &registry);
+        Self { script, face, assigned: Arc::default(), registry, schedule, flips }
+    }
+
+    /// Its metrics.
+    pub fn metrics(&self) -> String {
+        let Face { publisher, table, .. } = &self.face;
+        let serials = publisher.serials().borrow().clone();
+        let scrape = Scrape {
+            started: SystemTime::UNIX_EPOCH,
+            assigned: &self.assigned,
+            table: &table.load_full(),
+            live: *publisher.live().borrow(),
+            serials: &serials,
+            registry: &self.registry,
+            reloads: Reloads::default(),
+            tcp_connections: 0,
+            secondary: &|_| None,
+        };
+        scrape.render()
     }
 
     /// Everything declared is now this.

@@ -5,10 +5,12 @@ use crate::dns::respond::{hints, referral};
 use crate::model::limits::CNAME_CHAIN_MAX;
 use crate::model::name::NAME_OCTETS_MAX;
 use crate::model::rrset::{Rrset, Rtype};
+use crate::steering::compile::FamilyAnswer;
 use crate::steering::lookup::{Found, lookup};
 use crate::steering::select::{Family, Source};
 use crate::steering::table::{Node, RecordTable, Slot, ZoneTable};
 use crate::telemetry::Counters;
+use crate::telemetry::series::LiveSource;
 use crate::wire::message::{ExtendedError, Full, Message};
 use crate::wire::name::HashedName;
 use crate::wire::query::{HEADER_OCTETS, Rcode};
@@ -200,8 +202,8 @@ impl<'w, 'b> Chain<'w, 'b> {
             qtype => return self.beside_live(zone, node, slot, qtype, name),
         };
         let live = slot.load();
-        let Some(answer) = live.family(family) else { return Ok(self.not_ready()) };
-        self.note(answer.source);
+        let Some(answer) = live.family(family) else { return Ok(self.not_ready(node)) };
+        self.note(node, answer);
         if answer.count == 0 {
             self.negative(zone, name, slot.ttl())?;
         } else {
@@ -234,10 +236,12 @@ impl<'w, 'b> Chain<'w, 'b> {
         let mut is_nodata = true;
         let live = slot.map(Slot::load);
         for family in live.iter().flat_map(|_| [Family::V4, Family::V6]) {
-            let Some(answer) = live.as_ref().and_then(|live| live.family(family)) else { return Ok(self.not_ready()) };
+            let Some(answer) = live.as_ref().and_then(|live| live.family(family)) else {
+                return Ok(self.not_ready(node));
+            };
             is_nodata &= answer.count == 0;
             if answer.count > 0 && !self.any_is_enough(start) {
-                self.note(answer.source);
+                self.note(node, answer);
                 self.message.answer(answer.draw(self.random), answer.count, self.name_at)?;
             }
         }
@@ -269,23 +273,29 @@ impl<'w, 'b> Chain<'w, 'b> {
     }
 
     /// A live name whose origins have not been probed.
-    fn not_ready(&mut self) -> Rcode {
+    fn not_ready(&mut self, node: &Node) -> Rcode {
         self.counters.live_not_ready.increment();
+        self.counters.named.count_load_balancer(node.series(), LiveSource::NotReady);
         self.error = Some(extended_errors::NOT_READY);
         Rcode::ServFail
     }
 
     /// Counts a live answer, and says so when something is wrong.
-    fn note(&mut self, source: Source) {
-        self.counters.live.increment();
-        let (counter, error) = match source {
-            Source::Pool | Source::NoFamily => return,
-            Source::Fallback => (&self.counters.live_fallback, extended_errors::FALLBACK),
-            Source::LastResort => (&self.counters.live_last_resort, extended_errors::LAST_RESORT),
-            Source::Exhausted => (&self.counters.live_exhausted, extended_errors::EXHAUSTED),
+    fn note(&mut self, node: &Node, answer: &FamilyAnswer) {
+        let Counters { live, live_fallback, live_last_resort, live_exhausted, named, .. } = self.counters;
+        live.increment();
+        named.count_pool(answer.series);
+        let (source, trouble) = match answer.source {
+            Source::Pool | Source::NoFamily => (LiveSource::Pool, None),
+            Source::Fallback => (LiveSource::Fallback, Some((live_fallback, extended_errors::FALLBACK))),
+            Source::LastResort => (LiveSource::LastResort, Some((live_last_resort, extended_errors::LAST_RESORT))),
+            Source::Exhausted => (LiveSource::Exhausted, Some((live_exhausted, extended_errors::EXHAUSTED))),
         };
-        counter.increment();
-        self.error = Some(error);
+        named.count_load_balancer(node.series(), source);
+        if let Some((counter, error)) = trouble {
+            counter.increment();
+            self.error = Some(error);
+        }
     }
 
     /// Copies an `RRset` into the answer section.

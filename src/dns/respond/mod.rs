@@ -11,6 +11,7 @@ use crate::dns::respond::chain::{Chain, Link};
 use crate::steering::lookup::{Found, lookup};
 use crate::steering::table::{Absence, RecordTable};
 use crate::telemetry::Counters;
+use crate::telemetry::series::SeriesId;
 use crate::wire::message::{ExtendedError, Full, Message};
 use crate::wire::name::HashedName;
 use crate::wire::query::{Query, Rcode};
@@ -26,17 +27,19 @@ pub struct Answer {
     pub truncated: bool,
     /// An Extended DNS Error for clients with EDNS.
     pub error: Option<ExtendedError>,
+    /// What the zone's answers are counted by.
+    pub zone: SeriesId,
 }
 
 impl Answer {
     /// An error without records.
     pub const fn error(rcode: Rcode) -> Self {
-        Self { rcode, authoritative: false, truncated: false, error: None }
+        Self { rcode, authoritative: false, truncated: false, error: None, zone: SeriesId::NONE }
     }
 
     /// An answer of an authority.
     pub const fn authoritative(rcode: Rcode) -> Self {
-        Self { rcode, authoritative: true, truncated: false, error: None }
+        Self { authoritative: true, ..Self::error(rcode) }
     }
 }
 
@@ -52,16 +55,18 @@ pub fn respond(
 ) -> Answer {
     let Query { qtype, .. } = *query;
     let mut found = lookup(table, qname, qtype);
+    // The question's zone, wherever a chain leads.
+    let zone = found.series();
     if !found.allows(client.address) {
         counters.prohibited.increment();
-        return Answer { error: Some(extended_errors::PROHIBITED), ..Answer::error(Rcode::Refused) };
+        return Answer { error: Some(extended_errors::PROHIBITED), zone, ..Answer::error(Rcode::Refused) };
     }
-    if let Found::Absent(zone) = found {
-        let error = match zone.absence {
+    if let Found::Absent(absent) = found {
+        let error = match absent.absence {
             Absence::NotTransferred => extended_errors::NOT_TRANSFERRED,
             Absence::Expired => extended_errors::EXPIRED,
         };
-        return Answer { error: Some(error), ..Answer::error(Rcode::ServFail) };
+        return Answer { error: Some(error), zone, ..Answer::error(Rcode::ServFail) };
     }
     if found.zone().is_none() {
         return Answer::error(Rcode::Refused);
@@ -72,7 +77,7 @@ pub fn respond(
         match chain.link(found, name) {
             Err(Full) => {
                 let Chain { authoritative, .. } = chain;
-                return Answer { authoritative, truncated: true, ..Answer::error(Rcode::NoError) };
+                return Answer { authoritative, truncated: true, zone, ..Answer::error(Rcode::NoError) };
             }
             Ok(Link::End(rcode)) => break rcode,
             Ok(Link::Alias) => {
@@ -91,10 +96,10 @@ pub fn respond(
     };
     if rcode == Rcode::ServFail {
         chain.message.clear(false);
-        return Answer { error: chain.error, ..Answer::error(rcode) };
+        return Answer { error: chain.error, zone, ..Answer::error(rcode) };
     }
     additional::of_answer(&mut chain);
-    Answer { rcode, authoritative: chain.authoritative, truncated: false, error: chain.error }
+    Answer { rcode, authoritative: chain.authoritative, truncated: false, error: chain.error, zone }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::dns::engine::Transport;
 use crate::model::id::{PoolId, ZoneId};
+use crate::model::kept::Kept;
 use crate::model::load_balancer::{Answers, SteeringPolicy};
 use crate::model::name::Name;
 use crate::model::pool::{Origin, Pool, Weight};
@@ -54,6 +55,7 @@ fn slot(addresses: &[&str]) -> Arc<Slot> {
         enabled: true,
         weight: Weight::ONE,
         host: None,
+        kept: Kept::default(),
     };
     let id = PoolId::declared("p");
     let pool = Unchecked(Pool {
@@ -64,6 +66,7 @@ fn slot(addresses: &[&str]) -> Arc<Slot> {
         minimum_origins: 1,
         monitor: None,
         origins: addresses.iter().map(origin).collect(),
+        kept: Kept::default(),
     });
     let steering = Steering {
         policy: SteeringPolicy::Off,
@@ -238,6 +241,25 @@ fn rfc9471_section_3_1_glue_that_does_not_fit_is_truncation() {
     assert_eq!(ask_within(&table, with_glue + 8 * 16 - 1, "www.sub A"), whole[..11]);
     assert_eq!(ask_within(&table, with_glue, "www.sub A"), whole[..11]);
     assert_eq!(ask_within(&table, with_glue - 1, "www.sub A"), ["NoError tc"]);
+}
+
+#[test]
+fn rfc1035_section_4_1_4_glue_of_names_that_no_pointer_reaches_is_spelled_out() {
+    /// Servers whose names alone take 19 KiB.
+    const SERVERS: usize = 90;
+    let host = |n| format!("n{n}.{}.{}.{}.sub", "a".repeat(60), "b".repeat(60), "c".repeat(60));
+    let lines: Vec<String> =
+        (0..SERVERS).flat_map(|n| [format!("sub NS {}", host(n)), format!("{} A 192.0.2.{n}", host(n))]).collect();
+    let table = table(&lines.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+    let tcp = Client { transport: Transport::Tcp, ..CLIENT };
+    let referral = ask_as(&tcp, &table, 65_535, "www.sub A");
+    let mut glue = referral[1 + SERVERS..].to_vec();
+    let mut expected: Vec<String> = (0..SERVERS).map(|n| format!("ar {} 3600 A 192.0.2.{n}", host(n))).collect();
+    glue.sort();
+    expected.sort();
+    assert_eq!((referral[0].as_str(), glue), ("NoError", expected));
+    // What has no room for all of it says so.
+    assert_eq!(ask_as(&tcp, &table, 20_500, "www.sub A"), ["NoError tc"]);
 }
 
 #[test]

@@ -193,11 +193,13 @@ impl<R: Responder> Connection<R> {
             }
             rest = following;
             let room = out.get_mut(..MESSAGE_OCTETS_MAX).unwrap_or_default();
-            let reply = desk.responder.respond(query, &self.client, now, desk.random.next(), room);
+            let random = desk.random.next();
+            let answer = || desk.responder.respond(query, &self.client, now, random, room);
+            let reply = desk.stopwatch.time(&desk.counters, answer);
             if reply.passed_on {
                 let (back, elsewhere) = mpsc::channel(ELSEWHERE_MAX);
                 let source = self.stream.peer_addr().unwrap_or_else(|_| (self.client.address, 0).into());
-                let passed_on = PassedOn { query: query.to_vec(), source, back: Back::Tcp(back) };
+                let passed_on = PassedOn { query: query.to_vec(), source, cookie: reply.cookie, back: Back::Tcp(back) };
                 if desk.responder.pass_on(passed_on) {
                     self.elsewhere = Some(elsewhere);
                     continue;

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use self::admission::Admission;
 use self::connection::Connection;
 use crate::dns::engine::{Client, Transport};
-use crate::dns::transport::{Random, Responder};
+use crate::dns::transport::{Random, Responder, Stopwatch};
 use crate::telemetry::Counters;
 
 /// Pause after a failure to accept that will last, as when there are no file descriptors left.
@@ -201,6 +201,8 @@ struct Desk<R> {
     counters: Arc<Counters>,
     /// Its random numbers.
     random: Random,
+    /// Times some answers.
+    stopwatch: Stopwatch,
 }
 
 impl<R: Responder> Shared<R> {
@@ -209,7 +211,7 @@ impl<R: Responder> Shared<R> {
         let free = self.desks.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut desk = free.unwrap_or_else(|| {
             let (responder, counters) = (self.worker)();
-            Desk { responder, counters, random: Random::new() }
+            Desk { responder, counters, random: Random::new(), stopwatch: Stopwatch::default() }
         });
         let done = work(&mut desk);
         self.desks.lock().unwrap_or_else(PoisonError::into_inner).push(desk);

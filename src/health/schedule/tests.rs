@@ -8,10 +8,12 @@ use std::time::Duration;
 use super::*;
 use crate::model::event::Transition;
 use crate::model::inventory::{Change, Declared};
+use crate::model::kept::Kept;
 use crate::model::monitor::{Check, ExpectedCodes, HttpCheck, Scheme};
 use crate::model::pool::Weight;
 use crate::model::verdict::{FailReason, Outcome};
 
+mod counts;
 mod ours;
 
 /// What the next attempts at an address see, and when attempts began.
@@ -138,6 +140,7 @@ fn pool(name: &str, monitor: Option<&str>, addresses: &[&str]) -> Pool {
         enabled: true,
         weight: Weight::ONE,
         host: None,
+        kept: Kept::default(),
     };
     Pool {
         id: PoolId::declared(name),
@@ -147,6 +150,7 @@ fn pool(name: &str, monitor: Option<&str>, addresses: &[&str]) -> Pool {
         minimum_origins: 1,
         monitor: monitor.map(MonitorId::declared),
         origins: addresses.iter().map(origin).collect(),
+        kept: Kept::default(),
     }
 }
 
@@ -460,7 +464,9 @@ async fn run_follows_the_inventory_until_it_is_cancelled() {
     let token = CancellationToken::new();
     let runner = tokio::spawn(run(bench.schedule, inventory_reader, assigned, token.clone()));
 
-    let next = bench.inventory.apply(Change::PutPool(pool("p", Some("m"), &[A, B]))).unwrap();
+    let pools = vec![pool("p", Some("m"), &[A, B])];
+    let declared = Declared { monitors: vec![monitor("m")], pools, ..Declared::default() };
+    let next = bench.inventory.apply(Change::Declare(declared)).unwrap();
     inventory.send_replace(Arc::new(next.clone()));
     assigned_reader.changed().await.unwrap();
     let found = Arc::clone(&assigned_reader.borrow_and_update());
@@ -477,8 +483,12 @@ async fn one_edit_among_many_pools_touches_one_pool() {
     let mut bench = Bench::new(20_000, 100);
     let name = |n: u32| format!("p{n}");
     let address = |n: u32| std::net::Ipv4Addr::from_bits(0xc633_6400 + n).to_string();
-    let pools = (0..2_000).map(|n| pool(&name(n), Some("m"), &[&address(n)])).collect();
-    bench.declare(vec![monitor("m")], pools);
+    bench.declare(vec![monitor("m")], vec![]);
+    for n in 0..2_000 {
+        let made = Change::PutPool(pool(&name(n), Some("m"), &[&address(n)]));
+        bench.inventory = bench.inventory.apply(made).unwrap();
+    }
+    bench.assigned = bench.schedule.reconcile(Arc::new(bench.inventory.clone()));
     let before = Arc::clone(&bench.assigned);
     bench.inventory = bench.inventory.apply(Change::PutPool(pool("p7", Some("m"), &[B]))).unwrap();
     let after = bench.schedule.reconcile(Arc::new(bench.inventory.clone()));
@@ -498,6 +508,7 @@ async fn a_target_at_rest_is_small() {
         shared: Arc::clone(&bench.schedule.shared),
         cell: Arc::clone(bench.schedule.table.find_or_make(&key, Inherited::default())),
         definition: definition.subscribe(),
+        probes: Arc::default(),
         stop: CancellationToken::new(),
     };
     let octets = size_of_val(&target.run());

@@ -11,6 +11,7 @@ use crate::model::inventory::Inventory;
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::name::Name;
 use crate::steering::table::{RecordTable, Slot};
+use crate::telemetry::series::SeriesId;
 
 /// Names that one log line tells; their number is told as well.
 const TOLD: usize = 3;
@@ -34,12 +35,13 @@ impl CoveredNames {
         inventory: &Inventory,
         load_balancer: &LoadBalancer,
         slot: Option<Arc<Slot>>,
+        series: SeriesId,
     ) {
         let LoadBalancer { id, name, .. } = load_balancer;
         let Some(zone) = inventory.zone_of(name) else { return };
         let cover = zone.cover_of(name);
         // A slot below a cut would give its addresses as glue.
-        table.set_slot(zone.apex(), name, slot.filter(|_| cover.is_none()));
+        table.set_live(zone.apex(), name, slot.filter(|_| cover.is_none()), series);
         match cover {
             Some((owner, _)) if self.covered.insert(*id) => self.lost.push((name.clone(), owner)),
             None if self.covered.remove(id) => self.regained.push(name.clone()),

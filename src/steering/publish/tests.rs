@@ -1,5 +1,6 @@
 //! Publish under a paused clock: what a name answers from as verdicts, edits and time come in.
 
+mod events;
 mod serials;
 
 use std::collections::HashMap;
@@ -12,8 +13,10 @@ use crate::health::schedule::Schedule;
 use crate::health::table::TargetKey;
 use crate::model::id::MonitorId;
 use crate::model::inventory::{Change, Declared};
+use crate::model::kept::Kept;
 use crate::model::load_balancer::{Answers, SteeringPolicy};
 use crate::model::monitor::{Check, Monitor};
+use crate::model::name::Name;
 use crate::model::pool::{Origin, Weight};
 use crate::model::rrset::{Record, Rtype};
 use crate::model::verdict::{FailReason, Outcome};
@@ -63,6 +66,7 @@ fn pool(pool: &str, hosts: &[u8]) -> Pool {
         enabled: true,
         weight: Weight::ONE,
         host: None,
+        kept: Kept::default(),
     };
     Pool {
         id: PoolId::declared(pool),
@@ -72,6 +76,7 @@ fn pool(pool: &str, hosts: &[u8]) -> Pool {
         minimum_origins: 1,
         monitor: Some(MonitorId::declared("m")),
         origins: hosts.iter().map(origin).collect(),
+        kept: Kept::default(),
     }
 }
 
@@ -87,6 +92,7 @@ fn load_balancer(id: &str, owner: &str, pools: &[&str]) -> LoadBalancer {
         steering_policy: SteeringPolicy::Off,
         ttl: 30,
         answers: Answers::All,
+        kept: Kept::default(),
     }
 }
 
@@ -140,7 +146,7 @@ impl World {
         loop {
             let due = self.publisher.next_timer(Instant::now()).unwrap_or(end).min(end);
             tokio::select! {
-                Some(flip) = self.flips.recv() => self.publisher.flip([&flip], Instant::now()),
+                Some(flip) = self.flips.recv() => self.publisher.flip(&[flip], Instant::now()),
                 () = sleep_until(due) => {
                     self.publisher.expire(Instant::now());
                     if Instant::now() >= end {

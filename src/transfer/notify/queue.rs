@@ -10,6 +10,7 @@ use tracing::error;
 use crate::model::hosting::Peer;
 use crate::model::id::ZoneId;
 use crate::model::limits::{NOTIFIES_AT_ONCE_MAX, NOTIFIES_PER_PEER_MAX};
+use crate::transfer::notify::Outcome;
 
 /// One zone and one server to tell.
 pub(super) type Task = (ZoneId, Peer);
@@ -23,8 +24,8 @@ pub(super) struct Queue {
     lanes: HashMap<IpAddr, Lane>,
     /// Peers that may start a message and have one that waits, each once, in this order.
     turns: VecDeque<IpAddr>,
-    /// Messages that run; each gives whether it was answered.
-    running: JoinSet<bool>,
+    /// Messages that run; each gives what came of it.
+    running: JoinSet<Outcome>,
     /// What they are.
     started: HashMap<Id, Task>,
 }
@@ -76,7 +77,7 @@ impl Queue {
     }
 
     /// Starts messages, as many as may run.
-    pub(super) fn start<F: Future<Output = bool> + Send + 'static>(&mut self, tell: impl Fn(Task) -> F) {
+    pub(super) fn start<F: Future<Output = Outcome> + Send + 'static>(&mut self, tell: impl Fn(Task) -> F) {
         while self.running.len() < NOTIFIES_AT_ONCE_MAX
             && let Some(peer) = self.turns.pop_front()
         {
@@ -92,17 +93,17 @@ impl Queue {
         }
     }
 
-    /// The next message that ends, and whether it was answered; none if none runs. It is cancel safe.
-    pub(super) async fn next_ended(&mut self) -> Option<(Task, bool)> {
+    /// The next message that ends, and what came of it; none if none runs. It is cancel safe.
+    pub(super) async fn next_ended(&mut self) -> Option<(Task, Outcome)> {
         let ended = self.running.join_next_with_id().await?;
         self.end(ended)
     }
 
     /// Makes room after a message.
-    fn end(&mut self, ended: Result<(Id, bool), JoinError>) -> Option<(Task, bool)> {
-        let (id, is_answered) = ended.unwrap_or_else(|error| {
+    fn end(&mut self, ended: Result<(Id, Outcome), JoinError>) -> Option<(Task, Outcome)> {
+        let (id, outcome) = ended.unwrap_or_else(|error| {
             error!(%error, "a NOTIFY panicked");
-            (error.id(), false)
+            (error.id(), Outcome::Unheard(Some("sending it panicked, which is a bug".to_owned())))
         });
         let task = self.started.remove(&id)?;
         let peer = task.1.address.ip();
@@ -119,7 +120,7 @@ impl Queue {
         if self.known.remove(&task) == Some(State::Again) {
             self.push(task.clone());
         }
-        Some((task, is_answered))
+        Some((task, outcome))
     }
 }
 
@@ -143,7 +144,7 @@ mod tests {
     /// A message about a zone for a peer.
     fn task(zone: usize, peer: u8) -> Task {
         let address = (Ipv4Addr::new(127, 0, 0, peer), 53).into();
-        (ZoneId::declared(&format!("{zone}.example")), Peer { address, key: None })
+        (ZoneId::declared(&format!("{zone}.example")), Peer { address, key: None, source: None })
     }
 
     /// Starts messages; gives those that were.
@@ -155,7 +156,7 @@ mod tests {
                 match task.1.address.ip() {
                     IpAddr::V4(address) if address.octets()[3] == DEAD => std::future::pending().await,
                     IpAddr::V4(address) if address.octets()[3] == BROKEN => panic!("as it should"),
-                    _ => true,
+                    _ => Outcome::Taken,
                 }
             }
         });
@@ -171,8 +172,8 @@ mod tests {
         (0..100).for_each(|zone| queue.push(task(zone, 9)));
         for _ in 0..100 {
             start(&mut queue);
-            let (ended, is_answered) = timeout(PATIENCE, queue.next_ended()).await.unwrap().unwrap();
-            assert_eq!((ended.1.address, is_answered), (task(0, 9).1.address, true));
+            let (ended, outcome) = timeout(PATIENCE, queue.next_ended()).await.unwrap().unwrap();
+            assert_eq!((ended.1.address, outcome), (task(0, 9).1.address, Outcome::Taken));
         }
         assert_eq!((start(&mut queue).len(), queue.known.len(), queue.lanes.len()), (0, 1_000, 1));
     }
@@ -188,7 +189,7 @@ mod tests {
         queue.push(one.clone());
         assert_eq!(start(&mut queue), []);
         for expected in [&[one.clone()][..], &[]] {
-            assert_eq!(timeout(PATIENCE, queue.next_ended()).await.unwrap(), Some((one.clone(), true)));
+            assert_eq!(timeout(PATIENCE, queue.next_ended()).await.unwrap(), Some((one.clone(), Outcome::Taken)));
             assert_eq!(start(&mut queue), expected);
         }
         assert!(queue.known.is_empty() && queue.lanes.is_empty() && queue.started.is_empty());
@@ -200,7 +201,9 @@ mod tests {
         for _ in 0..2 {
             queue.push(task(0, BROKEN));
             assert_eq!(start(&mut queue).len(), 1);
-            assert_eq!(timeout(PATIENCE, queue.next_ended()).await.unwrap(), Some((task(0, BROKEN), false)));
+            let (ended, outcome) = timeout(PATIENCE, queue.next_ended()).await.unwrap().unwrap();
+            assert_eq!(ended, task(0, BROKEN));
+            assert!(matches!(outcome, Outcome::Unheard(Some(_))), "{outcome:?}");
         }
         assert!(queue.known.is_empty() && queue.lanes.is_empty() && queue.started.is_empty());
     }

@@ -1,11 +1,10 @@
 //! Asks a primary: for its SOA record, and for the zone. Whatever it says, and however slowly, it costs no more than it may.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::model::hosting::{Peer, TsigKey};
@@ -17,11 +16,13 @@ use crate::model::limits::{
 use crate::model::name::Name;
 use crate::model::rrset::Rtype;
 use crate::transfer::exchange::{random_id, unix_now};
+use crate::transfer::route::Route;
+use crate::transfer::secondary::budget::Share;
 use crate::transfer::secondary::message::Question;
-use crate::transfer::secondary::refusal::{Refusal, rcode_word};
+use crate::transfer::secondary::refusal::Refusal;
 use crate::transfer::secondary::soa::serial_of;
 use crate::transfer::secondary::stream::{Allowance, Received, Stream};
-use crate::transfer::tsig::{Key, Unverified, Verifier};
+use crate::transfer::tsig::{Key, Verifier};
 
 /// Octets of a UDP answer without EDNS (RFC 1035 §4.2.1), and room to see that there are more.
 const UDP_OCTETS: usize = 4096;
@@ -29,8 +30,8 @@ const UDP_OCTETS: usize = 4096;
 /// A primary of a zone.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Primary {
-    /// Its address.
-    pub address: SocketAddr,
+    /// The way to it.
+    pub route: Route,
     /// The key that both sign with.
     pub key: Option<TsigKey>,
 }
@@ -43,7 +44,7 @@ impl Primary {
             Some(name) => Some(find_key(name)?),
             None => None,
         };
-        Some(Self { address: peer.address, key })
+        Some(Self { route: Route::new(peer), key })
     }
 }
 
@@ -117,16 +118,7 @@ impl Exchange {
     /// Takes the signature off an answer, after having verified it.
     fn verify(&mut self, message: Vec<u8>) -> Result<Vec<u8>, Refusal> {
         let Some(verifier) = &mut self.verifier else { return Ok(message) };
-        verifier.take(&message, unix_now()).map_err(|unverified| {
-            let rcode = message.get(3).map_or(0, |octet| octet & 0x0f);
-            match unverified {
-                // A server that refuses us often does so without a signature: tell what it says.
-                Unverified::Unsigned if rcode != 0 => {
-                    Refusal::Signature(format!("{unverified}, and says {}", rcode_word(rcode)))
-                }
-                _ => Refusal::Signature(unverified.to_string()),
-            }
-        })
+        verifier.take(&message, unix_now()).map_err(|unverified| Refusal::Signature(unverified.of(&message)))
     }
 
     /// Whether everything taken so far is signed.
@@ -138,12 +130,12 @@ impl Exchange {
 /// Asks a primary for the data of the zone's SOA record: over UDP, and over TCP if that does not do.
 pub async fn ask_soa(primary: &Primary, apex: &Name, patience: Patience) -> Result<Vec<u8>, Refusal> {
     let mut exchange = Exchange::new(primary, apex, Rtype::SOA, None)?;
-    match ask_udp(&mut exchange, primary.address, patience).await {
+    match ask_udp(&mut exchange, primary.route, patience).await {
         Ok(Some(rdata)) => Ok(rdata),
         // Cut short, or a network that takes no UDP.
         Ok(None) | Err(Refusal::Slow(_) | Refusal::Network(_)) => {
             let mut exchange = Exchange::new(primary, apex, Rtype::SOA, None)?;
-            let mut connection = Connection::open(primary.address, patience).await?;
+            let mut connection = Connection::open(primary.route, patience).await?;
             connection.send(&exchange.message).await?;
             let message = exchange.verify(connection.receive().await?)?;
             read_soa(&exchange, &message)?.ok_or(Refusal::Cut)
@@ -153,11 +145,8 @@ pub async fn ask_soa(primary: &Primary, apex: &Name, patience: Patience) -> Resu
 }
 
 /// Asks over UDP; none if the answer is cut short.
-async fn ask_udp(exchange: &mut Exchange, address: SocketAddr, patience: Patience) -> Result<Option<Vec<u8>>, Refusal> {
-    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let socket = UdpSocket::bind((any, 0)).await.map_err(network)?;
-    // Connected, so that nobody else can answer.
-    socket.connect(address).await.map_err(network)?;
+async fn ask_udp(exchange: &mut Exchange, route: Route, patience: Patience) -> Result<Option<Vec<u8>>, Refusal> {
+    let socket = route.udp().await.map_err(network)?;
     let mut octets = vec![0; UDP_OCTETS];
     for wait in patience.soa {
         socket.send(&exchange.message).await.map_err(network)?;
@@ -194,12 +183,13 @@ fn read_soa(exchange: &Exchange, message: &[u8]) -> Result<Option<Vec<u8>>, Refu
     Err(Refusal::Malformed("it has no SOA record of the zone"))
 }
 
-/// Transfers a zone from a primary (RFC 5936, RFC 1995), over TCP.
+/// Transfers a zone from a primary (RFC 5936, RFC 1995), over TCP. What has come is drawn from the budget of all.
 pub async fn transfer(
     primary: &Primary,
     (id, apex): (ZoneId, &Name),
     wanted: Wanted<'_>,
     patience: Patience,
+    share: &mut Share,
 ) -> Result<Received, Refusal> {
     let (qtype, soa, held) = match wanted {
         Wanted::Differences(soa) => (Rtype::IXFR, Some(soa), serial_of(soa)),
@@ -207,12 +197,13 @@ pub async fn transfer(
     };
     let mut exchange = Exchange::new(primary, apex, qtype, soa)?;
     let whole = async {
-        let mut connection = Connection::open(primary.address, patience).await?;
+        let mut connection = Connection::open(primary.route, patience).await?;
         connection.send(&exchange.message).await?;
         let mut stream = Stream::new(exchange.question.clone(), id, held, patience.allowance);
         while !stream.is_complete() {
             let message = exchange.verify(connection.receive().await?)?;
             stream.take(&message)?;
+            share.grow_to(stream.octets())?;
         }
         // RFC 8945 §5.3.1: the last message is signed.
         if !exchange.is_settled() {
@@ -237,8 +228,8 @@ struct Connection {
 
 impl Connection {
     /// Connects.
-    async fn open(address: SocketAddr, patience: Patience) -> Result<Self, Refusal> {
-        let stream = timeout(patience.connect, TcpStream::connect(address)).await;
+    async fn open(route: Route, patience: Patience) -> Result<Self, Refusal> {
+        let stream = timeout(patience.connect, route.tcp()).await;
         let stream = stream.map_err(|_| Refusal::Slow("accept a connection"))?.map_err(network)?;
         Ok(Self { stream, patience, since: None, octets: 0 })
     }

@@ -2,7 +2,11 @@
 //!
 //! A file has a head, which says when a primary last confirmed the zone, and a body with the zone and a digest. The head
 //! is written in place, the file as a whole beside its place and then renamed: what is read is old or new, never half. A
-//! file that is not as it was written is no copy; the zone is transferred anew.
+//! file that is not as it was written is no copy; the zone is transferred anew. A copy goes when its zone is no longer
+//! transferred.
+
+mod name;
+mod sweep;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
@@ -20,6 +24,7 @@ use crate::model::name::Name;
 use crate::model::rrset::{Record, RecordRef, Rtype};
 use crate::model::zone::Zone;
 use crate::model::zone::builder::ZoneBuilder;
+pub(super) use crate::transfer::secondary::copy::sweep::sweep;
 use crate::transfer::secondary::timers::Moment;
 
 /// What a file begins with; the last octet is the form's version.
@@ -73,7 +78,7 @@ pub struct Copies {
 impl Copies {
     /// Copies in the folder `zones` of a store, which is made if it does not exist.
     pub fn open(store: &Path) -> Result<Self, CopyError> {
-        let folder = store.join("zones");
+        let folder = folder_of(store);
         let failed = |cause| CopyError::Folder { path: folder.clone(), cause };
         std::fs::create_dir_all(&folder).map_err(failed)?;
         // Better to hear of it at the start than with the first transfer.
@@ -84,19 +89,19 @@ impl Copies {
 
     /// Reads the copy of a zone; none if there is none.
     pub async fn read(&self, id: ZoneId, apex: &Name) -> Result<Option<(Zone, Moment)>, CopyError> {
-        let (path, apex) = (self.path(id), apex.clone());
+        let (path, apex) = (self.path(apex), apex.clone());
         self.on_disk(move || read(&path, id, apex)).await
     }
 
     /// Keeps a zone that a primary has confirmed at a moment.
     pub async fn write(&self, zone: Arc<Zone>, confirmed: Moment) -> Result<(), CopyError> {
-        let path = self.path(zone.id);
+        let path = self.path(zone.apex());
         self.on_disk(move || write(&path, &zone, confirmed).map_err(|cause| CopyError::File { path, cause })).await
     }
 
     /// Notes that a primary has confirmed what the copy holds.
-    pub async fn confirm(&self, id: ZoneId, confirmed: Moment) -> Result<(), CopyError> {
-        let path = self.path(id);
+    pub async fn confirm(&self, apex: &Name, confirmed: Moment) -> Result<(), CopyError> {
+        let path = self.path(apex);
         let write_head = move || {
             let file = OpenOptions::new().write(true).open(&path);
             let written = file.and_then(|file| {
@@ -108,9 +113,20 @@ impl Copies {
         self.on_disk(write_head).await
     }
 
-    /// The file of a zone. Ids are file names anywhere; names of zones are not.
-    fn path(&self, id: ZoneId) -> PathBuf {
-        self.folder.join(format!("{id}.zone"))
+    /// Removes the copy of a zone; says whether there was one.
+    pub async fn remove(&self, apex: &Name) -> Result<bool, CopyError> {
+        let path = self.path(apex);
+        let remove = move || match std::fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(cause) => Err(CopyError::File { path, cause }),
+        };
+        self.on_disk(remove).await
+    }
+
+    /// The file of a zone.
+    fn path(&self, apex: &Name) -> PathBuf {
+        self.folder.join(name::file_name(apex))
     }
 
     /// Does something that blocks, when it is its turn.
@@ -129,6 +145,11 @@ impl Copies {
         .await
         .map_err(failed)?
     }
+}
+
+/// The folder of copies in a store.
+fn folder_of(store: &Path) -> PathBuf {
+    store.join("zones")
 }
 
 /// The head of a file.
@@ -209,15 +230,7 @@ fn read(path: &Path, id: ZoneId, apex: Name) -> Result<Option<(Zone, Moment)>, C
 
 /// Reads the octets of a copy into a zone.
 fn parse(octets: &[u8], mut zone: ZoneBuilder) -> Result<(Moment, ZoneBuilder), &'static str> {
-    let (start, rest) = octets.split_first_chunk::<HEAD_OCTETS>().ok_or("it is too short")?;
-    let ([magic, seconds, _], _) = start.as_chunks::<8>() else { return Err("it is too short") };
-    let confirmed = Duration::from_secs(u64::from_be_bytes(*seconds));
-    if *magic != MAGIC {
-        return Err("it is of another form");
-    }
-    if head(confirmed) != *start {
-        return Err("its head has changed");
-    }
+    let (confirmed, rest) = read_head(octets)?;
     let (body, digest) = rest.split_last_chunk::<DIGEST_OCTETS>().ok_or("it is too short")?;
     if Sha256::digest(body).as_slice() != digest {
         return Err("its digest is another one");
@@ -232,6 +245,20 @@ fn parse(octets: &[u8], mut zone: ZoneBuilder) -> Result<(Moment, ZoneBuilder), 
         rest = after;
     }
     Ok((confirmed, zone))
+}
+
+/// Reads the head of a copy; gives when it was confirmed, and what follows.
+fn read_head(octets: &[u8]) -> Result<(Moment, &[u8]), &'static str> {
+    let (start, rest) = octets.split_first_chunk::<HEAD_OCTETS>().ok_or("it is too short")?;
+    let ([magic, seconds, _], _) = start.as_chunks::<8>() else { return Err("it is too short") };
+    let confirmed = Duration::from_secs(u64::from_be_bytes(*seconds));
+    if *magic != MAGIC {
+        return Err("it is of another form");
+    }
+    if head(confirmed) != *start {
+        return Err("its head has changed");
+    }
+    Ok((confirmed, rest))
 }
 
 /// Splits a name off.
@@ -291,11 +318,14 @@ mod tests {
             let (found, confirmed) = copies.read(id(), &apex()).await.unwrap().unwrap();
             assert_eq!((found, confirmed), ((*zone(serial)).clone(), seconds(1000)));
         }
-        copies.confirm(id(), seconds(2000)).await.unwrap();
+        copies.confirm(&apex(), seconds(2000)).await.unwrap();
         let (found, confirmed) = copies.read(id(), &apex()).await.unwrap().unwrap();
         assert_eq!((found.soa().serial, confirmed), (2, seconds(2000)));
         let other = Name::parse("example.net", None).unwrap();
+        std::fs::copy(copies.path(&apex()), copies.path(&other)).unwrap();
         assert!(matches!(copies.read(id(), &other).await, Err(CopyError::Damaged { .. })));
+        assert!(copies.remove(&apex()).await.unwrap() && !copies.remove(&apex()).await.unwrap());
+        assert!(copies.read(id(), &apex()).await.unwrap().is_none());
     }
 
     #[tokio::test]
@@ -303,7 +333,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let copies = Copies::open(folder.path()).unwrap();
         copies.write(zone(1), Duration::from_secs(1000)).await.unwrap();
-        let path = copies.path(id());
+        let path = copies.path(&apex());
         let good = std::fs::read(&path).unwrap();
         for at in 0..good.len() {
             let mut bad = good.clone();
@@ -313,6 +343,28 @@ mod tests {
             std::fs::write(&path, &good[..at]).unwrap();
             assert!(matches!(copies.read(id(), &apex()).await, Err(CopyError::Damaged { .. })), "{at} octets");
         }
+    }
+
+    #[tokio::test]
+    async fn the_start_names_old_copies_anew_and_removes_those_of_zones_that_are_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        sweep(folder.path(), &[]);
+        let copies = Copies::open(folder.path()).unwrap();
+        let before = copies.folder.join(name::file_name_before(&apex()));
+        copies.write(zone(1), Duration::from_secs(1000)).await.unwrap();
+        std::fs::rename(copies.path(&apex()), &before).unwrap();
+        // Not ours: by what is in it, by its name, or by neither.
+        let others = ["example.net.copy", "notes", "example.com.zone"].map(|name| copies.folder.join(name));
+        let [text, notes, elsewhere] = &others;
+        std::fs::write(text, "$ORIGIN example.net.").unwrap();
+        std::fs::copy(&before, notes).unwrap();
+        std::fs::copy(&before, elsewhere).unwrap();
+        sweep(folder.path(), &[apex()]);
+        assert!(!before.exists());
+        assert_eq!(copies.read(id(), &apex()).await.unwrap().unwrap().0.soa().serial, 1);
+        sweep(folder.path(), &[Name::parse("example.net", None).unwrap()]);
+        assert!(copies.read(id(), &apex()).await.unwrap().is_none());
+        assert!(others.iter().all(|other| other.exists()));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Each zone has a task of its own, which is the only one that asks its primaries. What it has goes to the store as a
 //! change like any other, and from there to publish; a copy goes to disk.
 
+pub mod budget;
 pub mod client;
 pub mod copy;
 pub mod difference;
@@ -26,15 +27,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use crate::model::hosting::Hosting;
-use crate::model::inventory::Inventory;
+use crate::model::hosting::{Hosting, TsigKey};
+use crate::model::id::ZoneId;
+use crate::model::inventory::{IdMap, Inventory};
 use crate::model::limits::{
-    REFRESHES_MAX, REFRESHES_PER_PRIMARY_MAX, TRANSFERS_IN_MAX, TRANSFERS_IN_PER_PRIMARY_MAX, UPKEEP_RESTART_PAUSE,
+    REFRESHES_MAX, REFRESHES_PER_PRIMARY_MAX, TRANSFERS_IN_MAX, TRANSFERS_IN_OCTETS_MAX, TRANSFERS_IN_PER_PRIMARY_MAX,
+    UPKEEP_RESTART_PAUSE,
 };
 use crate::model::name::Name;
 use crate::store::InventoryStore;
+use crate::transfer::secondary::budget::Budget;
 use crate::transfer::secondary::client::{Patience, Primary};
 pub use crate::transfer::secondary::copy::CopyError;
+use crate::transfer::secondary::copy::sweep;
 use crate::transfer::secondary::turn::Turns;
 pub use crate::transfer::secondary::upkeep::Condition;
 use crate::transfer::secondary::upkeep::{Clock, Shared, Upkeep};
@@ -45,8 +50,8 @@ use crate::transfer::secondary::wish::Wishes;
 pub struct Secondaries<S> {
     /// What their tasks share.
     shared: Arc<Shared<S>>,
-    /// The zones, by apex.
-    zones: Arc<RwLock<HashMap<Name, Kept>>>,
+    /// The zones.
+    zones: Arc<RwLock<Zones>>,
     /// Their tasks.
     tasks: TaskTracker,
     /// Ends all of them.
@@ -60,11 +65,32 @@ impl<S> Clone for Secondaries<S> {
     }
 }
 
+/// The zones whose tasks run, and what of the inventory they go by.
+#[derive(Debug, Default)]
+struct Zones {
+    /// The zones, by apex.
+    kept: HashMap<Name, Kept>,
+    /// How zones are hosted, of the inventory that was seen last.
+    hostings: IdMap<Hosting>,
+    /// Its keys.
+    keys: Arc<HashMap<Name, TsigKey>>,
+}
+
+impl Zones {
+    /// The zones that an inventory may change something for. A commit that is about other things costs nothing.
+    fn touched(&self, inventory: &Inventory) -> Vec<ZoneId> {
+        if Arc::ptr_eq(&self.keys, &inventory.keys) || self.keys == inventory.keys {
+            return inventory.hostings.differences(&self.hostings);
+        }
+        // Keys change seldom, and nobody knows which zones use one.
+        let gone = self.hostings.iter().filter(|hosting| inventory.hostings.find(hosting.id).is_none());
+        inventory.hostings.iter().chain(gone).map(|hosting| hosting.id).collect()
+    }
+}
+
 /// A zone whose task runs.
 #[derive(Debug)]
 struct Kept {
-    /// How it is hosted, as the inventory has it.
-    hosting: Arc<Hosting>,
     /// Its primaries; they may change.
     primaries: watch::Sender<Vec<Primary>>,
     /// What others want of it.
@@ -92,8 +118,15 @@ impl<S: InventoryStore> Secondaries<S> {
     pub async fn start(store: Arc<S>, store_path: &Path, stop: CancellationToken) -> Result<Self, CopyError> {
         let inventory = store.load();
         let started = Self::new(store, store_path.to_owned(), Patience::default(), stop);
-        if inventory.hostings.iter().any(|hosting| hosting.primaries().is_some()) {
+        let ours = inventory.hostings.iter().filter(|hosting| hosting.primaries().is_some());
+        let apexes: Vec<Name> = ours.map(|hosting| hosting.apex.clone()).collect();
+        if !apexes.is_empty() {
             started.shared.copies()?;
+        }
+        let store_path = started.shared.store_path.clone();
+        let swept = tokio::task::spawn_blocking(move || sweep(&store_path, &apexes));
+        if let Err(error) = swept.await {
+            warn!(%error, "putting the copies of zones in order failed");
         }
         for restored in started.reconcile(&inventory) {
             // A task that has ended has said why.
@@ -110,6 +143,7 @@ impl<S: InventoryStore> Secondaries<S> {
             copies: OnceLock::new(),
             refreshes: Turns::new(REFRESHES_MAX, REFRESHES_PER_PRIMARY_MAX),
             transfers: Turns::new(TRANSFERS_IN_MAX, TRANSFERS_IN_PER_PRIMARY_MAX),
+            budget: Budget::new(TRANSFERS_IN_OCTETS_MAX),
             patience,
             restart_pause: UPKEEP_RESTART_PAUSE,
             clock: Clock::new(),
@@ -138,24 +172,23 @@ impl<S: InventoryStore> Secondaries<S> {
     /// Starts, changes and ends tasks as the inventory has it; what comes back waits for copies of new zones.
     fn reconcile(&self, inventory: &Inventory) -> Vec<oneshot::Receiver<()>> {
         let mut zones = self.zones.write().unwrap_or_else(PoisonError::into_inner);
-        zones.retain(|apex, kept| {
-            let stays = inventory
-                .hosting_of(apex)
-                .is_some_and(|hosting| hosting.apex == *apex && hosting.primaries().is_some());
-            if !stays {
-                kept.stop.cancel();
-            }
-            stays
-        });
+        let touched = zones.touched(inventory);
+        let before = std::mem::replace(&mut zones.hostings, inventory.hostings.clone());
+        zones.keys = Arc::clone(&inventory.keys);
         let mut restored = Vec::new();
-        for hosting in inventory.hostings.iter() {
-            let Some(peers) = hosting.primaries() else { continue };
+        for id in touched {
+            let (was, is) = (before.find(id), inventory.hostings.find(id));
+            let Some((hosting, peers)) = is.and_then(|hosting| Some((hosting, hosting.primaries()?))) else {
+                if let Some(kept) = was.and_then(|hosting| zones.kept.remove(&hosting.apex)) {
+                    kept.stop.cancel();
+                }
+                continue;
+            };
             let find_key = |name: &Name| inventory.keys.get(name).cloned();
             let primaries: Vec<Primary> = peers.iter().filter_map(|peer| Primary::new(peer, find_key)).collect();
-            if let Some(kept) = zones.get_mut(&hosting.apex) {
+            if let Some(kept) = zones.kept.get(&hosting.apex) {
                 // Since the inventory that was seen last we may have been its primary: what was transferred is gone.
-                let is_gone = !Arc::ptr_eq(&kept.hosting, hosting) && inventory.is_absent(hosting.id);
-                kept.hosting = Arc::clone(hosting);
+                let is_gone = !was.is_some_and(|was| Arc::ptr_eq(was, hosting)) && inventory.is_absent(id);
                 kept.primaries.send_if_modified(|now| {
                     let differ = *now != primaries;
                     *now = primaries;
@@ -163,7 +196,7 @@ impl<S: InventoryStore> Secondaries<S> {
                 });
             } else {
                 let (kept, done) = self.keep(hosting, primaries);
-                zones.insert(hosting.apex.clone(), kept);
+                zones.kept.insert(hosting.apex.clone(), kept);
                 restored.push(done);
             }
         }
@@ -180,7 +213,6 @@ impl<S: InventoryStore> Secondaries<S> {
         let wishes = Arc::new(Wishes::default());
         let stop = self.stop.child_token();
         let kept = Kept {
-            hosting: Arc::clone(hosting),
             primaries: primaries.clone(),
             wishes: Arc::clone(&wishes),
             condition: condition.subscribe(),
@@ -204,14 +236,14 @@ impl<S: InventoryStore> Secondaries<S> {
     /// taken from the zone's primaries: all that it can cause is one query to them.
     pub fn notify(&self, apex: &Name, from: IpAddr, key: Option<&Name>) -> Notified {
         let zones = self.zones.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(kept) = zones.get(apex) else { return Notified::NotOurs };
+        let Some(kept) = zones.kept.get(apex) else { return Notified::NotOurs };
         let primaries = kept.primaries.borrow();
-        let by_address = primaries.iter().find(|primary| primary.address.ip().to_canonical() == from.to_canonical());
+        let by_address = primaries.iter().find(|primary| primary.route.to.ip().to_canonical() == from.to_canonical());
         let signs_with = |primary: &&Primary| key.is_some() && primary.key.as_ref().map(|key| &key.name) == key;
         let Some(notifier) = by_address.or_else(|| primaries.iter().find(signs_with)) else {
             return Notified::Refused;
         };
-        kept.wishes.notify(notifier.address);
+        kept.wishes.notify(notifier.route.to);
         Notified::Taken
     }
 
@@ -219,7 +251,7 @@ impl<S: InventoryStore> Secondaries<S> {
     pub async fn retransfer(&self, apex: &Name) -> Option<Condition> {
         let (number, mut condition) = {
             let zones = self.zones.read().unwrap_or_else(PoisonError::into_inner);
-            let kept = zones.get(apex)?;
+            let kept = zones.kept.get(apex)?;
             (kept.wishes.retransfer(), kept.condition.clone())
         };
         let done = condition.wait_for(|condition| condition.followed >= number).await.ok()?;
@@ -229,7 +261,7 @@ impl<S: InventoryStore> Secondaries<S> {
     /// How a zone is doing; none if we are no secondary of it.
     pub fn condition(&self, apex: &Name) -> Option<Condition> {
         let zones = self.zones.read().unwrap_or_else(PoisonError::into_inner);
-        zones.get(apex).map(|kept| kept.condition.borrow().clone())
+        zones.kept.get(apex).map(|kept| kept.condition.borrow().clone())
     }
 }
 

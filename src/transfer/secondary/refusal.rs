@@ -3,10 +3,11 @@
 use std::fmt::{self, Display, Formatter};
 use std::net::SocketAddr;
 
-use crate::model::limits::{TRANSFER_MESSAGES_MAX, TRANSFER_OCTETS_MAX, TRANSFER_RECORDS_MAX};
+use crate::model::limits::{TRANSFER_MESSAGES_MAX, TRANSFER_OCTETS_MAX, TRANSFER_RECORDS_MAX, TRANSFERS_IN_OCTETS_MAX};
 use crate::model::name::Name;
 use crate::model::rrset::Rtype;
 use crate::model::zone::{ZoneError, ZoneFault};
+use crate::transfer::rcode;
 
 /// Faults of a zone that are told; their number is told as well.
 const TOLD: usize = 3;
@@ -21,7 +22,7 @@ pub enum Refusal {
     #[error("an answer does not belong to the query: {0}")]
     Unasked(&'static str),
     /// The primary says no.
-    #[error("it answers {}", rcode_word(*.0))]
+    #[error("it answers {}", rcode::word(*.0))]
     Rcode(u8),
     /// A record that cannot be.
     #[error("it sends a record {rtype:?} of {owner} that is not taken: {why}")]
@@ -61,6 +62,12 @@ pub enum Refusal {
          {TRANSFER_MESSAGES_MAX} messages"
     )]
     TooMuch,
+    /// Other transfers have taken what all of them may.
+    #[error(
+        "there is no room for its transfer beside the others, which may take {TRANSFERS_IN_OCTETS_MAX} octets together; \
+         it is asked again later"
+    )]
+    NoRoom,
     /// A stream that ended, or a UDP answer without its record.
     #[error("its transfer ends before it is complete")]
     Cut,
@@ -92,9 +99,12 @@ impl Refusal {
             | Self::Cut
             | Self::Zone(_)
             | Self::TooMuch => true,
-            Self::NotAuthoritative | Self::Older { .. } | Self::Signature(_) | Self::Network(_) | Self::Slow(_) => {
-                false
-            }
+            Self::NoRoom
+            | Self::NotAuthoritative
+            | Self::Older { .. }
+            | Self::Signature(_)
+            | Self::Network(_)
+            | Self::Slow(_) => false,
         }
     }
 }
@@ -127,20 +137,22 @@ impl Display for Told<'_> {
         }
         match self.0.len().checked_sub(TOLD) {
             None | Some(0) => Ok(()),
+            Some(1) => f.write_str("; and 1 more fault"),
             Some(more) => write!(f, "; and {more} more faults"),
         }
     }
 }
 
-/// The word for a response code.
-pub(super) fn rcode_word(rcode: u8) -> String {
-    match rcode {
-        1 => "FORMERR".to_owned(),
-        2 => "SERVFAIL".to_owned(),
-        3 => "NXDOMAIN".to_owned(),
-        4 => "NOTIMP".to_owned(),
-        5 => "REFUSED".to_owned(),
-        9 => "NOTAUTH".to_owned(),
-        other => format!("with response code {other}"),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_that_are_not_told_are_counted() {
+        let fault = ZoneFault { record: None, why: ZoneError::NsMissing };
+        for (count, end) in [(3, "at its apex"), (4, "; and 1 more fault"), (5, "; and 2 more faults")] {
+            let text = Refusal::Zone(vec![fault.clone(); count]).to_string();
+            assert!(text.ends_with(end), "{text}");
+        }
     }
 }

@@ -135,6 +135,11 @@ impl Stream {
         Ok(())
     }
 
+    /// Octets of names and data that are kept so far.
+    pub const fn octets(&self) -> usize {
+        self.octets
+    }
+
     /// Whether it is complete.
     pub const fn is_complete(&self) -> bool {
         matches!(self.state, State::Complete(_))

@@ -15,9 +15,10 @@ use super::client::tests::{PATIENCE, answer};
 use super::*;
 use crate::model::hosting::{Peer, ZoneOrigin};
 use crate::model::id::ZoneId;
-use crate::model::inventory::{Change, Contradiction, Declared, Generation};
+use crate::model::inventory::{Change, Commit, Declared, Inventory};
 use crate::model::rrset::{Record, Rtype};
 use crate::model::zone::Zone;
+use crate::store::CommitError;
 use crate::store::memory::MemoryStore;
 
 /// Longer than anything here takes, so that a test that waits in vain ends.
@@ -48,7 +49,7 @@ fn declared() -> Declared {
 
 /// A hosting by a primary.
 fn hosting(name: &str, primary: SocketAddr) -> Hosting {
-    let origin = ZoneOrigin::Primaries(vec![Peer { address: primary, key: None }]);
+    let origin = ZoneOrigin::Primaries(vec![Peer { address: primary, key: None, source: None }]);
     let apex = Name::parse(name, None).unwrap();
     Hosting { origin, ..Hosting::declared(ZoneId::declared(name), apex) }
 }
@@ -212,9 +213,10 @@ impl InventoryStore for Panicking {
         self.store.load()
     }
 
-    async fn commit(&self, change: Change) -> Result<Generation, Contradiction> {
-        let is_zone = matches!(change, Change::PutZone(_));
-        let generation = self.store.commit(change).await?;
+    async fn commit(&self, commit: impl Into<Commit> + Send) -> Result<Arc<Inventory>, CommitError> {
+        let commit = commit.into();
+        let is_zone = commit.steps.iter().any(|step| matches!(step.change, Change::PutZone(_)));
+        let generation = self.store.commit(commit).await?;
         assert!(!is_zone || self.panics.fetch_add(1, Ordering::Relaxed) > 0, "as it should");
         Ok(generation)
     }
@@ -250,4 +252,43 @@ async fn a_zone_whose_task_panicked_expires() {
     // No copy has been written, and nobody confirms it any more.
     primary.task.abort();
     setting.until(|inventory| inventory.is_absent(id()) && inventory.expired.contains(&id())).await;
+}
+
+#[tokio::test]
+async fn only_what_a_commit_changes_is_looked_at() {
+    let key = |secret| TsigKey {
+        name: Name::parse("key", None).unwrap(),
+        algorithm: crate::model::hosting::TsigAlgorithm::HmacSha256,
+        secret: crate::model::hosting::Secret(vec![secret; 32]),
+    };
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+    let declare = |secret, names: &[&str]| {
+        let hostings = names.iter().map(|name| hosting(name, nobody)).collect();
+        Change::Declare(Declared { keys: vec![key(secret)], hostings, ..Declared::default() })
+    };
+    let store = Arc::new(MemoryStore::default());
+    let folder = tempfile::tempdir().unwrap();
+    let stop = CancellationToken::new();
+    let secondaries = Secondaries::new(Arc::clone(&store), folder.path().to_owned(), PATIENCE, stop);
+    let zone = Arc::new(Zone::try_new(id(), apex(), records(&apex(), 1, 90_000)).unwrap());
+    for (change, touched) in [
+        (declare(1, &["example.com", "example.net"]), &["example.com", "example.net"][..]),
+        (Change::PutZone(Arc::clone(&zone)), &[]),
+        (declare(1, &["example.com", "example.net"]), &[]),
+        (declare(1, &["example.com", "example.org"]), &["example.net", "example.org"]),
+        (declare(2, &["example.com", "example.org"]), &["example.com", "example.org"]),
+        (declare(3, &["example.com"]), &["example.com", "example.org"]),
+        (Change::DropZone(id()), &[]),
+    ] {
+        store.commit(change).await.unwrap();
+        let inventory = store.load();
+        let mut found = secondaries.zones.read().unwrap().touched(&inventory);
+        let mut expected: Vec<ZoneId> = touched.iter().map(|name| ZoneId::declared(name)).collect();
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "{touched:?}");
+        drop(secondaries.reconcile(&inventory));
+    }
+    assert_eq!(secondaries.zones.read().unwrap().kept.len(), 1);
+    secondaries.stop.cancel();
 }

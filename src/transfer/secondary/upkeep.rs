@@ -20,7 +20,8 @@ use crate::model::limits::NOTIFIED_REFRESH_INTERVAL;
 use crate::model::name::Name;
 use crate::model::serial::is_newer;
 use crate::model::zone::Zone;
-use crate::store::InventoryStore;
+use crate::store::{CommitError, InventoryStore};
+use crate::transfer::secondary::budget::Budget;
 use crate::transfer::secondary::client::{Patience, Primary, Wanted, ask_soa, transfer};
 use crate::transfer::secondary::copy::{Copies, CopyError};
 use crate::transfer::secondary::difference::apply;
@@ -44,6 +45,8 @@ pub(super) struct Shared<S> {
     pub(super) refreshes: Turns,
     /// Bounds how many are transferred at one time.
     pub(super) transfers: Turns,
+    /// Bounds what all transfers take together.
+    pub(super) budget: Budget,
     /// How long primaries may take.
     pub(super) patience: Patience,
     /// From a panic of a zone's task to its next start.
@@ -158,9 +161,23 @@ impl Means {
 }
 
 impl<S: InventoryStore> Upkeep<S> {
-    /// Runs until it is stopped; says when the copy on disk is served, or that there is none. A panic does not end it: a
-    /// zone without a task would be served for ever.
+    /// Runs until it is stopped; says when the copy on disk is served, or that there is none. The copy goes with the zone,
+    /// and stays when only the server ends.
     pub(super) async fn run(mut self, restored: oneshot::Sender<()>) {
+        self.keep_up(restored).await;
+        let is_ours =
+            self.shared.store.load().hostings.find(self.id).is_some_and(|hosting| hosting.primaries().is_some());
+        let Some(copies) = self.shared.copies.get().filter(|_| !is_ours) else { return };
+        let zone = &self.apex;
+        match copies.remove(zone).await {
+            Ok(true) => info!(%zone, "copy removed: the zone is not transferred any more"),
+            Ok(false) => {}
+            Err(fault) => warn!(%zone, %fault, "the copy of a zone that is not transferred any more cannot be removed"),
+        }
+    }
+
+    /// Keeps the zone up until it is stopped. A panic does not end it: a zone without a task would be served for ever.
+    async fn keep_up(&mut self, restored: oneshot::Sender<()>) {
         let mut restored = Some(restored);
         loop {
             let Err(why) = unwinding(pin!(self.follow(restored.take()))).await else { return };
@@ -323,7 +340,7 @@ impl<S: InventoryStore> Upkeep<S> {
         }
         let kept = match self.shared.copies.get() {
             Some(copies) if is_new => copies.write(gained, now).await,
-            Some(copies) => match copies.confirm(self.id, now).await {
+            Some(copies) => match copies.confirm(&self.apex, now).await {
                 // Somebody has taken it away, or it could not be written when it came.
                 Err(CopyError::File { .. }) => copies.write(gained, now).await,
                 confirmed => confirmed,
@@ -360,12 +377,12 @@ impl<S: InventoryStore> Upkeep<S> {
         wish: &Wish,
     ) -> Result<Gained, Vec<Refused>> {
         let (first, others): (Vec<&Primary>, Vec<&Primary>) =
-            primaries.iter().partition(|primary| wish.notifier.is_some_and(|notifier| notifier == primary.address));
+            primaries.iter().partition(|primary| wish.notifier.is_some_and(|notifier| notifier == primary.route.to));
         let mut refused = Vec::new();
         for primary in first.into_iter().chain(others) {
             match self.ask(primary, held.as_ref(), wish.whole).await {
-                Ok((zone, means)) => return Ok(Gained { primary: primary.address, zone, means }),
-                Err(why) => refused.push(Refused { primary: primary.address, why }),
+                Ok((zone, means)) => return Ok(Gained { primary: primary.route.to, zone, means }),
+                Err(why) => refused.push(Refused { primary: primary.route.to, why }),
             }
         }
         Err(refused)
@@ -385,7 +402,7 @@ impl<S: InventoryStore> Upkeep<S> {
         let ours = zone.soa().serial;
         let theirs = {
             // Not longer than for this: whoever then waits to transfer holds up nobody's questions.
-            let _turn = self.shared.refreshes.take(primary.address.ip()).await;
+            let _turn = self.shared.refreshes.take(primary.route.to.ip()).await;
             serial_of(&ask_soa(primary, &self.apex, patience).await?).unwrap_or(ours)
         };
         if theirs == ours {
@@ -397,7 +414,7 @@ impl<S: InventoryStore> Upkeep<S> {
         match self.transfer(primary, Wanted::Differences(soa), Some(zone)).await {
             Err(why) if why.suggests_whole() => {
                 let zone_name = &self.apex;
-                debug!(zone = %zone_name, primary = %primary.address, %why, "no incremental transfer; asking for all of it");
+                debug!(zone = %zone_name, primary = %primary.route.to, %why, "no incremental transfer; asking for all of it");
                 self.transfer(primary, Wanted::Whole(Some(ours)), Some(zone)).await
             }
             transferred => transferred,
@@ -411,17 +428,21 @@ impl<S: InventoryStore> Upkeep<S> {
         wanted: Wanted<'_>,
         held: Option<&Arc<Zone>>,
     ) -> Result<(Arc<Zone>, Means), Refusal> {
-        let _turn = self.shared.transfers.take(primary.address.ip()).await;
-        let received = transfer(primary, (self.id, &self.apex), wanted, self.shared.patience).await?;
+        let _turn = self.shared.transfers.take(primary.route.to.ip()).await;
+        let mut share = self.shared.budget.share();
+        let received = transfer(primary, (self.id, &self.apex), wanted, self.shared.patience, &mut share).await?;
         let held = held.map(Arc::clone);
         // A large zone takes seconds.
-        let built = tokio::task::spawn_blocking(move || match (received, held) {
-            (Received::UpToDate, Some(held)) => Ok((held, Means::Nothing)),
-            (Received::Differences(differences), Some(held)) => {
-                Ok((Arc::new(apply(&held, differences)?), Means::Differences))
+        let built = tokio::task::spawn_blocking(move || {
+            let _until_built = share;
+            match (received, held) {
+                (Received::UpToDate, Some(held)) => Ok((held, Means::Nothing)),
+                (Received::Differences(differences), Some(held)) => {
+                    Ok((Arc::new(apply(&held, differences)?), Means::Differences))
+                }
+                (Received::Whole(mut zone), _) => Ok((Arc::new(zone.finish().map_err(Refusal::Zone)?), Means::Whole)),
+                (_, None) => Err(Refusal::Order("a difference, and nothing is held")),
             }
-            (Received::Whole(mut zone), _) => Ok((Arc::new(zone.finish().map_err(Refusal::Zone)?), Means::Whole)),
-            (_, None) => Err(Refusal::Order("a difference, and nothing is held")),
         });
         built.await.unwrap_or_else(|panic| Err(Refusal::Network(format!("building the zone failed: {panic}"))))
     }
@@ -452,9 +473,9 @@ impl<S: InventoryStore> Upkeep<S> {
         match self.shared.store.commit(change).await {
             Ok(_) => true,
             // It has just been taken out of the configuration; this task is about to end.
-            Err(Contradiction::NotSecondary(_)) => false,
-            Err(contradiction) => {
-                warn!(zone = %self.apex, %contradiction, "the zone is not taken in");
+            Err(CommitError::Contradiction(Contradiction::NotSecondary(_))) => false,
+            Err(error) => {
+                warn!(zone = %self.apex, %error, "the zone is not taken in");
                 false
             }
         }

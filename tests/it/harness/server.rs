@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
-use pooldns::api::client;
+use pooldns::api::client::{self, ClientError};
 use pooldns::api::status::{OriginStatus, PoolStatus, Status};
 
 use super::client::Dns;
@@ -173,8 +173,25 @@ impl TestServer {
 
     /// Its status, if it answers.
     pub(crate) fn try_status(&self) -> Option<Status> {
+        Self::ask(client::status(&self.control()))
+    }
+
+    /// Its metrics.
+    #[track_caller]
+    pub(crate) fn metrics(&self) -> String {
+        Self::ask(client::metrics(&self.control())).expect("a server that tells its metrics")
+    }
+
+    /// What it waits for, if it is not ready.
+    #[track_caller]
+    pub(crate) fn waits_for(&self) -> Option<String> {
+        Self::ask(client::readiness(&self.control())).expect("a server that says whether it is ready").err()
+    }
+
+    /// Waits for an answer on the control socket.
+    fn ask<T>(answer: impl Future<Output = Result<T, ClientError>>) -> Option<T> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(client::status(&self.control())).ok()
+        runtime.block_on(answer).ok()
     }
 
     /// Its status.
@@ -228,9 +245,11 @@ pub(crate) fn command(folder: &Path, name: &str) -> Command {
 /// Writes a configuration beside its place and renames it, so that nobody reads half of it.
 pub(crate) fn write_config(folder: &Path, objects: &str, options: &Options) {
     let Options { server, health, tcp, listen } = options;
+    // Nothing is left outside of the folder.
+    let store = if objects.contains("[store]") { "" } else { "[store]\npath = \"store\"\n" };
     let text = format!(
         "version = 1\n[server]\nlisten = {listen:?}\ncontrol = \"control.sock\"\nthreads = 2\n{server}\n[tcp]\n{tcp}\n\
-         [health]\n{health}\n[log]\nformat = \"json\"\n{objects}"
+         [health]\n{health}\n[log]\nformat = \"json\"\n{store}{objects}"
     );
     let new = folder.join("pooldns.toml.new");
     std::fs::write(&new, text).unwrap();

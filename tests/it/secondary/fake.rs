@@ -1,7 +1,8 @@
 //! A primary that says what it is told to, and counts what it is asked.
 
+use std::collections::HashSet;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -37,6 +38,7 @@ pub(super) struct Fake {
 struct Shared {
     zone: Mutex<Zone>,
     soas: AtomicU32,
+    clients: [Mutex<HashSet<IpAddr>>; 2],
     ended: AtomicBool,
 }
 
@@ -50,7 +52,12 @@ impl Fake {
     pub(super) fn start(serial: u32, times: [i32; 3]) -> Self {
         let address = (Ipv4Addr::LOCALHOST, free_port()).into();
         let zone = Mutex::new(Zone { serial, times, records: Vec::new(), rcode: ResponseCode::NoError });
-        let shared = Arc::new(Shared { zone, soas: AtomicU32::new(0), ended: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            zone,
+            soas: AtomicU32::new(0),
+            clients: Default::default(),
+            ended: AtomicBool::new(false),
+        });
         let (udp, tcp) = (UdpSocket::bind(address).unwrap(), TcpListener::bind(address).unwrap());
         let (over_udp, over_tcp) = (Arc::clone(&shared), Arc::clone(&shared));
         let threads = vec![
@@ -68,6 +75,11 @@ impl Fake {
     /// How often it has been asked for its SOA record over UDP.
     pub(super) fn soas(&self) -> u32 {
         self.shared.soas.load(Ordering::Relaxed)
+    }
+
+    /// Who has asked it, over UDP and over TCP.
+    pub(super) fn clients(&self) -> [HashSet<IpAddr>; 2] {
+        self.shared.clients.each_ref().map(|clients| clients.lock().unwrap().clone())
     }
 }
 
@@ -90,6 +102,7 @@ impl Shared {
         while !self.ended.load(Ordering::Relaxed) {
             let Ok((length, client)) = socket.recv_from(&mut query) else { continue };
             self.soas.fetch_add(1, Ordering::Relaxed);
+            self.clients[0].lock().unwrap().insert(client.ip());
             socket.send_to(&self.answer(&query[..length]), client).ok();
         }
     }
@@ -101,6 +114,7 @@ impl Shared {
                 return;
             }
             let mut stream = stream.unwrap();
+            self.clients[1].lock().unwrap().insert(stream.peer_addr().unwrap().ip());
             let mut length = [0; 2];
             if stream.read_exact(&mut length).is_ok() {
                 let mut query = vec![0; usize::from(u16::from_be_bytes(length))];

@@ -3,6 +3,7 @@
 mod fake;
 mod hostile;
 mod million;
+mod peers;
 mod primary;
 
 use hickory_proto::op::{OpCode, ResponseCode};
@@ -163,11 +164,7 @@ fn a_restart_without_a_primary_serves_the_copy() {
     let server = TestServer::start(&objects);
     wait_for(&Ok(7), || serial(&server));
     let folder = store.path().join("zones");
-    wait("a copy on disk", || {
-        std::fs::read_dir(&folder)
-            .unwrap()
-            .any(|entry| entry.unwrap().path().extension().is_some_and(|extension| extension == "zone"))
-    });
+    wait("a copy on disk", || folder.join(format!("{APEX}.copy")).exists());
     drop(server);
     primary.stop();
     let server = TestServer::start(&objects);
@@ -188,6 +185,33 @@ fn a_restart_without_a_primary_serves_the_copy() {
     assert!(logged(&server, "the copy is damaged"));
     primary.run();
     wait_for(&Ok(7), || serial(&server));
+}
+
+#[test]
+fn a_copy_goes_with_its_zone() {
+    let primary = fake::Fake::start(1, [1, 1, 1000]);
+    let store = tempfile::tempdir().unwrap();
+    let secondary = format!(
+        "[store]\npath = \"{}\"\n[[zones]]\nname = \"{APEX}\"\nprimaries = [\"{}\"]\n",
+        store.path().display(),
+        primary.address
+    );
+    let elsewhere = format!("[store]\npath = \"{}\"\n", store.path().display());
+    let copy = store.path().join("zones").join(format!("{APEX}.copy"));
+    let mut server = TestServer::start(&secondary);
+    wait("a copy on disk", || copy.exists());
+    server.reload(&elsewhere);
+    wait("its end", || !copy.exists());
+    assert!(logged(&server, "copy removed"));
+
+    // Nor does it stay when the zone goes while nothing runs.
+    server.reload(&secondary);
+    wait("a copy on disk", || copy.exists());
+    server.signal("TERM");
+    server.wait_end();
+    assert!(copy.exists(), "it is there for the next start");
+    let server = TestServer::start(&elsewhere);
+    assert!(!copy.exists() && logged(&server, "copy removed"));
 }
 
 #[test]

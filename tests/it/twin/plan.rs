@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use pooldns::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
 use pooldns::model::inventory::Declared;
+use pooldns::model::kept::Kept;
 use pooldns::model::load_balancer::{Answers, LoadBalancer, SteeringPolicy};
 use pooldns::model::monitor::{Check, Monitor};
 use pooldns::model::name::Name;
@@ -264,6 +265,7 @@ fn pool(index: usize, plan: &PoolPlan) -> Pool {
         enabled: origin.enabled,
         weight: Weight::try_new(f64::from(origin.weight) / 100.0).unwrap(),
         host: None,
+        kept: Kept::default(),
     };
     Pool {
         id: pool_id(index),
@@ -273,6 +275,7 @@ fn pool(index: usize, plan: &PoolPlan) -> Pool {
         minimum_origins: plan.minimum,
         monitor: plan.monitor.map(monitor_id),
         origins: plan.origins.iter().enumerate().map(origin).collect(),
+        kept: Kept::default(),
     }
 }
 
@@ -288,5 +291,6 @@ fn load_balancer(plan: &BalancerPlan) -> LoadBalancer {
         steering_policy: SteeringPolicy::Off,
         ttl: plan.ttl,
         answers: plan.answers.and_then(NonZeroU16::new).map_or(Answers::All, Answers::Count),
+        kept: Kept::default(),
     }
 }

@@ -1,13 +1,15 @@
 //! Primaries that misbehave: whatever they do, the client ends, and soon.
 
 use std::future::pending;
+use std::net::Ipv4Addr;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 
 use super::*;
 use crate::model::hosting::{Secret, TsigAlgorithm};
 use crate::model::rrset::Record;
 use crate::model::zone::builder::ZoneBuilder;
+use crate::transfer::secondary::budget::Budget;
 use crate::transfer::secondary::stream::soa;
 
 /// Hurried, so that no test waits.
@@ -20,6 +22,11 @@ pub(in crate::transfer::secondary) const PATIENCE: Patience = Patience {
     grace: Duration::from_millis(300),
     allowance: Allowance { messages: 1000, records: 1000, octets: 1 << 20 },
 };
+
+/// A share that never runs out.
+fn ample() -> Share {
+    Budget::new(usize::MAX).share()
+}
 
 fn id() -> ZoneId {
     ZoneId::declared("example.com")
@@ -70,7 +77,7 @@ async fn from<F: Future<Output = ()> + Send + 'static>(
     behave: impl FnOnce(TcpStream, Vec<u8>) -> F + Send + 'static,
 ) -> Result<Received, Refusal> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let primary = Primary { address: listener.local_addr().unwrap(), key };
+    let primary = Primary { route: Route { to: listener.local_addr().unwrap(), from: None }, key };
     let served = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let length = stream.read_u16().await.unwrap();
@@ -78,7 +85,7 @@ async fn from<F: Future<Output = ()> + Send + 'static>(
         stream.read_exact(&mut query).await.unwrap();
         behave(stream, query).await;
     });
-    let received = transfer(&primary, (id(), &apex()), Wanted::Whole(None), PATIENCE).await;
+    let received = transfer(&primary, (id(), &apex()), Wanted::Whole(None), PATIENCE, &mut ample()).await;
     served.abort();
     received
 }
@@ -171,6 +178,28 @@ async fn records_without_end_are_not_taken() {
 }
 
 #[tokio::test]
+async fn what_others_have_drawn_is_not_there() {
+    let budget = Budget::new(150);
+    for (drawn, expected) in [(100, Some(Refusal::NoRoom)), (0, None)] {
+        let mut others = budget.share();
+        others.grow_to(drawn).unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let primary = Primary { route: Route { to: listener.local_addr().unwrap(), from: None }, key: None };
+        let served = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let length = stream.read_u16().await.unwrap();
+            let mut query = vec![0; usize::from(length)];
+            stream.read_exact(&mut query).await.unwrap();
+            stream.write_all(&answer(&query, &[soa(&apex(), 1), a("a"), soa(&apex(), 1)])).await.unwrap();
+        });
+        let wanted = Wanted::Whole(None);
+        let received = transfer(&primary, (id(), &apex()), wanted, PATIENCE, &mut budget.share()).await;
+        assert_eq!(received.err(), expected);
+        served.await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn records_of_another_zone_are_refused() {
     let received = from(None, async |mut stream: TcpStream, query: Vec<u8>| {
         let records = [soa(&apex(), 1), a("www.example.net."), soa(&apex(), 1)];
@@ -201,9 +230,9 @@ async fn a_primary_with_a_key_has_to_sign() {
 #[tokio::test]
 async fn nobody_there_is_said() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let primary = Primary { address: listener.local_addr().unwrap(), key: None };
+    let primary = Primary { route: Route { to: listener.local_addr().unwrap(), from: None }, key: None };
     drop(listener);
-    let refused = transfer(&primary, (id(), &apex()), Wanted::Whole(None), PATIENCE).await;
+    let refused = transfer(&primary, (id(), &apex()), Wanted::Whole(None), PATIENCE, &mut ample()).await;
     assert!(matches!(refused, Err(Refusal::Network(_))), "{refused:?}");
     assert!(matches!(ask_soa(&primary, &apex(), PATIENCE).await, Err(Refusal::Network(_))));
 }
@@ -211,7 +240,7 @@ async fn nobody_there_is_said() {
 #[tokio::test]
 async fn a_soa_record_is_asked_for_over_udp_and_tcp() {
     let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let primary = Primary { address: udp.local_addr().unwrap(), key: None };
+    let primary = Primary { route: Route { to: udp.local_addr().unwrap(), from: None }, key: None };
     let served = tokio::spawn(async move {
         let mut octets = [0; 512];
         for serial in 1.. {
@@ -234,7 +263,7 @@ async fn a_soa_record_is_asked_for_over_udp_and_tcp() {
 
     // A network that loses datagrams: TCP has it.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let primary = Primary { address: listener.local_addr().unwrap(), key: None };
+    let primary = Primary { route: Route { to: listener.local_addr().unwrap(), from: None }, key: None };
     let served = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let length = stream.read_u16().await.unwrap();

@@ -1,16 +1,24 @@
 //! `[[pools]]` and their origins: parse and build.
 
+mod json;
+mod kept;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
+pub(super) use self::json::build_fields;
+pub use self::json::{build_json, parse_json};
+pub(in crate::spec) use self::kept::REGIONS;
 use crate::model::id::{MonitorId, PoolId};
 use crate::model::limits::{NAME_CHARS_MAX, ORIGINS_PER_POOL_MAX};
 use crate::model::pool::{Origin, Pool, Weight};
-use crate::spec::declared::Names;
+use crate::model::tree::{Node, Table, Value};
 use crate::spec::fault::{Faults, Place};
-use crate::spec::fields::{Fields, Key, Spot, defaulted, optional, required};
+use crate::spec::fields::{Fields, Key, Need, Spot, defaulted, kept, optional, read_only, required};
 use crate::spec::header;
-use crate::spec::tree::{Node, Table, Value};
+use crate::spec::identity::{self, Identity};
+use crate::spec::kept::build_toml;
+use crate::spec::references::References;
 use crate::spec::value::{boolean, description, integer, label};
 
 /// The keys of a pool.
@@ -21,11 +29,37 @@ pub const KEYS: &[Key] = &[
     defaulted("minimum_origins"),
     optional("monitor"),
     required("origins"),
+    kept("id"),
+    kept("check_regions"),
+    kept("health_sources"),
+    kept("latitude"),
+    kept("longitude"),
+    kept("load_shedding"),
+    kept("origin_steering"),
+    kept("notification_email"),
+    kept("notification_filter"),
+    kept("networks"),
+    Key { name: "monitor_group", need: Need::Unsupported("monitor groups are not supported yet; name one `monitor`") },
+    read_only("created_on"),
+    read_only("modified_on"),
+    read_only("disabled_at"),
+    read_only("healthy"),
 ];
 
 /// The keys of an origin.
-pub const ORIGIN_KEYS: &[Key] =
-    &[required("name"), required("address"), defaulted("enabled"), defaulted("weight"), optional("header")];
+pub const ORIGIN_KEYS: &[Key] = &[
+    required("name"),
+    required("address"),
+    defaulted("enabled"),
+    defaulted("weight"),
+    optional("header"),
+    kept("port"),
+    kept("flatten_cname"),
+    kept("virtual_network_id"),
+    read_only("disabled_at"),
+    read_only("healthy"),
+    read_only("failure_reason"),
+];
 
 /// The only header field of an origin.
 pub const HEADER_KEYS: &[Key] = &[optional("Host")];
@@ -34,13 +68,18 @@ pub const HEADER_KEYS: &[Key] = &[optional("Host")];
 const MINIMUM_ORIGINS_DEFAULT: u32 = 1;
 
 /// Parses a pool; its monitor is one of `monitors`.
-pub fn parse(spot: Spot<'_, '_>, monitors: &Names<'_, MonitorId>, faults: &mut Faults) -> Option<Pool> {
+pub fn parse(
+    spot: Spot<'_, '_>,
+    identity: Identity<PoolId>,
+    monitors: &dyn References<MonitorId>,
+    faults: &mut Faults,
+) -> Option<Pool> {
     let mut fields = Fields::open(spot, KEYS, faults)?;
     let name = fields.read("name", parse_name).required();
     let description = fields.read("description", description).or(String::new());
     let enabled = fields.read("enabled", boolean).or(true);
     let minimum_origins = fields.read("minimum_origins", integer(0, u32::MAX)).or(MINIMUM_ORIGINS_DEFAULT);
-    let monitor = fields.read("monitor", |spot, faults| monitors.resolve(spot, faults)).optional();
+    let monitor = fields.read_set("monitor", |spot, faults| monitors.resolve(spot, faults)).optional();
     let origins = fields.read("origins", parse_origins).required();
     if let (Some(minimum), Some(origins)) = (minimum_origins, &origins)
         && u32::try_from(origins.len()).is_ok_and(|origins| minimum > origins)
@@ -49,15 +88,17 @@ pub fn parse(spot: Spot<'_, '_>, monitors: &Names<'_, MonitorId>, faults: &mut F
         let fault = fields.fault_at("minimum_origins", why);
         fields.faults.push(fault);
     }
+    let kept = kept::parse(&mut fields);
     let name = name?;
     Some(Pool {
-        id: PoolId::declared(&name),
+        id: identity.id(&name, &mut fields)?,
         name,
         description: description?,
         enabled: enabled?,
         minimum_origins: minimum_origins?,
         monitor: monitor?,
         origins: origins?,
+        kept: kept?,
     })
 }
 
@@ -125,7 +166,8 @@ fn parse_origin(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Origin> {
     let enabled = fields.read("enabled", boolean).or(true);
     let weight = fields.read("weight", parse_weight).or(Weight::ONE);
     let host = fields.read("header", parse_header).or(Vec::new()).map(|hosts| hosts.into_iter().next());
-    Some(Origin { name: name?, address: address?, enabled: enabled?, weight: weight?, host: host? })
+    let kept = kept::parse_origin(&mut fields);
+    Some(Origin { name: name?, address: address?, enabled: enabled?, weight: weight?, host: host?, kept: kept? })
 }
 
 /// Reads an address that can be answered and reached.
@@ -199,8 +241,8 @@ fn parse_header(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Vec<String>> 
 
 /// Builds a pool; `monitor` is the name of its monitor.
 pub fn build(pool: &Pool, monitor: Option<&str>) -> Table {
-    // The id of a declared pool follows from its name; the monitor is known by name outside.
-    let Pool { id: _, name, description, enabled, minimum_origins, monitor: _, origins } = pool;
+    // The monitor is known by name outside.
+    let Pool { id, name, description, enabled, minimum_origins, monitor: _, origins, kept } = pool;
     let origins = origins.iter().map(|origin| Node::built(Value::Table(build_origin(origin)))).collect();
     let table = Table::default()
         .with("name", Node::text(name))
@@ -211,12 +253,19 @@ pub fn build(pool: &Pool, monitor: Option<&str>) -> Table {
         Some(monitor) => table.with("monitor", Node::text(monitor)),
         None => table,
     };
-    table.with("origins", Node::built(Value::Array(origins)))
+    let table = identity::build(table, *id, name);
+    build_toml(table, kept, &|_| None).with("origins", Node::built(Value::Array(origins)))
 }
 
 /// Builds an origin.
 fn build_origin(origin: &Origin) -> Table {
-    let Origin { name, address, enabled, weight, host } = origin;
+    let Origin { kept, .. } = origin;
+    build_toml(build_plain_origin(origin), kept, &|_| None)
+}
+
+/// Builds what answers depend on.
+fn build_plain_origin(origin: &Origin) -> Table {
+    let Origin { name, address, enabled, weight, host, kept: _ } = origin;
     let table = Table::default()
         .with("name", Node::text(name))
         .with("address", Node::text(address.to_string()))
@@ -227,3 +276,6 @@ fn build_origin(origin: &Origin) -> Table {
         None => table,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
-//! The common tree: what a document says before anybody knows what it means. TOML becomes one, and so will JSON, so
-//! that one parse code serves both.
+//! The common tree: what a document says before anybody knows what it means. TOML and JSON both become one, so that one
+//! parse code serves both.
 
 use std::ops::Range;
 
@@ -48,6 +48,10 @@ pub struct Entry {
     pub node: Node,
 }
 
+// Numbers of documents are finite or never kept, so equality is total where it matters.
+impl Eq for Node {}
+impl Eq for Table {}
+
 /// Characters of a text that a message repeats; the rest tells nobody anything.
 const SHOWN_CHARS_MAX: usize = 60;
 
@@ -65,6 +69,54 @@ impl Node {
     /// A whole number that stands nowhere yet.
     pub fn int(number: impl Into<i64>) -> Self {
         Self::built(Value::Int(number.into()))
+    }
+
+    /// The same value as if it stood nowhere: for comparing what documents say, not where.
+    #[must_use]
+    pub fn unplaced(self) -> Self {
+        Self::built(match self.value {
+            Value::Array(items) => Value::Array(items.into_iter().map(Self::unplaced).collect()),
+            Value::Table(table) => Value::Table(table.unplaced()),
+            value => value,
+        })
+    }
+
+    /// The same without a text wherever it stands; none if nothing is left.
+    fn without_text(&self, text: &str) -> Option<Self> {
+        let value = match &self.value {
+            Value::String(found) if found == text => return None,
+            Value::Array(items) if !items.is_empty() => {
+                let items: Vec<Self> = items.iter().filter_map(|item| item.without_text(text)).collect();
+                (!items.is_empty()).then_some(Value::Array(items))?
+            }
+            Value::Table(table) if !table.is_empty() => {
+                let table = table.without_text(text);
+                (!table.is_empty()).then_some(Value::Table(table))?
+            }
+            value => value.clone(),
+        };
+        Some(Self { span: self.span.clone(), value })
+    }
+
+    /// The same with other texts, keys too, where `other` gives one.
+    fn with_texts(&self, other: &dyn Fn(&str) -> Option<String>) -> Self {
+        let value = match &self.value {
+            Value::String(text) => Value::String(other(text).unwrap_or_else(|| text.clone())),
+            Value::Array(items) => Value::Array(items.iter().map(|item| item.with_texts(other)).collect()),
+            Value::Table(table) => Value::Table(table.with_texts(other)),
+            value => value.clone(),
+        };
+        Self { span: self.span.clone(), value }
+    }
+
+    /// All texts in it: itself, items, and the keys and values of tables.
+    pub fn texts<'n>(&'n self, found: &mut dyn FnMut(&'n str)) {
+        match &self.value {
+            Value::String(text) => found(text),
+            Value::Array(items) => items.iter().for_each(|item| item.texts(found)),
+            Value::Table(table) => table.texts(found),
+            _ => {}
+        }
     }
 
     /// The value as a message shows it: short, on one line, without control characters.
@@ -100,6 +152,49 @@ impl Table {
     /// The entries in order.
     pub fn entries(&self) -> &[Entry] {
         &self.0
+    }
+
+    /// The value of a key; one that is null counts as not given.
+    pub fn value(&self, key: &str) -> Option<&Value> {
+        self.entry(key).map(|entry| &entry.node.value).filter(|value| **value != Value::Null)
+    }
+
+    /// Whether it has no entries.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The same entries as if they stood nowhere.
+    #[must_use]
+    pub fn unplaced(self) -> Self {
+        let unplaced = |Entry { key, key_span: _, node }| Entry { key, key_span: 0..0, node: node.unplaced() };
+        self.0.into_iter().map(unplaced).collect()
+    }
+
+    /// The same without a text wherever it stands; a list or table that is left empty goes as well.
+    #[must_use]
+    pub fn without_text(&self, text: &str) -> Self {
+        let others = self.0.iter().filter(|entry| entry.key != text);
+        others.filter_map(|entry| Some(Entry { node: entry.node.without_text(text)?, ..entry.clone() })).collect()
+    }
+
+    /// The same with other texts, keys too, where `other` gives one.
+    #[must_use]
+    pub fn with_texts(&self, other: &dyn Fn(&str) -> Option<String>) -> Self {
+        let renamed = |entry: &Entry| Entry {
+            key: other(&entry.key).unwrap_or_else(|| entry.key.clone()),
+            key_span: entry.key_span.clone(),
+            node: entry.node.with_texts(other),
+        };
+        self.0.iter().map(renamed).collect()
+    }
+
+    /// All texts in it, keys too.
+    pub fn texts<'n>(&'n self, found: &mut dyn FnMut(&'n str)) {
+        for entry in &self.0 {
+            found(&entry.key);
+            entry.node.texts(found);
+        }
     }
 
     /// This table with one more entry at its end.

@@ -1,17 +1,27 @@
 //! `[[load_balancers]]`: parse and build.
 
-use std::collections::{HashMap, HashSet};
+mod json;
+mod kept;
+mod pool_sets;
+mod rules;
+
+use std::collections::HashMap;
 use std::num::NonZeroU16;
 
+pub(super) use self::json::build_fields;
+pub use self::json::{build_json, parse_json};
 use crate::model::id::{LoadBalancerId, PoolId};
+use crate::model::kept::Kept;
 use crate::model::limits::{LOAD_BALANCER_TTL_MAX, POOLS_PER_LOAD_BALANCER_MAX};
 use crate::model::load_balancer::{Answers, LoadBalancer, SteeringPolicy};
 use crate::model::name::Name;
+use crate::model::tree::{Node, Table, Value};
 use crate::model::zone::{Cover, Zone};
-use crate::spec::declared::Names;
 use crate::spec::fault::{Faults, Place};
-use crate::spec::fields::{Fields, Key, Spot, defaulted, required};
-use crate::spec::tree::{Node, Table, Value};
+use crate::spec::fields::{Fields, Key, Spot, defaulted, kept, read_only, required};
+use crate::spec::identity::{self, Identity};
+use crate::spec::kept::build_toml;
+use crate::spec::references::References;
 use crate::spec::value::{Word, boolean, description, integer, word};
 
 /// The keys of a load balancer.
@@ -24,25 +34,40 @@ pub const KEYS: &[Key] = &[
     defaulted("steering_policy"),
     defaulted("ttl"),
     defaulted("answers"),
+    kept("id"),
+    kept("proxied"),
+    kept("region_pools"),
+    kept("country_pools"),
+    kept("pop_pools"),
+    kept("random_steering"),
+    kept("location_strategy"),
+    kept("rules"),
+    kept("pool_sets"),
+    kept("networks"),
+    kept("adaptive_routing"),
+    kept("session_affinity"),
+    kept("session_affinity_ttl"),
+    kept("session_affinity_attributes"),
+    read_only("created_on"),
+    read_only("modified_on"),
+    read_only("zone_name"),
+    read_only("tunnel_id"),
 ];
 
 /// The original's default, in seconds.
 const TTL_DEFAULT: u32 = 30;
 
-/// The original's words. An empty one chooses `off` there as well, where no geographic pools are given.
-const POLICIES: &[Word<SteeringPolicy>] = &[
-    ("off", Ok(SteeringPolicy::Off)),
-    ("", Ok(SteeringPolicy::Off)),
-    ("geo", Err(POLICY_UNSUPPORTED)),
-    ("random", Err(POLICY_UNSUPPORTED)),
-    ("dynamic_latency", Err(POLICY_UNSUPPORTED)),
-    ("proximity", Err(POLICY_UNSUPPORTED)),
-    ("least_outstanding_requests", Err(POLICY_UNSUPPORTED)),
-    ("least_connections", Err(POLICY_UNSUPPORTED)),
+/// The original's words. An empty one chooses `geo` where there are geographic pools, and otherwise `off`.
+const POLICIES: &[Word<Option<SteeringPolicy>>] = &[
+    ("off", Ok(Some(SteeringPolicy::Off))),
+    ("", Ok(None)),
+    ("geo", Ok(Some(SteeringPolicy::Geo))),
+    ("random", Ok(Some(SteeringPolicy::Random))),
+    ("dynamic_latency", Ok(Some(SteeringPolicy::DynamicLatency))),
+    ("proximity", Ok(Some(SteeringPolicy::Proximity))),
+    ("least_outstanding_requests", Ok(Some(SteeringPolicy::LeastOutstandingRequests))),
+    ("least_connections", Ok(Some(SteeringPolicy::LeastConnections))),
 ];
-
-/// Why a word of the original is refused.
-const POLICY_UNSUPPORTED: &str = "this steering policy is not supported yet";
 
 /// How many zones a fault lists.
 const ZONES_LISTED_MAX: usize = 5;
@@ -50,47 +75,81 @@ const ZONES_LISTED_MAX: usize = 5;
 /// Zones by apex; none for one with faults, or whose records are transferred.
 pub(super) type Zones<'z> = HashMap<&'z Name, Option<&'z Zone>>;
 
-/// Parses a load balancer. Its pools are among `pools`, those of `disabled` being so, and its name is in one of `zones`,
-/// if these are known.
+/// What a load balancer is read among.
+pub(super) struct Surroundings<'s> {
+    /// The zones in one of which its name is, if these are known.
+    pub(super) zones: Option<&'s Zones<'s>>,
+    /// The pools that it can name.
+    pub(super) pools: &'s dyn References<PoolId>,
+    /// Whether one of them is disabled.
+    pub(super) is_disabled: &'s dyn Fn(PoolId) -> bool,
+}
+
+/// Parses a load balancer.
 pub(super) fn parse(
     spot: Spot<'_, '_>,
-    zones: Option<&Zones<'_>>,
-    pools: &Names<'_, PoolId>,
-    disabled: &HashSet<PoolId>,
+    identity: Identity<LoadBalancerId>,
+    surroundings: &Surroundings<'_>,
     faults: &mut Faults,
 ) -> Option<LoadBalancer> {
+    let Surroundings { zones, pools, is_disabled } = *surroundings;
     let mut fields = Fields::open(spot, KEYS, faults)?;
     let name = fields.read("name", |spot, faults| parse_name_in(spot, zones, faults)).required();
     let description = fields.read("description", description).or(String::new());
     let enabled = fields.read("enabled", boolean).or(true);
     let default_pools = fields.read("default_pools", |spot, faults| parse_pools(spot, pools, faults)).required();
     let fallback_pool = fields.read("fallback_pool", |spot, faults| pools.resolve(spot, faults)).required();
-    let steering_policy = fields.read("steering_policy", word(POLICIES)).or(SteeringPolicy::Off);
+    let steering_policy = fields.read("steering_policy", word(POLICIES)).or(None);
     let ttl = fields.read("ttl", integer(0, LOAD_BALANCER_TTL_MAX)).or(TTL_DEFAULT);
     let answers = fields.read("answers", parse_answers).or(Answers::All);
+    let proxied = fields.read("proxied", parse_proxied).or(());
+    let kept = kept::parse(&mut fields, pools);
+    let kept = kept?;
+    let steering_policy = resolve_policy(&mut fields, steering_policy?, &kept);
     let name = name?;
+    proxied?;
     let load_balancer = LoadBalancer {
-        id: LoadBalancerId::declared(&name.to_string()),
+        id: identity.id(&name.to_string(), &mut fields)?,
         name,
         description: description?,
         enabled: enabled?,
         default_pools: default_pools?,
         fallback_pool: fallback_pool?,
-        steering_policy: steering_policy?,
+        steering_policy,
         ttl: ttl?,
         answers: answers?,
+        kept,
     };
-    warn_of_pools(&mut fields, &load_balancer, disabled);
+    warn_of_pools(&mut fields, &load_balancer, is_disabled);
     Some(load_balancer)
 }
 
+/// The policy that is meant; warns of one that answers do not follow yet.
+fn resolve_policy(fields: &mut Fields<'_, '_, '_>, given: Option<SteeringPolicy>, kept: &Kept) -> SteeringPolicy {
+    let has_maps = || kept.table().is_some_and(|table| kept::MAPS.iter().any(|key| table.entry(key).is_some()));
+    let policy = given.unwrap_or_else(|| if has_maps() { SteeringPolicy::Geo } else { SteeringPolicy::Off });
+    if given.is_some() && policy != SteeringPolicy::Off {
+        let why = format!("kept, and without effect: answers use `off` until `{}` is built", policy.word());
+        let warning = fields.fault_at("steering_policy", why);
+        fields.faults.warn(warning);
+    }
+    policy
+}
+
+/// Reads whether requests pass through a proxy; we have none.
+fn parse_proxied(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<()> {
+    if boolean(spot, faults)? {
+        return spot.reject("this server answers DNS and is no proxy; allowed: false", faults);
+    }
+    Some(())
+}
+
 /// Warns of disabled pools that leave an enabled load balancer without what it relies on.
-fn warn_of_pools(fields: &mut Fields<'_, '_, '_>, load_balancer: &LoadBalancer, disabled: &HashSet<PoolId>) {
-    let is_disabled = |pool: &PoolId| disabled.contains(pool);
-    if !load_balancer.enabled || !is_disabled(&load_balancer.fallback_pool) {
+fn warn_of_pools(fields: &mut Fields<'_, '_, '_>, load_balancer: &LoadBalancer, is_disabled: &dyn Fn(PoolId) -> bool) {
+    if !load_balancer.enabled || !is_disabled(load_balancer.fallback_pool) {
         return;
     }
-    let warning = if load_balancer.default_pools.iter().all(is_disabled) {
+    let warning = if load_balancer.default_pools.iter().all(|pool| is_disabled(*pool)) {
         fields.fault_at("default_pools", "none of its pools is enabled, so there is no address to answer with")
     } else {
         fields.fault_at("fallback_pool", "this pool is disabled, so there is no address when no default pool is usable")
@@ -148,7 +207,7 @@ fn covered(owner: &Name, cover: Cover) -> String {
 }
 
 /// Reads the pools in order of failover.
-fn parse_pools(spot: Spot<'_, '_>, pools: &Names<'_, PoolId>, faults: &mut Faults) -> Option<Vec<PoolId>> {
+fn parse_pools(spot: Spot<'_, '_>, pools: &dyn References<PoolId>, faults: &mut Faults) -> Option<Vec<PoolId>> {
     let items = spot.items(faults)?;
     if items.is_empty() {
         faults.push(spot.fault("a load balancer has at least one default pool"));
@@ -186,26 +245,42 @@ fn parse_answers(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Answers> {
     count.map(Answers::Count).or_else(|| spot.refuse("\"all\", or a whole number from 1 to 65535", faults))
 }
 
-/// Builds a load balancer; `pool_name` gives the name of a pool.
-pub fn build<'n>(load_balancer: &LoadBalancer, pool_name: impl Fn(PoolId) -> &'n str) -> Table {
-    // The id of a declared load balancer follows from its name.
-    let LoadBalancer { id: _, name, description, enabled, default_pools, fallback_pool, steering_policy, ttl, answers } =
-        load_balancer;
-    let default_pools = default_pools.iter().map(|pool| Node::text(pool_name(*pool))).collect();
-    let steering_policy = match steering_policy {
-        SteeringPolicy::Off => "off",
-    };
-    let answers = match answers {
+/// Builds how many addresses an answer has.
+fn build_answers(answers: Answers) -> Node {
+    match answers {
         Answers::All => Node::text("all"),
         Answers::Count(count) => Node::int(count.get()),
-    };
-    Table::default()
-        .with("name", Node::text(name.to_string()))
+    }
+}
+
+/// Builds a load balancer; `pool_name` gives the name of a pool, or none for one that is named by its id.
+pub fn build<'n>(load_balancer: &LoadBalancer, pool_name: impl Fn(PoolId) -> Option<&'n str>) -> Table {
+    let LoadBalancer {
+        id,
+        name,
+        description,
+        enabled,
+        default_pools,
+        fallback_pool,
+        steering_policy,
+        ttl,
+        answers,
+        kept,
+    } = load_balancer;
+    let pool = |id: PoolId| Node::text(pool_name(id).map_or_else(|| id.to_string(), str::to_owned));
+    let default_pools = default_pools.iter().map(|id| pool(*id)).collect();
+    let name = name.to_string();
+    let table = Table::default()
+        .with("name", Node::text(&name))
         .with("description", Node::text(description))
         .with("enabled", Node::built(Value::Bool(*enabled)))
         .with("default_pools", Node::built(Value::Array(default_pools)))
-        .with("fallback_pool", Node::text(pool_name(*fallback_pool)))
-        .with("steering_policy", Node::text(steering_policy))
+        .with("fallback_pool", pool(*fallback_pool))
+        .with("steering_policy", Node::text(steering_policy.word()))
         .with("ttl", Node::int(*ttl))
-        .with("answers", answers)
+        .with("answers", build_answers(*answers));
+    build_toml(identity::build(table, *id, &name), kept, &pool_name)
 }
+
+#[cfg(test)]
+mod tests;

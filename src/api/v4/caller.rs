@@ -1,0 +1,70 @@
+//! Who makes a request, and what they may do.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use crate::api::v4::code::Code;
+use crate::api::v4::error::ApiError;
+use crate::model::id::PoolId;
+use crate::model::inventory::Author;
+use crate::model::token::{Access, Token};
+
+/// Whoever makes a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Caller {
+    /// The token that they showed; none if they came through the control socket, where everything is allowed.
+    pub token: Option<Arc<Token>>,
+    /// Where from; none through the control socket.
+    pub address: Option<IpAddr>,
+}
+
+/// What a route does, as far as it matters to who may use it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Class {
+    /// Shows something.
+    Read,
+    /// Shows who did what: not for tokens that are limited to a pool.
+    ReadJournal,
+    /// Changes something.
+    Edit,
+    /// Changes the pool that the path names, and nothing else.
+    EditPool,
+}
+
+impl Caller {
+    /// Whoever comes through the control socket: the server's own user, or root.
+    pub const fn control() -> Self {
+        Self { token: None, address: None }
+    }
+
+    /// As the audit log names them.
+    pub fn author(&self) -> Author {
+        let name = self.token.as_ref().map_or_else(|| "control socket".to_owned(), |token| token.name.clone());
+        Author { name, address: self.address }
+    }
+
+    /// Whether they may use a route; `pool` is what the path names, where it names a pool.
+    pub fn may(&self, class: Class, pool: Option<PoolId>) -> bool {
+        let Some(token) = &self.token else { return true };
+        match (class, token.access, token.pool) {
+            (Class::Read, _, _) | (Class::ReadJournal | Class::Edit | Class::EditPool, Access::Edit, None) => true,
+            (Class::ReadJournal, Access::Read, limit) => limit.is_none(),
+            (Class::EditPool, Access::Edit, Some(limit)) => pool == Some(limit),
+            (Class::ReadJournal | Class::Edit, Access::Edit, Some(_))
+            | (Class::Edit | Class::EditPool, Access::Read, _) => false,
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        // Whoever mounts the router says who calls; forgetting it must open nothing.
+        let caller = parts.extensions.get::<Self>().cloned();
+        caller.ok_or_else(|| ApiError::new(Code::Unauthorized, "Authentication error"))
+    }
+}

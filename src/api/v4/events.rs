@@ -1,0 +1,150 @@
+//! `load_balancing_analytics/events`: what happened to pools, from the store's journal. The original has it at user level
+//! only.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::State;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::api::v4::code::{Code, Note};
+use crate::api::v4::context::Context;
+use crate::api::v4::envelope::{Answer, Message, Reply};
+use crate::api::v4::error::ApiError;
+use crate::api::v4::health::reason_words;
+use crate::api::v4::request::Parameters;
+use crate::api::v4::route::{Route, in_both_views};
+use crate::api::v4::times::Time;
+use crate::model::event::{OriginEvent, PoolEvent};
+use crate::model::id::PoolId;
+use crate::model::limits::PER_PAGE_MAX;
+use crate::model::stamp::UnixMicros;
+use crate::model::verdict::Verdict;
+use crate::store::embedded::{EventQuery, KeptEvent};
+
+/// An event as it is shown.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+struct Event {
+    /// Its number.
+    id: u64,
+    /// When.
+    timestamp: Time,
+    /// The pool then.
+    pool: EventPool,
+    /// Its origins then, in its order.
+    origins: Vec<EventOrigin>,
+}
+
+/// The pool of an event.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+struct EventPool {
+    /// Its id.
+    id: String,
+    /// Its name then.
+    name: String,
+    /// Whether it had as many healthy origins as it needs.
+    healthy: bool,
+    /// Whether that is what changed.
+    changed: bool,
+    /// How many healthy origins it needs.
+    minimum_origins: u32,
+}
+
+/// An origin of an event.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+struct EventOrigin {
+    /// Its name.
+    name: String,
+    /// Its address as it is written.
+    address: IpAddr,
+    /// The address that was probed: the same, as long as origins have no names of hosts.
+    ip: IpAddr,
+    /// Whether it was enabled.
+    enabled: bool,
+    /// Whether it was healthy.
+    healthy: bool,
+    /// Whether that is what changed.
+    changed: bool,
+    /// Why it was not healthy.
+    failure_reason: &'static str,
+}
+
+impl From<KeptEvent> for Event {
+    fn from(kept: KeptEvent) -> Self {
+        let KeptEvent { number, event } = kept;
+        let PoolEvent { at, pool, name, healthy, changed, minimum_origins, origins } = event;
+        let pool = EventPool { id: pool.to_string(), name, healthy, changed, minimum_origins };
+        Self { id: number, timestamp: Time(at), pool, origins: origins.into_iter().map(EventOrigin::from).collect() }
+    }
+}
+
+impl From<OriginEvent> for EventOrigin {
+    fn from(event: OriginEvent) -> Self {
+        let OriginEvent { name, address, enabled, verdict, changed, reason } = event;
+        let failure_reason = reason_words(enabled, verdict, reason);
+        Self { name, address, ip: address, enabled, healthy: verdict == Verdict::Up, changed, failure_reason }
+    }
+}
+
+/// The routes.
+pub(super) fn routes() -> Vec<Route> {
+    in_both_views(&[Route::get("/load_balancing_analytics/events", list)])
+}
+
+/// `GET .../load_balancing_analytics/events`: the last of those that fit, the newest last. Whoever follows gives the number
+/// of the last one that they have as `after`, and gets those that came next.
+async fn list(State(context): State<Arc<Context>>, parameters: Parameters) -> Answer<Vec<Event>> {
+    let limit = parameters.number("limit", 1, PER_PAGE_MAX)?.unwrap_or(PER_PAGE_MAX);
+    let query = query(&parameters, limit)?;
+    let follows = query.after.is_some();
+    let found = context.store.events(query).await;
+    let mut events = found.map_err(|error| ApiError::new(Code::Unavailable, error.to_string()))?;
+    let more = events.len() > limit;
+    match (more, follows) {
+        (false, _) => {}
+        (true, true) => events.truncate(limit),
+        (true, false) => drop(events.remove(0)),
+    }
+    let message = more.then(|| {
+        let which = if follows { "next" } else { "last" };
+        let help =
+            if follows { "ask again after the last of them" } else { "until and the other parameters reach them" };
+        Message::of(Note::Warning, format!("these are the {which} {limit} events, and there are more: {help}"))
+    });
+    Ok(Reply::new(events.into_iter().map(Event::from).collect()).with_messages(message))
+}
+
+/// What is asked for; one more than is shown, so that it is known whether there is more.
+fn query(parameters: &Parameters, limit: usize) -> Result<EventQuery, ApiError> {
+    let text = |name: &str| Ok::<_, ApiError>(parameters.text(name)?.map(str::to_owned));
+    let pool = parameters.text("pool_id")?.map(|id| {
+        let wrong = || ApiError::invalid("the parameter pool_id is an id of 32 hexadecimal digits, the letters small");
+        PoolId::parse(id).ok_or_else(wrong)
+    });
+    let after = parameters.number("after", 0, usize::MAX)?;
+    Ok(EventQuery {
+        since: moment(parameters, "since")?,
+        until: moment(parameters, "until")?,
+        pool: pool.transpose()?,
+        pool_name: text("pool_name")?,
+        pool_healthy: parameters.boolean("pool_healthy")?,
+        origin_name: text("origin_name")?,
+        origin_healthy: parameters.boolean("origin_healthy")?,
+        after: after.and_then(|after| u64::try_from(after).ok()),
+        limit: limit + 1,
+    })
+}
+
+/// A moment among the parameters (RFC 3339). What lies before 1970 is before everything.
+fn moment(parameters: &Parameters, name: &str) -> Result<Option<UnixMicros>, ApiError> {
+    let Some(text) = parameters.text(name)? else { return Ok(None) };
+    // A plus sign that nobody encoded arrives as a space.
+    let time: Result<Timestamp, _> = text.replace(' ', "+").parse();
+    let wrong = |_| ApiError::invalid(format_args!("the parameter {name} is a time such as 2026-01-31T12:00:00Z"));
+    let micros = time.map_err(wrong)?.as_microsecond();
+    Ok(Some(UnixMicros(u64::try_from(micros).unwrap_or(0))))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! Whether pools and origins are healthy, as the API tells it, and `pools/{pool_id}/health` with the details.
+//!
+//! Without a monitor health is not considered: everything counts as healthy. With one, an origin is healthy when its
+//! verdict is up; without a result yet, and while it or its pool is disabled and thus not probed, it is not.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use serde::Serialize;
+
+use crate::api::v4::code::Code;
+use crate::api::v4::context::Context;
+use crate::api::v4::envelope::{Answer, Reply};
+use crate::api::v4::error::ApiError;
+use crate::api::v4::request::PathId;
+use crate::api::v4::route::{Route, in_both_views};
+use crate::health::schedule::ProbedPool;
+use crate::health::table::TargetCell;
+use crate::model::id::PoolId;
+use crate::model::pool::{Origin, Pool};
+use crate::model::verdict::{FailReason, Outcome, Verdict};
+
+/// The original's words for a target that is up.
+const NO_FAILURES: &str = "No failures";
+/// Our words for a target without a verdict.
+const NO_RESULT: &str = "No result yet";
+/// Our words for what is not probed.
+const DISABLED: &str = "Disabled";
+/// How this server is called as a vantage point, unless it has an identity.
+const VANTAGE_POINT: &str = "pooldns";
+
+/// The routes.
+pub(super) fn routes() -> Vec<Route> {
+    in_both_views(&[Route::get("/load_balancers/pools/{pool_id}/health", details)])
+}
+
+/// Whether a pool and its origins are healthy.
+#[derive(Debug)]
+pub struct PoolStanding {
+    /// Whether enough of its origins are.
+    pub healthy: bool,
+    /// Its origins, in its order.
+    pub origins: Vec<OriginStanding>,
+}
+
+/// Whether an origin is healthy.
+#[derive(Debug)]
+pub struct OriginStanding {
+    /// Whether it is.
+    pub healthy: bool,
+    /// Why it is not, in the original's words where it has some.
+    pub reason: &'static str,
+    /// What its last probe saw.
+    last: Option<Outcome>,
+}
+
+impl PoolStanding {
+    /// What probes say of a pool. `probed` may be an older version of it, or none if it is quite new.
+    pub fn of(pool: &Arc<Pool>, probed: Option<&ProbedPool>) -> Self {
+        let origins: Vec<OriginStanding> = pool
+            .origins
+            .iter()
+            .enumerate()
+            .map(|(index, origin)| {
+                let cell = probed.and_then(|probed| cell(pool, index, origin, probed));
+                OriginStanding::of(pool, origin, cell)
+            })
+            .collect();
+        let up = origins.iter().filter(|origin| origin.healthy).count();
+        let healthy = pool.monitor.is_none() || pool.enabled && is_enough(up, pool);
+        Self { healthy, origins }
+    }
+}
+
+/// Whether so many healthy origins are enough for a pool.
+pub fn is_enough(up: usize, pool: &Pool) -> bool {
+    u32::try_from(up).unwrap_or(u32::MAX) >= pool.minimum_origins
+}
+
+/// The target of an origin.
+fn cell<'p>(pool: &Arc<Pool>, index: usize, origin: &Origin, probed: &'p ProbedPool) -> Option<&'p TargetCell> {
+    let index = if Arc::ptr_eq(&probed.pool, pool) {
+        Some(index)
+    } else {
+        // The schedule has not seen the pool's last change yet; what it knows of the same address is true all the same.
+        let is_monitored_alike = probed.pool.monitor == pool.monitor;
+        let mut origins = probed.pool.origins.iter();
+        is_monitored_alike.then(|| origins.position(|other| other.address == origin.address)).flatten()
+    };
+    probed.cells.get(index?)?.as_deref()
+}
+
+impl OriginStanding {
+    /// What probes say of an origin.
+    fn of(pool: &Pool, origin: &Origin, cell: Option<&TargetCell>) -> Self {
+        if pool.monitor.is_none() {
+            return Self { healthy: true, reason: NO_FAILURES, last: None };
+        }
+        let verdict = cell.map_or(Verdict::Unknown, TargetCell::verdict);
+        let is_enabled = pool.enabled && origin.enabled;
+        let reason = reason_words(is_enabled, verdict, cell.and_then(TargetCell::reason));
+        let last = cell.and_then(TargetCell::last).map(|(outcome, _)| outcome);
+        Self { healthy: is_enabled && verdict == Verdict::Up, reason, last }
+    }
+}
+
+/// Why an origin of a pool with a monitor is not healthy, in the original's words where it has some.
+pub fn reason_words(is_enabled: bool, verdict: Verdict, reason: Option<FailReason>) -> &'static str {
+    match verdict {
+        _ if !is_enabled => DISABLED,
+        Verdict::Up => NO_FAILURES,
+        Verdict::Unknown => NO_RESULT,
+        Verdict::Down => reason.unwrap_or(FailReason::Other).words(),
+    }
+}
+
+/// A pool's health, seen from each vantage point.
+#[derive(Debug, Serialize)]
+struct PoolHealth {
+    /// The pool.
+    pool_id: String,
+    /// What each vantage point sees; there is one.
+    pop_health: BTreeMap<String, HealthDetails>,
+}
+
+/// What is seen of a pool from one place.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct HealthDetails {
+    /// Whether it is healthy.
+    pub healthy: bool,
+    /// Its origins in its order, each an object with one key, its address.
+    pub origins: Vec<BTreeMap<IpAddr, OriginDetails>>,
+}
+
+/// What is seen of an origin from one place.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct OriginDetails {
+    /// Whether it is healthy.
+    healthy: bool,
+    /// How long its last probe took, as Go writes durations; the original's client for Go reads it so.
+    rtt: String,
+    /// Why it is not healthy.
+    failure_reason: &'static str,
+    /// The status of its last response; 0 if there was none.
+    response_code: u16,
+}
+
+impl OriginDetails {
+    /// What a single probe saw.
+    pub fn of_outcome(outcome: &Outcome) -> Self {
+        let reason = outcome.failure.map_or(NO_FAILURES, FailReason::words);
+        Self::new(outcome.is_success(), reason, Some(outcome))
+    }
+
+    /// Whether it is healthy.
+    pub const fn is_healthy(&self) -> bool {
+        self.healthy
+    }
+
+    /// A verdict with what the last probe saw.
+    fn new(healthy: bool, failure_reason: &'static str, last: Option<&Outcome>) -> Self {
+        Self {
+            healthy,
+            rtt: go_duration(last.map_or(Duration::ZERO, |last| last.rtt)),
+            failure_reason,
+            response_code: last.and_then(|last| last.code).unwrap_or(0),
+        }
+    }
+}
+
+/// A duration as Go writes it, to four digits or so: `0s`, `350µs`, `12.1ms`, `2.004s`.
+fn go_duration(duration: Duration) -> String {
+    let micros = duration.as_micros();
+    // A number of thousandths without the zeros at its end.
+    let decimal = |whole: u128, thousandths: u128| {
+        let text = format!("{whole}.{thousandths:03}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    match micros {
+        0 => "0s".to_owned(),
+        1..1_000 => format!("{micros}µs"),
+        1_000..1_000_000 => {
+            let tenths = micros / 100;
+            format!("{}ms", decimal(tenths / 10, tenths % 10 * 100))
+        }
+        _ => {
+            let millis = micros / 1_000;
+            format!("{}s", decimal(millis / 1_000, millis % 1_000))
+        }
+    }
+}
+
+/// `GET .../pools/{pool_id}/health`
+async fn details(State(context): State<Arc<Context>>, PathId(id): PathId<PoolId>) -> Answer<impl Serialize> {
+    let inventory = context.inventory();
+    let pool = inventory.pools.find(id).ok_or_else(|| ApiError::not_found("pool", id))?;
+    if pool.monitor.is_none() {
+        // The original's words; its number is not known.
+        let text = "Health info unavailable: the pool has no monitor, so its health is not considered";
+        return Err(ApiError::new(Code::NotFound, text));
+    }
+    let assigned = Arc::clone(&context.assigned.borrow());
+    let PoolStanding { healthy, origins } = PoolStanding::of(pool, assigned.pools.find(id).map(Arc::as_ref));
+    let shown = pool.origins.iter().zip(&origins).map(|(origin, standing)| {
+        let OriginStanding { healthy, reason, last } = standing;
+        BTreeMap::from([(origin.address, OriginDetails::new(*healthy, reason, last.as_ref()))])
+    });
+    let details = HealthDetails { healthy, origins: shown.collect() };
+    let policy = context.policy.load();
+    let label = if policy.id_server.is_empty() { VANTAGE_POINT } else { &policy.id_server };
+    let pop_health = BTreeMap::from([(label.to_owned(), details)]);
+    Ok(Reply::new(PoolHealth { pool_id: id.to_string(), pop_health }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+use serde_json::json;
+
+use crate::api::v4::fixture::Fixture;
+use crate::api::v4::transcript::Transcript;
+use crate::model::id::MonitorId;
+
+const MONITORS: &str = "/user/load_balancers/monitors";
+
+#[tokio::test]
+async fn golden_life_of_a_monitor() {
+    let api = Fixture::declaring("[[monitors]]\nname = \"fixed\"\ntype = \"tcp\"\nport = 80\n").await;
+    let mut calls = Transcript::of(&api);
+    let body = json!({
+        "type": "https", "description": "Login page", "path": "/health", "expected_codes": "2xx", "expected_body": "ok",
+        "header": {"Host": ["example.com"], "X-App-ID": ["abc123"]}, "interval": 30, "timeout": 3, "retries": 0,
+        "consecutive_down": 2, "allow_insecure": true, "probe_zone": "example.com", "colour": "blue",
+    });
+    let id = calls.call("POST", MONITORS, &body.to_string()).await.body["result"]["id"].as_str().unwrap().to_owned();
+    let one = format!("{MONITORS}/{id}");
+    calls.call("GET", &one, "").await;
+    calls.call("PATCH", &one, r#"{"type":"tcp","port":25,"header":null,"path":""}"#).await;
+    calls.call("PATCH", &one, r#"{"type":"http","port":0,"consecutive_down":null}"#).await;
+    calls.call("PUT", &one, "{}").await;
+    calls.call("GET", MONITORS, "").await;
+    let pool = json!({"name": "web", "monitor": id, "origins": [{"name": "a", "address": "192.0.2.1"}]});
+    let pool = calls.call("POST", "/user/load_balancers/pools", &pool.to_string()).await;
+    calls.call("DELETE", &one, "").await;
+    let pool = pool.body["result"]["id"].as_str().unwrap().to_owned();
+    calls.call("DELETE", &format!("/user/load_balancers/pools/{pool}"), "").await;
+    calls.call("DELETE", &one, "").await;
+    calls.call("DELETE", &one, "").await;
+    insta::assert_snapshot!(calls.redacted());
+}
+
+#[tokio::test]
+async fn golden_refusals() {
+    let api = Fixture::declaring("[[monitors]]\nname = \"fixed\"\ntype = \"tcp\"\nport = 80\n").await;
+    let mut calls = Transcript::of(&api);
+    for body in [
+        "[]",
+        r#"{"type":"ldap"}"#,
+        r#"{"type":"tcp"}"#,
+        r#"{"interval":1,"timeout":5}"#,
+        r#"{"path":"health","expected_codes":"200-299","method":"get","port":70000,"retries":9}"#,
+    ] {
+        calls.call("POST", MONITORS, body).await;
+    }
+    let fixed = format!("{MONITORS}/{}", MonitorId::declared("fixed"));
+    calls.call("PATCH", &fixed, "{}").await;
+    calls.call("DELETE", &fixed, "").await;
+    insta::assert_snapshot!(calls.redacted());
+}
+
+#[tokio::test]
+async fn put_resets_and_what_changes_nothing_is_no_commit() {
+    let api = Fixture::new();
+    let body = r#"{"type":"https","path":"/x","expected_codes":"2xx","consecutive_up":3}"#;
+    let one = format!("{MONITORS}/{}", api.made(MONITORS, body).await);
+    let before = api.call("GET", &one, "").await;
+    for (method, body) in [("PUT", body), ("PATCH", r#"{"path":"/x"}"#)] {
+        let same = api.call(method, &one, body).await;
+        assert_eq!((&same.body, &same.headers["etag"]), (&before.body, &before.headers["etag"]));
+    }
+    let after = api.call("PUT", &one, r#"{"type":"http"}"#).await.body["result"].clone();
+    for (key, value) in [("path", json!("/")), ("expected_codes", json!("200")), ("consecutive_up", json!(null))] {
+        assert_eq!(after[key], value, "{key}");
+    }
+    assert_eq!(after["created_on"], before.body["result"]["created_on"]);
+    assert!(after["modified_on"].as_str() > before.body["result"]["modified_on"].as_str());
+}

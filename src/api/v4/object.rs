@@ -1,0 +1,65 @@
+//! What single objects have in common: their order in lists, and what has to hold before they change or go.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::api::v4::error::ApiError;
+use crate::api::v4::precondition::Precondition;
+use crate::model::id::ObjectId;
+use crate::model::inventory::{Change, Contradiction, Expected, IdMap, Identified, Inventory, Step};
+use crate::model::stamp::Stamp;
+
+/// What is shown of an object that is gone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Deleted {
+    /// The id that it had.
+    id: String,
+}
+
+impl Deleted {
+    /// An object that is gone.
+    pub fn of(object: ObjectId) -> Self {
+        Self { id: object.to_string() }
+    }
+}
+
+/// Objects with their stamps in the order of lists: the oldest first, by name where they are of one age. Thus what is
+/// new comes last, and pages that were read before stay as they were.
+pub fn in_order<'i, T: Identified>(
+    objects: impl Iterator<Item = &'i Arc<T>>,
+    stamps: &'i IdMap<Stamp<T::Id>>,
+    name: impl Fn(&T) -> &str,
+) -> Vec<(&'i Arc<T>, &'i Stamp<T::Id>)>
+where
+    Stamp<T::Id>: Identified<Id = T::Id>,
+{
+    let stamped = |object: &'i Arc<T>| Some((object, stamps.find(object.id())?.as_ref()));
+    let mut all: Vec<_> = objects.filter_map(stamped).collect();
+    all.sort_unstable_by(|(a, a_stamp), (b, b_stamp)| {
+        a_stamp.created.cmp(&b_stamp.created).then_with(|| name(a).cmp(name(b)))
+    });
+    all
+}
+
+/// What a commit is to expect of an object that a request changes; an error if it is not there, is not what the request
+/// expects, or is declared in a file.
+pub fn changeable(inventory: &Inventory, object: ObjectId, precondition: &Precondition) -> Result<Expected, ApiError> {
+    let found = inventory.revision(object).ok_or_else(|| ApiError::not_found(object.kind(), object))?;
+    let expected = precondition.expected(object, found)?;
+    match inventory.declared_in(object) {
+        Some(file) => Err(Contradiction::ReadOnly { object, file: Arc::clone(file) }.into()),
+        None => Ok(expected),
+    }
+}
+
+/// The step by which an object goes. One that is set aside has no revision to expect.
+pub fn deletion(inventory: &Inventory, object: ObjectId, precondition: &Precondition) -> Result<Step, ApiError> {
+    let is_aside = || inventory.set_aside.iter().any(|aside| aside.stored.object.id() == object);
+    let expected = if inventory.revision(object).is_none() && *precondition == Precondition::None && is_aside() {
+        Expected::Anything
+    } else {
+        changeable(inventory, object, precondition)?
+    };
+    Ok(Step { change: Change::Delete(object), expected })
+}

@@ -1,0 +1,234 @@
+//! `load_balancers/pools`: at user level and at account level the same.
+//!
+//! Lists have the oldest pool first. PUT replaces: what the body leaves out goes back to its default. PATCH keeps it. What
+//! changes nothing is no commit, so that revision and `modified_on` stay.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::State;
+
+use crate::api::v4::body::{self, Parsed, parsed};
+use crate::api::v4::context::{Committed, Context, random_bits};
+use crate::api::v4::envelope::{Answer, Message, Reply};
+use crate::api::v4::error::ApiError;
+use crate::api::v4::object::{Deleted, changeable, deletion, in_order};
+use crate::api::v4::paging::Paging;
+use crate::api::v4::precondition::Precondition;
+use crate::api::v4::request::{JsonBody, Parameters, PathId, PathIdentifier as _, Writing};
+use crate::api::v4::route::{Route, in_both_views};
+use crate::model::id::{MonitorId, ObjectId, PoolId};
+use crate::model::inventory::{Change, Inventory, Step};
+use crate::model::pool::Pool;
+use crate::model::tree::{Table, Value};
+use crate::spec::pool::{build_json, parse_json};
+
+pub use self::shown::ShownPool;
+
+mod detach;
+pub mod shown;
+
+/// All pools.
+const ALL: &str = "/load_balancers/pools";
+/// One pool.
+const ONE: &str = "/load_balancers/pools/{pool_id}";
+/// The only key that can be set of many pools at a time, and only to nothing.
+const EMAIL: &str = "notification_email";
+/// How many pools a PATCH of many changes, unless it says so: the original's number.
+const PATCHED_DEFAULT: usize = 25;
+
+/// The routes.
+pub(super) fn routes() -> Vec<Route> {
+    in_both_views(&[
+        Route::get(ALL, list),
+        Route::post(ALL, create),
+        Route::patch(ALL, reset_emails),
+        Route::get(ONE, details),
+        Route::put(ONE, replace).for_its_pool(),
+        Route::patch(ONE, edit).for_its_pool(),
+        Route::delete(ONE, remove),
+    ])
+}
+
+/// `GET .../pools`: those with the monitor and the name that the parameters say.
+async fn list(State(context): State<Arc<Context>>, parameters: Parameters, paging: Paging) -> Answer<Vec<ShownPool>> {
+    let monitor = parameters.text("monitor")?;
+    // What is no id is no pool's monitor.
+    let monitor_id = monitor.and_then(MonitorId::parse_part);
+    let name = parameters.text("name")?;
+    let (inventory, assigned) = (context.inventory(), context.assigned());
+    let is_wanted = |pool: &&Arc<Pool>| {
+        (monitor.is_none() || monitor_id.is_some() && pool.monitor == monitor_id)
+            && name.is_none_or(|name| pool.name == name)
+    };
+    let pools = inventory.pools.iter().filter(is_wanted);
+    let pools = in_order(pools, &inventory.stamps.pools, |pool| &pool.name);
+    Ok(Reply::page(paging.part(pools.into_iter(), |(pool, stamp)| ShownPool::of(pool, stamp, &assigned))))
+}
+
+/// `POST .../pools`
+async fn create(State(context): State<Arc<Context>>, writing: Writing, JsonBody(body): JsonBody) -> Answer<ShownPool> {
+    let id = PoolId::random(random_bits()?);
+    let expected = writing.precondition.of_new()?;
+    let mut messages = vec![];
+    let committed = context.commit(&writing, |inventory| {
+        let parsed = parsed(|faults| parse_json(&body, id, inventory, faults))?;
+        messages = parsed.messages;
+        Ok(vec![Step { change: Change::PutPool(parsed.object), expected }])
+    });
+    let committed = committed.await?;
+    shown(&context, id, messages, committed)
+}
+
+/// `GET .../pools/{pool_id}`
+async fn details(State(context): State<Arc<Context>>, PathId(id): PathId<PoolId>) -> Answer<ShownPool> {
+    let found = Committed { inventory: context.inventory(), messages: vec![] };
+    shown(&context, id, vec![], found)
+}
+
+/// `PUT .../pools/{pool_id}`
+async fn replace(
+    State(context): State<Arc<Context>>,
+    PathId(id): PathId<PoolId>,
+    writing: Writing,
+    JsonBody(body): JsonBody,
+) -> Answer<ShownPool> {
+    let make = |_: &Table, inventory: &Inventory| parsed(|faults| parse_json(&body, id, inventory, faults));
+    rewrite(&context, &writing, id, make, |_| true).await
+}
+
+/// `PATCH .../pools/{pool_id}`
+async fn edit(
+    State(context): State<Arc<Context>>,
+    PathId(id): PathId<PoolId>,
+    writing: Writing,
+    JsonBody(body): JsonBody,
+) -> Answer<ShownPool> {
+    let said = body::table(&body)?;
+    let is_told = |message: &Message| body::is_about(message, said);
+    rewrite(&context, &writing, id, |current, inventory| patched(current, said, id, inventory), is_told).await
+}
+
+/// A pool with a body laid over what it says.
+fn patched(current: &Table, said: &Table, id: PoolId, inventory: &Inventory) -> Result<Parsed<Pool>, ApiError> {
+    parsed(|faults| parse_json(&body::overlaid(current, said), id, inventory, faults))
+}
+
+/// Writes a pool anew, if that changes it. `make` gives the new one, from what the present one says; of what there is to
+/// tell, `is_told` says what is told.
+async fn rewrite(
+    context: &Context,
+    writing: &Writing,
+    id: PoolId,
+    make: impl Fn(&Table, &Inventory) -> Result<Parsed<Pool>, ApiError> + Send + Sync,
+    is_told: impl Fn(&Message) -> bool + Send,
+) -> Answer<ShownPool> {
+    let mut messages = vec![];
+    let committed = context.commit(writing, |inventory| {
+        let Parsed { object, messages: told } = rewritten(inventory, id, &writing.precondition, &make)?;
+        messages = told;
+        Ok(object.into_iter().collect())
+    });
+    let committed = committed.await?;
+    messages.retain(is_told);
+    shown(context, id, messages, committed)
+}
+
+/// The step that writes a pool anew; none if nothing changes.
+pub fn rewritten(
+    inventory: &Inventory,
+    id: PoolId,
+    precondition: &Precondition,
+    make: impl Fn(&Table, &Inventory) -> Result<Parsed<Pool>, ApiError>,
+) -> Result<Parsed<Option<Step>>, ApiError> {
+    let expected = changeable(inventory, ObjectId::Pool(id), precondition)?;
+    let present = inventory.pools.find(id).zip(inventory.stamps.pools.find(id));
+    let (pool, stamp) = present.ok_or_else(|| ApiError::not_found("pool", id))?;
+    let Parsed { object, messages } = make(&build_json(pool, stamp), inventory)?;
+    let changes = object != **pool;
+    let step = changes.then_some(Step { change: Change::PutPool(object), expected });
+    Ok(Parsed { object: step, messages })
+}
+
+/// `PATCH .../pools`: takes the addresses that are told of events from many pools, in order of their names.
+async fn reset_emails(
+    State(context): State<Arc<Context>>,
+    writing: Writing,
+    paging: Paging,
+    JsonBody(body): JsonBody,
+) -> Answer<Vec<ShownPool>> {
+    if writing.precondition != Precondition::None {
+        return Err(ApiError::invalid("If-Match is for single objects, and this is a list"));
+    }
+    let said = body::table(&body)?;
+    if !is_reset(said) {
+        let text = format!("of many pools at a time only {EMAIL:?} can be set, and only to \"\"");
+        return Err(ApiError::invalid(text).at(format!("/{EMAIL}")));
+    }
+    let paging = match paging {
+        Paging::Everything => Paging::Part { offset: 0, limit: PATCHED_DEFAULT },
+        part @ Paging::Part { .. } => part,
+    };
+    let mut page = None;
+    let committed = context.commit(&writing, |inventory| {
+        let mut pools: Vec<&Arc<Pool>> = inventory.pools.iter().collect();
+        pools.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        let ids = paging.part(pools.into_iter(), |pool| pool.id);
+        let steps = ids.items.iter().filter_map(|id| reset(inventory, *id, said).transpose()).collect();
+        page = Some(ids);
+        steps
+    });
+    let Committed { inventory, messages } = committed.await?;
+    let page = page.ok_or_else(|| ApiError::internal("no page was made"))?;
+    let assigned = context.assigned();
+    let shown = page.items.iter().filter_map(|id| ShownPool::find(&inventory, *id, &assigned));
+    Ok(Reply::new(shown.map(|(pool, _)| pool).collect()).with_info(page.info).with_messages(messages))
+}
+
+/// Whether a body says the only thing that can be said of many pools.
+fn is_reset(said: &Table) -> bool {
+    let keys: BTreeSet<&str> = said.entries().iter().map(|entry| entry.key.as_str()).collect();
+    keys == BTreeSet::from([EMAIL]) && said.value(EMAIL) == Some(&Value::String(String::new()))
+}
+
+/// The step that takes the addresses from a pool, if it has some. A declared pool without any is no hindrance.
+fn reset(inventory: &Inventory, id: PoolId, said: &Table) -> Result<Option<Step>, ApiError> {
+    let kept = inventory.pools.find(id).and_then(|pool| pool.kept.table());
+    if kept.and_then(|kept| kept.entry(EMAIL)).is_none() {
+        return Ok(None);
+    }
+    let make = |current: &Table, inventory: &Inventory| patched(current, said, id, inventory);
+    rewritten(inventory, id, &Precondition::None, make).map(|parsed| parsed.object)
+}
+
+/// `DELETE .../pools/{pool_id}`: refused while others refer to it, unless `detach` takes it out of them first.
+async fn remove(
+    State(context): State<Arc<Context>>,
+    PathId(id): PathId<PoolId>,
+    writing: Writing,
+    parameters: Parameters,
+) -> Answer<Deleted> {
+    let object = ObjectId::Pool(id);
+    let detaches = parameters.boolean("detach")?.unwrap_or(false);
+    let mut messages = vec![];
+    let committed = context.commit(&writing, |inventory| {
+        let deletion = deletion(inventory, object, &writing.precondition)?;
+        let (mut steps, told) = if detaches { detach::steps(inventory, id)? } else { (vec![], vec![]) };
+        messages = told;
+        steps.push(deletion);
+        Ok(steps)
+    });
+    let committed = committed.await?;
+    Ok(Reply::new(Deleted::of(object)).with_messages(messages).with_messages(committed.messages))
+}
+
+/// A pool after a commit.
+fn shown(context: &Context, id: PoolId, messages: Vec<Message>, committed: Committed) -> Answer<ShownPool> {
+    let Committed { inventory, messages: more } = committed;
+    let found = ShownPool::find(&inventory, id, &context.assigned());
+    let (pool, stamp) = found.ok_or_else(|| ApiError::not_found("pool", id))?;
+    Ok(Reply::new(pool).at(stamp.revision).with_messages(messages).with_messages(more))
+}
+
+#[cfg(test)]
+mod tests;

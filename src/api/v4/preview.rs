@@ -1,0 +1,271 @@
+//! Previews: a monitor tried on pools now, from here, before it decides anything. Nothing of it reaches the inventory.
+//!
+//! A preview is started by `POST .../preview` of a pool or a monitor and runs by itself; `GET preview/{preview_id}` shows
+//! the pools that are finished so far. It probes what is enabled: each origin as the schedule would, retries too. It ends,
+//! and is forgotten, ten minutes after its start; before that if many others follow.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::State;
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::api::v4::body::{self, Parsed, parsed};
+use crate::api::v4::code::{Code, Note};
+use crate::api::v4::context::{Context, random_bits};
+use crate::api::v4::envelope::{Answer, Message, Reply};
+use crate::api::v4::error::ApiError;
+use crate::api::v4::health::{HealthDetails, OriginDetails, is_enough};
+use crate::api::v4::monitors;
+use crate::api::v4::request::{JsonBody, OptionalJsonBody, PathId};
+use crate::api::v4::route::{Route, in_both_views};
+use crate::health::probe::Probe;
+use crate::health::table::TargetKey;
+use crate::health::target::look;
+use crate::model::id::{MonitorId, PoolId, PreviewId};
+use crate::model::limits::{
+    PREVIEW_LIFETIME, PREVIEW_ORIGINS_MAX, PREVIEW_PROBES_MAX, PREVIEWS_AT_ONCE_MAX, PREVIEWS_KEPT_MAX,
+};
+use crate::model::monitor::Monitor;
+use crate::model::pool::{Origin, Pool};
+use crate::spec::monitor::parse_json;
+
+/// The previews of one server.
+#[derive(Debug)]
+pub struct Previews {
+    /// Those that are kept, and what runs for them.
+    kept: Mutex<Kept>,
+    /// A place for each that may run.
+    places: Arc<Semaphore>,
+    /// A permit for each probe in flight.
+    probes: Arc<Semaphore>,
+}
+
+/// Previews that are kept.
+#[derive(Debug, Default)]
+struct Kept {
+    /// The oldest first.
+    previews: VecDeque<Preview>,
+    /// Their tasks, which end when this goes.
+    tasks: JoinSet<()>,
+}
+
+/// A preview.
+#[derive(Debug)]
+struct Preview {
+    /// Its id.
+    id: PreviewId,
+    /// When it is forgotten.
+    end: Instant,
+    /// What is finished.
+    found: Arc<Mutex<Found>>,
+}
+
+/// What previews find, by pool.
+type Found = BTreeMap<String, HealthDetails>;
+
+impl Default for Previews {
+    fn default() -> Self {
+        Self {
+            kept: Mutex::default(),
+            places: Arc::new(Semaphore::new(PREVIEWS_AT_ONCE_MAX)),
+            probes: Arc::new(Semaphore::new(PREVIEW_PROBES_MAX)),
+        }
+    }
+}
+
+impl Previews {
+    /// Starts a preview of a monitor on pools.
+    fn start<P: Probe + Clone>(
+        &self,
+        id: PreviewId,
+        probe: &P,
+        monitor: Monitor,
+        pools: Vec<Arc<Pool>>,
+    ) -> Result<(), ApiError> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            let text = format!("{PREVIEWS_AT_ONCE_MAX} previews run already; try again when one has ended");
+            ApiError::new(Code::Overloaded, text)
+        })?;
+        let (end, found) = (Instant::now() + PREVIEW_LIFETIME, Arc::default());
+        let look = Look { probe: probe.clone(), monitor: Arc::new(monitor), permits: Arc::clone(&self.probes) };
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.forget_past(Instant::now());
+        if kept.previews.len() >= PREVIEWS_KEPT_MAX {
+            kept.previews.pop_front();
+        }
+        kept.previews.push_back(Preview { id, end, found: Arc::clone(&found) });
+        kept.tasks.spawn(run(look, pools, found, end, place));
+        Ok(())
+    }
+
+    /// What a preview has found so far; none if it is not there, or no longer.
+    fn find(&self, id: PreviewId) -> Option<Found> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.forget_past(Instant::now());
+        let preview = kept.previews.iter().find(|preview| preview.id == id)?;
+        let found = preview.found.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(found.clone())
+    }
+}
+
+impl Kept {
+    /// Forgets what has ended.
+    fn forget_past(&mut self, now: Instant) {
+        while self.tasks.try_join_next().is_some() {}
+        while self.previews.front().is_some_and(|preview| preview.end <= now) {
+            self.previews.pop_front();
+        }
+    }
+}
+
+/// How a preview looks.
+#[derive(Clone, Debug)]
+struct Look<P> {
+    /// Probes.
+    probe: P,
+    /// The rule.
+    monitor: Arc<Monitor>,
+    /// One for each probe in flight.
+    permits: Arc<Semaphore>,
+}
+
+impl<P: Probe + Clone> Look<P> {
+    /// Looks at an origin.
+    async fn at(self, origin: Origin) -> OriginDetails {
+        // Nobody closes the semaphore.
+        let _permit = self.permits.acquire().await;
+        let key = TargetKey::new(&origin, &self.monitor);
+        OriginDetails::of_outcome(&look(&self.probe, &self.monitor, &key, || {}).await)
+    }
+
+    /// Looks at the enabled origins of a pool; none if a probe panicked, which is a fault of ours.
+    async fn at_pool(self, pool: Arc<Pool>) -> Option<HealthDetails> {
+        let mut looks = JoinSet::new();
+        for (index, origin) in pool.origins.iter().enumerate().filter(|(_, origin)| origin.enabled) {
+            let (look, origin) = (self.clone(), origin.clone());
+            looks.spawn(async move { (index, origin.address, look.at(origin).await) });
+        }
+        let mut seen = Vec::with_capacity(looks.len());
+        while let Some(joined) = looks.join_next().await {
+            seen.push(joined.ok()?);
+        }
+        seen.sort_unstable_by_key(|(index, _, _)| *index);
+        let up = seen.iter().filter(|(_, _, details)| details.is_healthy()).count();
+        let origins = seen.into_iter().map(|(_, address, details)| BTreeMap::from([(address, details)]));
+        Some(HealthDetails { healthy: is_enough(up, &pool), origins: origins.collect() })
+    }
+}
+
+/// Runs a preview to its end, in one of the places.
+async fn run<P: Probe + Clone>(
+    look: Look<P>,
+    pools: Vec<Arc<Pool>>,
+    found: Arc<Mutex<Found>>,
+    end: Instant,
+    place: OwnedSemaphorePermit,
+) {
+    let mut looks = JoinSet::new();
+    for pool in pools {
+        let look = look.clone();
+        looks.spawn(async move { (pool.id, look.at_pool(pool).await) });
+    }
+    let all = async {
+        while let Some(joined) = looks.join_next().await {
+            if let Ok((id, Some(details))) = joined {
+                found.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_string(), details);
+            }
+        }
+    };
+    // What is not finished by then is seen by nobody.
+    drop(tokio::time::timeout_at(end, all).await);
+    drop(place);
+}
+
+/// A preview that has been started.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+struct Started {
+    /// Its id.
+    preview_id: String,
+    /// Names of its pools, by their ids.
+    pools: BTreeMap<String, String>,
+}
+
+/// The routes.
+pub(super) fn routes() -> Vec<Route> {
+    in_both_views(&[
+        Route::post("/load_balancers/pools/{pool_id}/preview", of_pool).for_its_pool(),
+        Route::post("/load_balancers/monitors/{monitor_id}/preview", of_monitor),
+        Route::get("/load_balancers/preview/{preview_id}", result),
+    ])
+}
+
+/// `POST .../pools/{pool_id}/preview`: the body is a monitor.
+async fn of_pool(
+    State(context): State<Arc<Context>>,
+    PathId(id): PathId<PoolId>,
+    JsonBody(body): JsonBody,
+) -> Answer<Started> {
+    let inventory = context.inventory();
+    let pool = inventory.pools.find(id).ok_or_else(|| ApiError::not_found("pool", id))?;
+    let monitor_id = MonitorId::random(random_bits()?);
+    let parsed = parsed(|faults| parse_json(&body, monitor_id, &inventory, faults))?;
+    start(&context, parsed.object, vec![Arc::clone(pool)], parsed.messages)
+}
+
+/// `POST .../monitors/{monitor_id}/preview`: the body says what is to be another way, on all pools that name the monitor.
+async fn of_monitor(
+    State(context): State<Arc<Context>>,
+    PathId(id): PathId<MonitorId>,
+    OptionalJsonBody(body): OptionalJsonBody,
+) -> Answer<Started> {
+    let inventory = context.inventory();
+    let (monitor, stamp) = monitors::find(&inventory, id)?;
+    let (monitor, mut messages) = match &body {
+        None => (Monitor::clone(monitor), vec![]),
+        Some(body) => {
+            let said = body::table(body)?;
+            let overlaid = monitors::overlaid(monitor, stamp, said);
+            let Parsed { object, mut messages } = parsed(|faults| parse_json(&overlaid, id, &inventory, faults))?;
+            messages.retain(|message| body::is_about(message, said));
+            (object, messages)
+        }
+    };
+    let mut pools: Vec<Arc<Pool>> =
+        inventory.pools.iter().filter(|pool| pool.monitor == Some(id)).map(Arc::clone).collect();
+    pools.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    messages.extend(cut(&mut pools));
+    start(&context, monitor, pools, messages)
+}
+
+/// Leaves as many pools as one preview may look at, and tells of the others.
+fn cut(pools: &mut Vec<Arc<Pool>>) -> Option<Message> {
+    let mut origins = 0;
+    let mut fits = |pool: &Arc<Pool>| {
+        origins += pool.origins.len();
+        origins <= PREVIEW_ORIGINS_MAX
+    };
+    let (all, few) = (pools.len(), pools.iter().take_while(|pool| fits(pool)).count());
+    pools.truncate(few);
+    let text = || format!("of {all} pools the first {few} by name: a preview looks at {PREVIEW_ORIGINS_MAX} origins");
+    (few < all).then(|| Message::of(Note::Warning, text()))
+}
+
+/// Starts a preview and tells of it.
+fn start(context: &Context, monitor: Monitor, pools: Vec<Arc<Pool>>, messages: Vec<Message>) -> Answer<Started> {
+    let id = PreviewId::random(random_bits()?);
+    let names = pools.iter().map(|pool| (pool.id.to_string(), pool.name.clone())).collect();
+    context.previews.start(id, &context.prober, monitor, pools)?;
+    Ok(Reply::new(Started { preview_id: id.to_string(), pools: names }).with_messages(messages))
+}
+
+/// `GET .../preview/{preview_id}`
+async fn result(State(context): State<Arc<Context>>, PathId(id): PathId<PreviewId>) -> Answer<Found> {
+    context.previews.find(id).map(Reply::new).ok_or_else(|| ApiError::not_found("preview", id))
+}
+
+#[cfg(test)]
+mod tests;

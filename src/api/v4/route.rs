@@ -1,0 +1,140 @@
+//! The table of routes: from it the router is made, so that no route is without its class of access.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+use crate::api::v4::accounts;
+use crate::api::v4::caller::{Caller, Class};
+use crate::api::v4::code::Code;
+use crate::api::v4::context::Context;
+use crate::api::v4::error::ApiError;
+use crate::api::v4::request::{PathIdentifier as _, PathParts};
+use crate::model::id::PoolId;
+
+/// One method of one path.
+#[derive(Clone)]
+pub struct Route {
+    /// The method. `HEAD` comes with `GET`.
+    pub method: Method,
+    /// The path below the API's base, with its variable parts in braces.
+    pub path: String,
+    /// Who may use it.
+    pub class: Class,
+    /// What answers, without any check.
+    handler: MethodRouter<Arc<Context>>,
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, path, class, handler: _ } = self;
+        write!(f, "{method} {path} {class:?}")
+    }
+}
+
+impl Route {
+    /// A route that shows something.
+    pub fn get<T: 'static>(path: &str, handler: impl Handler<T, Arc<Context>>) -> Self {
+        Self::new(Method::GET, MethodFilter::GET, path, Class::Read, handler)
+    }
+
+    /// A route that makes something, or does something.
+    pub fn post<T: 'static>(path: &str, handler: impl Handler<T, Arc<Context>>) -> Self {
+        Self::new(Method::POST, MethodFilter::POST, path, Class::Edit, handler)
+    }
+
+    /// A route that replaces something.
+    pub fn put<T: 'static>(path: &str, handler: impl Handler<T, Arc<Context>>) -> Self {
+        Self::new(Method::PUT, MethodFilter::PUT, path, Class::Edit, handler)
+    }
+
+    /// A route that changes some of something.
+    pub fn patch<T: 'static>(path: &str, handler: impl Handler<T, Arc<Context>>) -> Self {
+        Self::new(Method::PATCH, MethodFilter::PATCH, path, Class::Edit, handler)
+    }
+
+    /// A route that deletes something.
+    pub fn delete<T: 'static>(path: &str, handler: impl Handler<T, Arc<Context>>) -> Self {
+        Self::new(Method::DELETE, MethodFilter::DELETE, path, Class::Edit, handler)
+    }
+
+    /// A route.
+    fn new<T: 'static>(
+        method: Method,
+        filter: MethodFilter,
+        path: &str,
+        class: Class,
+        handler: impl Handler<T, Arc<Context>>,
+    ) -> Self {
+        Self { method, path: path.to_owned(), class, handler: on(filter, handler) }
+    }
+
+    /// The same, open to tokens that are limited to the pool which the path names: nothing else is changed by it.
+    #[must_use]
+    pub fn for_its_pool(self) -> Self {
+        Self { class: Class::EditPool, ..self }
+    }
+
+    /// The same, closed to tokens that are limited to a pool.
+    #[must_use]
+    pub fn of_journal(self) -> Self {
+        Self { class: Class::ReadJournal, ..self }
+    }
+
+    /// Adds this route to a router, behind its check.
+    fn add_to(self, router: Router<Arc<Context>>, base: &str) -> Router<Arc<Context>> {
+        let check = middleware::from_fn_with_state(self.class, authorize);
+        router.route(&format!("{base}{}", self.path), self.handler.route_layer(check))
+    }
+}
+
+/// Where objects of the account can be reached: two views of the same.
+const VIEWS: [&str; 2] = ["/user", "/accounts/{account_id}"];
+
+/// Routes at user level and at account level, both the same; their paths are below either.
+pub fn in_both_views(routes: &[Route]) -> Vec<Route> {
+    let views = VIEWS.iter().flat_map(|view| {
+        routes.iter().map(move |route| Route { path: format!("{view}{}", route.path), ..route.clone() })
+    });
+    views.collect()
+}
+
+/// Routes at account level only.
+pub fn in_account(routes: &[Route]) -> Vec<Route> {
+    let [_, account] = VIEWS;
+    routes.iter().map(|route| Route { path: format!("{account}{}", route.path), ..route.clone() }).collect()
+}
+
+/// The router of a table. What no route takes is answered in the same form as everything else.
+pub(super) fn router(routes: Vec<Route>, base: &str) -> Router<Arc<Context>> {
+    let router = routes.into_iter().fold(Router::new(), |router, route| route.add_to(router, base));
+    router.fallback(async || ApiError::no_route()).method_not_allowed_fallback(async |method: Method| {
+        ApiError::new(Code::Method, format!("{method} is not for this URI; the header Allow names what is"))
+    })
+}
+
+/// Lets a request through to its handler if its caller may do that, and if the account in its path, if there is one, is
+/// ours.
+async fn authorize(
+    State(class): State<Class>,
+    caller: Caller,
+    path: PathParts,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let pool = path.find(PoolId::PART).and_then(PoolId::parse_part);
+    if !caller.may(class, pool) {
+        return Err(ApiError::new(Code::Forbidden, "the token does not allow this"));
+    }
+    match path.find("account_id") {
+        Some(account) if account != accounts::id().to_string() => Err(ApiError::not_found("account", account)),
+        _ => Ok(next.run(request).await),
+    }
+}

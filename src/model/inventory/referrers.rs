@@ -1,0 +1,77 @@
+//! Who refers to an object.
+
+use crate::model::id::{ObjectId, PoolId};
+use crate::model::inventory::Inventory;
+use crate::model::load_balancer::{LoadBalancer, SteeringPolicy};
+
+/// An object that refers to another.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Referrer {
+    /// It.
+    pub object: ObjectId,
+    /// Its name.
+    pub name: String,
+    /// Whether it would be without something that answers may depend on. A pool in a map that the steering policy does
+    /// not look at is none.
+    pub active: bool,
+}
+
+/// Keys of a load balancer under which pools matter whatever the steering policy.
+const RULES: [&str; 2] = ["rules", "pool_sets"];
+/// Keys under which pools matter to geographic steering.
+const MAPS: [&str; 3] = ["region_pools", "country_pools", "pop_pools"];
+
+impl Inventory {
+    /// Objects that refer to `object`, in order of kind and name. Looks at each that could.
+    pub fn referrers(&self, object: ObjectId) -> Vec<Referrer> {
+        let mut referrers: Vec<Referrer> = match object {
+            ObjectId::Monitor(id) => self
+                .pools
+                .iter()
+                .filter(|pool| pool.monitor == Some(id))
+                .map(|pool| Referrer { object: ObjectId::Pool(pool.id), name: pool.name.clone(), active: true })
+                .collect(),
+            ObjectId::Pool(id) => {
+                let uses = |load_balancer: &LoadBalancer| pool_use(load_balancer, id);
+                let all = self.load_balancers.iter();
+                all.filter_map(|load_balancer| Some(referrer(load_balancer, uses(load_balancer)?))).collect()
+            }
+            ObjectId::Zone(id) => {
+                let in_zone = |load_balancer: &LoadBalancer| {
+                    self.hosting_of(&load_balancer.name).is_some_and(|hosting| hosting.id == id)
+                };
+                let all = self.load_balancers.iter().filter(|load_balancer| in_zone(load_balancer));
+                all.map(|load_balancer| referrer(load_balancer, true)).collect()
+            }
+            ObjectId::LoadBalancer(_) | ObjectId::Record(..) => vec![],
+        };
+        referrers.sort_by(|a, b| a.name.cmp(&b.name));
+        referrers
+    }
+}
+
+/// A load balancer as a referrer.
+fn referrer(load_balancer: &LoadBalancer, active: bool) -> Referrer {
+    Referrer { object: ObjectId::LoadBalancer(load_balancer.id), name: load_balancer.name.to_string(), active }
+}
+
+/// Whether a load balancer names a pool; if so, whether that matters.
+fn pool_use(load_balancer: &LoadBalancer, id: PoolId) -> Option<bool> {
+    if load_balancer.pools().any(|pool| pool == id) {
+        return Some(true);
+    }
+    let table = load_balancer.kept.table()?;
+    let id = id.to_string();
+    let mut used = None;
+    for entry in table.entries() {
+        let key = entry.key.as_str();
+        let active =
+            RULES.contains(&key) || load_balancer.steering_policy == SteeringPolicy::Geo && MAPS.contains(&key);
+        let mut mentioned = false;
+        entry.node.texts(&mut |text| mentioned |= text == id);
+        if mentioned {
+            used = Some(used.unwrap_or(false) || active);
+        }
+    }
+    used
+}

@@ -1,0 +1,145 @@
+//! Everything that the API made as one document of TOML: it is a part of a configuration as well, and goes back into an API
+//! with the ids that it names.
+
+use std::sync::Arc;
+
+use crate::model::dns_record::DnsRecord;
+use crate::model::id::RecordId;
+use crate::model::inventory::{Change, Declared, Inventory, StoredObject};
+use crate::model::rrset::Record;
+use crate::model::tree::{Node, Table};
+use crate::model::zone::Zone;
+use crate::spec::{declared, dns_record};
+
+/// The form of documents.
+const VERSION: u8 = 1;
+
+/// Builds the document. Objects of the API come in order of their names; those that the configuration declares are named by
+/// their ids, and not in it. Comments and tags of records have no place there.
+pub fn build(inventory: &Inventory) -> Table {
+    let mut made = Declared::default();
+    for stored in inventory.stored() {
+        match stored.object {
+            StoredObject::Zone(hosting, _) => {
+                made.zones.extend(inventory.zones.find(hosting.id).cloned());
+                made.hostings.push(Arc::unwrap_or_clone(hosting));
+            }
+            StoredObject::Monitor(monitor) => made.monitors.push(Arc::unwrap_or_clone(monitor)),
+            StoredObject::Pool(pool) => made.pools.push(Arc::unwrap_or_clone(pool)),
+            StoredObject::LoadBalancer(load_balancer) => made.load_balancers.push(Arc::unwrap_or_clone(load_balancer)),
+        }
+    }
+    made.hostings.sort_by(|a, b| a.apex.cmp(&b.apex));
+    made.monitors.sort_by(|a, b| a.name.cmp(&b.name));
+    made.pools.sort_by(|a, b| a.name.cmp(&b.name));
+    made.load_balancers.sort_by(|a, b| a.name.cmp(&b.name));
+    let version = Table::default().with("version", Node::int(VERSION));
+    let arrays = declared::build(&made).without("keys");
+    arrays.entries().iter().fold(version, |table, entry| table.with(&entry.key, entry.node.clone()))
+}
+
+/// The changes that make the objects of a document in an API, in an order in which each comes after what it refers to.
+/// Records get ids of `random` bits. An error says what an API cannot have.
+pub fn changes(declared: Declared, random: &mut dyn FnMut() -> u128) -> Result<Vec<Change>, String> {
+    let Declared { keys, hostings, zones, monitors, pools, load_balancers, files: _ } = declared;
+    if let Some(key) = keys.first() {
+        return Err(format!("key {}: keys belong into the configuration", key.name));
+    }
+    let mut changes = Vec::with_capacity(hostings.len() + monitors.len() + pools.len() + load_balancers.len());
+    for hosting in hostings {
+        let Some(zone) = zones.iter().find(|zone| zone.id == hosting.id) else {
+            let apex = &hosting.apex;
+            return Err(format!(
+                "zone {apex}: a zone that is transferred from elsewhere belongs into the configuration"
+            ));
+        };
+        changes.push(Change::CreateZone { hosting, records: records(zone, random) });
+    }
+    changes.extend(monitors.into_iter().map(Change::PutMonitor));
+    changes.extend(pools.into_iter().map(Change::PutPool));
+    changes.extend(load_balancers.into_iter().map(Change::PutLoadBalancer));
+    Ok(changes)
+}
+
+/// The records of a zone.
+fn records(zone: &Zone, random: &mut dyn FnMut() -> u128) -> Vec<DnsRecord> {
+    let mut records = Vec::new();
+    for owner in zone.owners() {
+        for rrset in owner.rrsets() {
+            for rdata in rrset.rdatas() {
+                let record =
+                    Record { owner: owner.name(), rtype: rrset.rtype, ttl: rrset.ttl(), rdata: rdata.to_vec() };
+                records.push(dns_record::of_record(record, RecordId::random(random()), zone.id));
+            }
+        }
+    }
+    records
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::hosting::Hosting;
+    use crate::model::name::Name;
+    use crate::spec::declared::{Document, Extent, parse as declared_parse};
+    use crate::spec::fault::Faults;
+    use crate::spec::fields::Spot;
+    use crate::spec::zone_file::{Wanted, ZoneFiles};
+    use crate::spec::{strategies, toml_text};
+
+    /// No zone files at all.
+    struct NoFiles;
+
+    impl ZoneFiles for NoFiles {
+        fn zone(&mut self, wanted: &Wanted<'_>, faults: &mut Faults) -> Option<Arc<Zone>> {
+            Spot::reject(&wanted.spot, "no zone here names a file", faults)
+        }
+    }
+
+    /// Makes the objects of a document.
+    fn import(declared: Declared) -> Inventory {
+        let mut bits = 0;
+        let mut random = || {
+            bits += 1;
+            bits
+        };
+        let changes = changes(declared, &mut random).unwrap();
+        changes.into_iter().fold(Inventory::default(), |inventory, change| inventory.apply(change).unwrap())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn what_is_exported_comes_back_with_its_ids(declared in strategies::declared()) {
+            // An API has no keys, and no zones from elsewhere.
+            let hostings = declared.hostings.into_iter().filter(|hosting| hosting.primaries().is_none());
+            let hostings: Vec<_> = hostings.map(|hosting| Hosting {
+                allow_transfer: vec![], notify: vec![], ..hosting
+            }).collect();
+            let zones = declared.zones.clone();
+            let is_in = |name: &Name| hostings.iter().any(|one| name.is_at_or_below(&one.apex));
+            let load_balancers = declared.load_balancers.into_iter().filter(|one| is_in(&one.name)).collect();
+            let declared = Declared { keys: vec![], hostings: hostings.clone(), zones, load_balancers, ..declared };
+            let first = import(declared);
+            let text = toml_text::render(&build(&first));
+            let root = toml_text::parse(&text).unwrap();
+            let mut faults = Faults::default();
+            let document = Document { source: 0, root: &root, name: "export.toml" };
+            let parsed = declared_parse(&[document], Extent::Complete, &mut NoFiles, &mut faults);
+            let parsed = parsed.ok_or_else(|| TestCaseError::fail(format!("{faults:?} in {text}")))?;
+            let second = import(Declared { files: HashMap::new(), ..parsed });
+            prop_assert_eq!(toml_text::render(&build(&second)), text);
+            for zone in first.zones.iter() {
+                prop_assert_eq!(second.zones.find(zone.id), Some(zone));
+            }
+            for load_balancer in first.load_balancers.iter() {
+                prop_assert_eq!(second.load_balancers.find(load_balancer.id), Some(load_balancer));
+            }
+            prop_assert_eq!(second.pools.len(), first.pools.len());
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! A store in one file, which keeps what the API made: acknowledged means on disk.
+//!
+//! # What is kept
+//!
+//! The file is `pooldns.redb` in the store's folder, readable for its owner alone. One process has it; a second one is
+//! refused. Its tables:
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `meta` | `format`, `generation` | the version of this layout; the last generation |
+//! | `zones`, `monitors`, `pools`, `load_balancers` | the id, 16 octets | the object with its stamp, as `spec::row` writes it |
+//! | `records` | id of the zone, id of the record | the record |
+//! | `tokens` | the id | name, digest, access and expiry, as JSON |
+//! | `audit`, `events` | a number that only grows | time, and what happened as JSON |
+//! | `serials` | id of the zone | the serial that its SOA record had last |
+//!
+//! Ids are big-endian. What configuration files declare is not kept: the files are. An object that contradicts them is
+//! set aside by the inventory and keeps its row, so that it is there again once they no longer do.
+//!
+//! # What a commit is
+//!
+//! One thread writes, and it alone makes the inventory. It takes the commits that wait, makes them one after another, and
+//! writes the rows of all objects that they touch, with what the audit log says of them, in *one* transaction. Only when
+//! that is on disk everybody sees the inventory, and each commit is answered with the inventory right after it. A commit
+//! of many steps is there as a whole or not at all, after any crash. A row always says what the inventory does: it is
+//! derived from it, not from the commit, so rows of a pool's referrers follow when the pool goes.
+//!
+//! Commits that change nothing that is kept (declared objects, transferred zones) need no transaction and wait for none,
+//! unless one is being written when they come. The generation that they make, events of pools, and serials go along with
+//! the next transaction, or get one of their own within a second: a crash may lose that second of them. Since the generation
+//! is kept, a revision of an object of the API never comes again.
+//!
+//! # When the disk fails
+//!
+//! The commits that share the transaction are all refused ([`CommitError::Unavailable`]), the inventory stays as it was
+//! before them, and DNS goes on. It is then not known what of them is on disk. So the database is opened anew, and the
+//! next transaction, which the next commit brings or else a timer, first writes anew whatever they touched. If the process
+//! ends before that, such a commit may turn up after the restart: as a whole.
+//!
+//! Without a folder ([`EmbeddedStore::unavailable`]) changes through the API are refused with the reason, and all else works.
+//!
+//! # What is pruned
+//!
+//! Of audit log and events the oldest entries, beyond a number and an amount (`model::limits`), in the transaction that
+//! adds others. Serials of zones that are gone stay, for a zone may come back. Nothing else.
+//!
+//! # What is refused
+//!
+//! A file of a newer format, of something else, or damaged: the error says which. A format that is older is brought to ours
+//! in one transaction, step by step. A row that cannot be read refuses nothing: it stays as it is, is listed
+//! ([`EmbeddedStore::unreadable`]), and the object is not served; of a zone with such a record the rest is.
+
+mod audit;
+mod backup;
+mod disk;
+mod events;
+mod journal;
+mod load;
+mod rows;
+mod tokens;
+mod waiting;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+
+use redb::backends::InMemoryBackend;
+use redb::{Database, ReadTransaction};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+
+pub use self::audit::{Action, AuditEntry, AuditQuery};
+pub use self::backup::BackupError;
+pub use self::disk::OpenError;
+use self::disk::{Disk, FORMATS, Formats, Opener, bring_up, fault, reason};
+pub use self::events::{EventQuery, KeptEvent};
+use self::load::Contents;
+pub use self::load::Unreadable;
+pub use self::tokens::TokenError;
+use self::waiting::Waiting;
+use self::writer::{Request, Writer};
+use crate::model::event::PoolEvent;
+use crate::model::id::{TokenId, ZoneId};
+use crate::model::inventory::{Change, Commit, Inventory};
+use crate::model::limits::COMMITS_QUEUED_MAX;
+use crate::model::token::Token;
+use crate::store::{CommitError, InventoryStore};
+
+/// The file in the store's folder.
+const FILE: &str = "pooldns.redb";
+/// Why nothing is answered any more. It takes a fault of ours; the process ends soon, since whoever follows the inventory
+/// hears of it.
+const ENDED: &str = "the store's writer has ended";
+
+/// An inventory whose objects of the API are kept in a file.
+pub struct EmbeddedStore {
+    /// To the writer.
+    requests: mpsc::Sender<Request>,
+    /// Who may ask it for something.
+    permits: Arc<Semaphore>,
+    /// The inventory.
+    inventory: watch::Receiver<Arc<Inventory>>,
+    /// The tokens.
+    tokens: watch::Receiver<Arc<[Token]>>,
+    /// The number of the last event.
+    last_event: watch::Receiver<u64>,
+    /// What goes along with a transaction.
+    waiting: Arc<Waiting>,
+    /// Where it is kept, for those who look back.
+    disk: Arc<Result<Disk, String>>,
+    /// Rows that could not be read.
+    unreadable: Arc<[Unreadable]>,
+    /// The writer, until it is joined.
+    writer: Option<JoinHandle<()>>,
+}
+
+/// Why nothing can be looked up.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the store cannot be read: {0}")]
+pub struct ReadError(String);
+
+impl fmt::Debug for EmbeddedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedStore").finish_non_exhaustive()
+    }
+}
+
+impl EmbeddedStore {
+    /// Opens the store in a folder, and makes it if it is missing. Blocks for as long as it takes to read all of it.
+    pub fn open(folder: &Path) -> Result<Self, OpenError> {
+        let file = folder.join(FILE);
+        disk::make(folder, &file)?;
+        Self::open_with(disk::opener(&file), FORMATS, &file)
+    }
+
+    /// A store that forgets when it goes: for tests, and in everything else like one in a file.
+    pub fn in_memory() -> Result<Self, OpenError> {
+        let opener: Opener = Box::new(|_| Database::builder().create_with_backend(InMemoryBackend::new()));
+        Self::open_with(opener, FORMATS, Path::new("in memory"))
+    }
+
+    /// A store that keeps nothing, for `reason`: what the API makes is refused.
+    pub fn unavailable(reason: String) -> Self {
+        Self::start(Err(reason), Contents::none())
+    }
+
+    /// Opens what `opener` does.
+    fn open_with(opener: Opener, formats: Formats, file: &Path) -> Result<Self, OpenError> {
+        let disk = Disk::open(opener).map_err(|error| fault(file, error.into()))?;
+        let contents = disk.write(
+            |transaction| {
+                bring_up(transaction, formats, file)?;
+                Contents::load(transaction, file)
+            },
+            |error| fault(file, error),
+        )?;
+        Ok(Self::start(Ok(disk), contents))
+    }
+
+    /// Starts the writer.
+    fn start(disk: Result<Disk, String>, contents: Contents) -> Self {
+        let Contents { generation, objects, tokens, serials, unreadable, audit, events } = contents;
+        let empty = Inventory::default();
+        // Taking in what was kept contradicts nothing.
+        let restored = empty.apply(Change::Restore { generation, objects }).unwrap_or(empty);
+        let (requests, asked) = mpsc::channel();
+        let (inventory, seen_inventory) = watch::channel(Arc::new(restored));
+        let (tokens, seen_tokens) = watch::channel(Arc::from(tokens));
+        let (last_event, seen_last_event) = watch::channel(events.next - 1);
+        let waiting = Arc::new(Waiting::new(serials));
+        let disk = Arc::new(disk);
+        let writer = Writer {
+            requests: asked,
+            disk: Arc::clone(&disk),
+            inventory,
+            tokens,
+            last_event,
+            waiting: Arc::clone(&waiting),
+            audit,
+            events,
+            doubt: None,
+            due: None,
+        };
+        // Without a thread nothing can be written; requests are then answered as if it had ended.
+        let thread = thread::Builder::new().name("store".to_owned()).spawn(move || writer.run());
+        Self {
+            requests,
+            permits: Arc::new(Semaphore::new(COMMITS_QUEUED_MAX)),
+            inventory: seen_inventory,
+            tokens: seen_tokens,
+            last_event: seen_last_event,
+            waiting,
+            disk,
+            unreadable: unreadable.into(),
+            writer: thread.ok(),
+        }
+    }
+
+    /// Rows that could not be read when the store was opened.
+    pub fn unreadable(&self) -> Arc<[Unreadable]> {
+        Arc::clone(&self.unreadable)
+    }
+
+    /// The tokens now.
+    pub fn tokens(&self) -> Arc<[Token]> {
+        Arc::clone(&self.tokens.borrow())
+    }
+
+    /// Keeps a token, in the place of the one with its id if there is one. Returns once it is on disk.
+    pub async fn put_token(&self, token: Token) -> Result<(), TokenError> {
+        let ask = |answer, permit| Request::PutToken(token, answer, permit);
+        self.ask(ask).await.unwrap_or_else(|| Err(TokenError::Unavailable(ENDED.to_owned())))
+    }
+
+    /// Forgets a token. Returns once it is gone from disk.
+    pub async fn remove_token(&self, id: TokenId) -> Result<(), TokenError> {
+        let ask = |answer, permit| Request::RemoveToken(id, answer, permit);
+        self.ask(ask).await.unwrap_or_else(|| Err(TokenError::Unavailable(ENDED.to_owned())))
+    }
+
+    /// Keeps events, in order. They are on disk within about a second; waits for nothing. Beyond
+    /// [`EVENTS_QUEUED_MAX`](crate::model::limits::EVENTS_QUEUED_MAX) that wait they are lost, and counted.
+    pub fn append_events(&self, events: Vec<PoolEvent>) {
+        if !events.is_empty() && self.waiting.push_events(events) {
+            self.announce();
+        }
+    }
+
+    /// How many events were lost because the disk could not keep up.
+    pub fn lost_events(&self) -> u64 {
+        self.waiting.lost()
+    }
+
+    /// The number of the last event that is on disk, now and whenever it grows.
+    pub fn last_event(&self) -> watch::Receiver<u64> {
+        let mut last_event = self.last_event.clone();
+        last_event.mark_unchanged();
+        last_event
+    }
+
+    /// Events that are on disk, newest last.
+    pub async fn events(&self, query: EventQuery) -> Result<Vec<KeptEvent>, ReadError> {
+        self.look(move |snapshot| events::find(snapshot, &query)).await
+    }
+
+    /// Entries of the audit log, newest first.
+    pub async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditEntry>, ReadError> {
+        self.look(move |snapshot| audit::find(snapshot, &query)).await
+    }
+
+    /// Keeps the serial that a zone's SOA record has. It is on disk within about a second; waits for nothing.
+    pub fn keep_serial(&self, zone: ZoneId, serial: u32) {
+        if self.waiting.put_serial(zone, serial) {
+            self.announce();
+        }
+    }
+
+    /// The last serial of each zone that has had one.
+    pub fn serials(&self) -> BTreeMap<ZoneId, u32> {
+        self.waiting.serials()
+    }
+
+    /// Writes a copy of everything acknowledged so far to a new file, which is a store's file like ours.
+    pub async fn backup(&self, file: PathBuf) -> Result<(), BackupError> {
+        let disk = Arc::clone(&self.disk);
+        let copied = tokio::task::spawn_blocking(move || {
+            let snapshot = snapshot(&disk).map_err(|ReadError(why)| BackupError::Read(why))?;
+            backup::copy(&snapshot, &file)
+        });
+        copied.await.unwrap_or_else(|error| Err(BackupError::Read(error.to_string())))
+    }
+
+    /// Looks something up in a snapshot, off the async runtime.
+    async fn look<T: Send + 'static>(
+        &self,
+        find: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let disk = Arc::clone(&self.disk);
+        let found =
+            tokio::task::spawn_blocking(move || find(&snapshot(&disk)?).map_err(|error| ReadError(reason(&error))));
+        found.await.unwrap_or_else(|error| Err(ReadError(error.to_string())))
+    }
+
+    /// Asks the writer for something; none if it has ended.
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>, OwnedSemaphorePermit) -> Request) -> Option<T> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(request(answer, permit)).ok()?;
+        answered.await.ok()
+    }
+
+    /// Tells the writer that something waits. One that has ended is missed by others first.
+    fn announce(&self) {
+        drop(self.requests.send(Request::Waits));
+    }
+}
+
+/// A snapshot to look things up in.
+fn snapshot(disk: &Result<Disk, String>) -> Result<ReadTransaction, ReadError> {
+    let disk = disk.as_ref().map_err(|why| ReadError(why.clone()))?;
+    disk.begin_read().map_err(|error| ReadError(reason(&error)))
+}
+
+impl InventoryStore for EmbeddedStore {
+    fn load(&self) -> Arc<Inventory> {
+        Arc::clone(&self.inventory.borrow())
+    }
+
+    async fn commit(&self, commit: impl Into<Commit> + Send) -> Result<Arc<Inventory>, CommitError> {
+        let commit = commit.into();
+        let ask = |answer, permit| Request::Commit(commit, answer, permit);
+        self.ask(ask).await.unwrap_or_else(|| Err(CommitError::Unavailable(ENDED.to_owned())))
+    }
+
+    fn subscribe(&self) -> watch::Receiver<Arc<Inventory>> {
+        let mut inventory = self.inventory.clone();
+        inventory.mark_unchanged();
+        inventory
+    }
+}
+
+/// What was handed over is written before the store goes.
+impl Drop for EmbeddedStore {
+    fn drop(&mut self) {
+        drop(self.requests.send(Request::Stop));
+        if let Some(writer) = self.writer.take() {
+            // It has told of a panic itself.
+            drop(writer.join());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

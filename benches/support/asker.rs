@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pooldns::dns::ahead::Ahead;
 use pooldns::dns::engine::Worker;
-use pooldns::dns::io::{BATCH, prefetch};
+use pooldns::dns::io::{BATCH, prefetch_at};
 use pooldns::model::rrset::Rtype;
 
 use super::query::{Edns, Queries, answer_count, query, rcode};
@@ -77,7 +77,7 @@ impl Asker {
                 let batch = coming.by_ref().take(BATCH);
                 worker.look_ahead(batch.map(|index| (queries.at(index), CLIENT.address)), ahead);
                 // What the kernel has just written is in the cache, and so is what comes next here.
-                coming.take(BATCH).for_each(|index| prefetch(queries.at(index)));
+                coming.take(BATCH).for_each(|index| prefetch_at(queries.at(index).as_ptr()));
             }
             let (query, ahead) = (queries.at(*index), &mut ahead[place]);
             black_box(worker.answer_ahead(query, ahead, &CLIENT, NOW, random.next(), out));

@@ -6,18 +6,19 @@
 //! What was found out on the way, the transport keeps and hands over with the query. It is of use with any table and policy,
 //! which may be others when the query is answered: a hash says how it was made, and a network what it is.
 
-use crate::dns::io::{BATCH, prefetch, prefetch_value};
+use crate::dns::io::{BATCH, prefetch_at, prefetch_value};
 use crate::dns::rrl::Network;
 use crate::steering::lookup::Coming;
 use crate::steering::table::RecordTable;
 use crate::wire::name::{HashedName, LowerName, NameHashing};
 use crate::wire::query::question;
 
-/// What looking ahead at one query has found out. Large, therefore reused.
+/// What looking ahead at one query has found out. Reused.
 #[derive(Clone, Default)]
 pub struct Ahead {
-    /// The question's name, if there is one.
-    qname: HashedName,
+    /// The question's name, if there is one. It is large: where nobody looks for it, what is found out about a batch fits
+    /// a few cache lines without it.
+    qname: Box<HashedName>,
     /// Whether there is one.
     has_name: bool,
     /// Whether the name was looked for. Where all zones are small it is not: a name that is read when it is needed is
@@ -80,7 +81,7 @@ pub(super) fn prefetch_names(table: &RecordTable, batch: &mut [Ahead]) {
         }
     }
     for node in searches.iter().flatten().filter_map(Coming::likely) {
-        prefetch(node.owner().as_octets());
+        prefetch_at(node.owner().address());
         if let Some(slot) = node.slot() {
             prefetch_value(slot);
         }

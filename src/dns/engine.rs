@@ -225,13 +225,15 @@ impl Worker {
         random: u64,
         out: &mut [u8],
     ) -> Reply {
-        let own = &mut self.ahead;
-        if ahead.is_read {
-            return self.desk.answer(query, ahead, client, now, random, out);
-        }
-        own.read(query);
-        own.network = ahead.network;
-        self.desk.answer(query, own, client, now, random, out)
+        let Self { desk, ahead: own } = self;
+        let ahead = if ahead.is_read {
+            ahead
+        } else {
+            own.read(query);
+            own.network = ahead.network;
+            own
+        };
+        desk.answer(query, ahead, client, now, random, out)
     }
 
     /// Passes a query on; whether that was possible.

@@ -129,6 +129,7 @@ impl HashedName {
     }
 
     /// Has the hashes be those of `hashing`.
+    #[inline]
     pub fn hash_by(&mut self, hashing: NameHashing) {
         if self.hashing == Some(hashing) {
             return;
@@ -150,6 +151,7 @@ impl HashedName {
     }
 
     /// The hash of the suffix of `labels` labels, as many as there are at the most.
+    #[inline]
     pub fn hash_of(&self, labels: usize) -> SuffixHash {
         self.hashes.get(labels).copied().unwrap_or(SuffixHash(0))
     }

@@ -5,69 +5,24 @@
 
 mod support;
 
-use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
-use pooldns::dns::io::BATCH;
 use pooldns::model::rrset::Rtype;
 
+use support::asker::{Asker, Case};
 use support::inventory::{Sharing, Size, alias_name, declared, fixed_name, live_name, wildcard_name};
-use support::query::{Edns, Queries, answer_count, query, rcode};
-use support::stack::{ANSWER_OCTETS, CLIENT, NOW, Stack, script};
-use support::{Random, on_cpu};
+use support::stack::{Stack, script};
 
-/// A kind of question, and what its answer has to be.
-struct Case {
-    /// What it is called.
-    label: &'static str,
-    /// The name asked for by number.
-    name: fn(usize) -> String,
-    /// How many such names there are.
-    names: usize,
-    /// The type asked for.
-    rtype: Rtype,
-    /// The response code expected.
-    rcode: u8,
-    /// The records expected in the answer section.
-    answers: u16,
-}
-
-/// Asks for names in random order.
+/// Measures one case.
 fn run(criterion: &mut Criterion, group: &str, stack: &Stack, case: &Case) {
-    // As many questions whatever the number of names, so that what differs is the table.
-    let mut numbers: Vec<usize> = (0..QUESTIONS).map(|number| number % case.names).collect();
-    Random(1).shuffle(&mut numbers);
-    let queries = Queries::new(numbers.iter().map(|number| query(&(case.name)(*number), case.rtype, Edns::With)));
-    let mut worker = stack.worker();
-    let mut out = [0; ANSWER_OCTETS];
-    for index in 0..queries.len().min(1_000) {
-        let reply = worker.answer(queries.at(index), &CLIENT, NOW, 7, &mut out);
-        let answer = out.get(..reply.len).unwrap_or_default();
-        assert_eq!((rcode(answer), answer_count(answer)), (case.rcode, case.answers), "{}", case.label);
-    }
-    let mut random = Random(2);
-    let mut index = 0;
-    criterion.benchmark_group(group).sampling_mode(SamplingMode::Flat).bench_function(case.label, |bencher| {
-        bencher.iter_custom(|iterations| {
-            let before = on_cpu();
-            for iteration in 0..iterations {
-                index = if index + 1 < queries.len() { index + 1 } else { 0 };
-                // As a loaded server does: a batch comes from the kernel at once.
-                if iteration.is_multiple_of(BATCH as u64) {
-                    worker.look_ahead(
-                        (index..queries.len()).take(BATCH).map(|index| (queries.at(index), CLIENT.address)),
-                    );
-                }
-                black_box(worker.answer(queries.at(index), &CLIENT, NOW, random.next(), &mut out));
-            }
-            on_cpu().saturating_sub(before)
-        });
-    });
+    let mut asker = Asker::new(stack, case);
+    criterion
+        .benchmark_group(group)
+        .sampling_mode(SamplingMode::Flat)
+        .bench_function(case.label, |bencher| bencher.iter_custom(|iterations| asker.ask(iterations)));
 }
 
-/// Questions that are asked in turn.
-const QUESTIONS: usize = 1_000_000;
 /// 10,000 names.
 const NAMES: usize = 10_000;
 
@@ -99,20 +54,11 @@ fn fixed(criterion: &mut Criterion) {
     }
 }
 
-/// A zone of a million static names: what a cache miss costs.
-fn million(criterion: &mut Criterion) {
-    const MILLION: usize = 1_000_000;
-    let size = Size { names: 0, pools: 0, origins: 0, fixed: MILLION, steering: Sharing::Equal };
-    let stack = Stack::start(declared(size), script(size).0);
-    let a = Case { label: "static A", name: fixed_name, names: MILLION, rtype: Rtype::A, rcode: 0, answers: 1 };
-    run(criterion, "1,000,000 names", &stack, &a);
-}
-
 criterion_group! {
     name = benches;
     // Samples long enough for the kernel's clock of CPU time.
     config = Criterion::default().without_plots().sample_size(30).measurement_time(Duration::from_secs(3))
         .warm_up_time(Duration::from_secs(1));
-    targets = live, fixed, million
+    targets = live, fixed
 }
 criterion_main!(benches);

@@ -14,6 +14,7 @@ use std::time::Duration;
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use pooldns::config::Policy;
 use pooldns::config::guard::{CookiePolicy, RrlPolicy};
+use pooldns::dns::ahead::Ahead;
 use pooldns::dns::engine::{Client, Transport, UnixTime, Worker};
 use pooldns::dns::io::BATCH;
 use pooldns::model::rrset::Rtype;
@@ -102,16 +103,19 @@ fn run(criterion: &mut Criterion, group: &str, stack: &Stack, clients: &[Client]
     };
     let (mut out, mut random, mut index) = ([0; ANSWER_OCTETS], Random(2), 0);
     let query_of = |index: usize| both.get(index).unwrap_or(&templates[index % NAMES]).as_slice();
+    let (mut ahead, mut place) = (Ahead::batch(), BATCH - 1);
     let mut step = || {
         // As a loaded server does: a batch comes from the kernel at once.
-        if asked.is_multiple_of(BATCH as u64) {
-            let next = (index + 1..clients.len()).take(BATCH);
-            worker.look_ahead(next.map(|index| (query_of(index), clients[index].address)));
+        place = (place + 1) % BATCH;
+        if place == 0 {
+            let next = (index + 1..clients.len()).chain(0..=index).take(BATCH);
+            worker.look_ahead(next.map(|index| (query_of(index), clients[index].address)), &mut ahead);
         }
         index = if index + 1 < clients.len() { index + 1 } else { 0 };
         *asked += 1;
         let now = UnixTime(NOW.0 + *asked / QUERIES_A_MS);
-        let reply = worker.answer(query_of(index), &clients[index], now, random.next(), &mut out);
+        let reply =
+            worker.answer_ahead(query_of(index), &mut ahead[place], &clients[index], now, random.next(), &mut out);
         (reply.len, rcode(&out), answer_count(&out))
     };
     let (len, rcode, answers) = step();

@@ -28,7 +28,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("clap", &["src/cli/", "src/main.rs"]),
     ("comfy_table", &["src/cli/"]),
     ("domain", &["src/config/", "src/spec/"]),
-    ("hickory_proto", &["src/config/", "src/spec/", "src/transfer/"]),
+    // In health to read the answers that DNS probes get.
+    ("hickory_proto", &["src/config/", "src/health/probe/dns.rs", "src/spec/", "src/transfer/"]),
     ("hickory_server", &["src/transfer/"]),
     // In health only to read what reqwest's errors wrap.
     ("hyper", &["src/api/", "src/app/", "src/health/probe/failure.rs"]),
@@ -37,8 +38,10 @@ const FENCES: &[(&str, &[&str])] = &[
     ("notify", &["src/app/"]),
     ("redb", &["src/store/"]),
     ("reqwest", &["src/health/"]),
+    ("tokio_rustls", &["src/api/tls.rs", "src/health/probe/tls.rs"]),
     ("toml", &["src/config/", "src/spec/"]),
     ("utoipa", &["src/api/v4/"]),
+    ("x509_parser", &["src/health/probe/tls.rs"]),
 ];
 
 /// Pure files: no clock, task, log line, lock or random source. A folder stands for everything in it.

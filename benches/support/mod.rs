@@ -10,6 +10,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+pub mod asker;
 pub mod inventory;
 pub mod query;
 pub mod stack;

@@ -17,7 +17,7 @@ use crate::model::rrset::Rtype;
 use crate::steering::lookup::{Found, lookup};
 use crate::steering::publish::Serials;
 use crate::steering::state::{Condition, PoolState};
-use crate::steering::table::{RecordTable, lower_name};
+use crate::steering::table::RecordTable;
 use crate::store::embedded::Unreadable;
 use crate::telemetry::Totals;
 
@@ -147,7 +147,7 @@ pub struct ProbeStatus {
     pub at: Timestamp,
     /// Why it failed, or `No failures`, as in the original.
     pub reason: String,
-    /// HTTP status code, if a response came.
+    /// Code of the response (HTTP, SMTP or DNS), if one came.
     pub code: Option<u16>,
     /// How long it took, in milliseconds.
     pub rtt_ms: f64,
@@ -293,7 +293,7 @@ pub(super) const CONDITIONS: &[&str] =
 
 /// What a load balancer answers from now, in a word; and in full if it answers.
 pub(super) fn condition(load_balancer: &LoadBalancer, table: &RecordTable) -> (&'static str, Option<Condition>) {
-    match lookup(table, &lower_name(&load_balancer.name), Rtype::A) {
+    match lookup(table, &table.hashed_name(&load_balancer.name), Rtype::A) {
         _ if !load_balancer.enabled => ("disabled", None),
         Found::Node { node, .. } => {
             let condition = node.slot().map_or(Condition::NotReady, |slot| Condition::of(&slot.load()));

@@ -82,7 +82,7 @@ mod tests {
     async fn a_flood_in_waves_is_one_flood() {
         let fittings = fittings(&Settings::default(), 1).unwrap();
         let policy = RrlPolicy { rate: 1, ..RrlPolicy::default() };
-        let bucket = fittings.limiter.bucket([192, 0, 2, 1].into(), &policy).unwrap();
+        let bucket = fittings.limiter.bucket([192, 0, 2, 1].into(), &policy, None).unwrap();
         assert!(bucket.admits(ResponseClass::Answer, 0, 1) && !bucket.admits(ResponseClass::Answer, 0, 1));
         let notices = fittings.limiter.notices().take().0;
         let (mut known, began) = (Known::default(), Instant::now());

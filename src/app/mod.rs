@@ -320,7 +320,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let stop_health = CancellationToken::new();
     let health = HealthRuntime::new(settings.health.threads)?;
     let (flips, flipped) = mpsc::channel(TRANSITIONS_QUEUED_MAX);
-    let prober = Prober::new(tls::system_roots());
+    let prober = Prober::new(tls::system_roots(), Arc::clone(&policy));
     let previews = prober.clone();
     let registry = Registry::default();
     let schedule = Schedule::new(prober, flips, settings.health.probes_in_flight_max, health.handle()?);

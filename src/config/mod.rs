@@ -3,14 +3,20 @@
 //! The main file holds settings; objects may stand in any file. Nothing is kept here: who loads again compares.
 
 pub mod settings;
-pub mod guard;
 pub mod api;
+pub mod guard;
+pub mod pem_files;
+pub mod reach;
 
 mod files;
 mod report;
 mod zone_files;
 #[cfg(test)]
+mod bad_copies;
+#[cfg(test)]
 mod bad_inputs;
+#[cfg(test)]
+mod bad_monitors;
 #[cfg(test)]
 mod own_files;
 #[cfg(test)]
@@ -141,6 +147,8 @@ pub fn load_objects(name: &str, text: &str) -> Result<Declared, Report> {
         paths: &mut paths,
         before: &nothing,
         now: ZonesRead::default(),
+        // They become objects of an API, which lets nobody name files either.
+        pems: None,
         progress: None,
     };
     let declared = declared::parse(&documents, Extent::Partial, &mut zone_files, &mut faults);
@@ -179,6 +187,7 @@ fn interpret(
         paths: &mut paths,
         before: context.before.unwrap_or(&nothing),
         now: ZonesRead::default(),
+        pems: Some(pem_files::Checked::default()),
         progress: context.progress,
     };
     let declared = declared::parse(&documents, extent, &mut zone_files, &mut faults);

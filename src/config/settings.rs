@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::config::api::{ApiSettings, ApiZones};
 use crate::config::guard::{CookiePolicy, RrlPolicy};
+use crate::config::reach::{self, Reach};
 use crate::model::limits::{
     CONNECTIONS_MAX, CONTROL_PATH_OCTETS_MAX, DRAIN_MAX, FIRST_VERDICT_MAX, IDENTITY_OCTETS_MAX, LISTEN_MAX,
     NSID_OCTETS_MAX, PROBER_THREADS_MAX, PROBES_IN_FLIGHT_MAX, STREAM_TIMEOUT_MAX, STREAM_TIMEOUT_MIN, THREADS_MAX,
@@ -132,6 +133,8 @@ pub struct Policy {
     pub first_verdict_timeout: Duration,
     /// What zones have that are made through the API.
     pub api_zones: ApiZones,
+    /// Which addresses may be probed.
+    pub reach: Reach,
 }
 
 impl Default for Settings {
@@ -171,6 +174,7 @@ impl Default for Policy {
             rrl: RrlPolicy::default(),
             first_verdict_timeout: Duration::from_secs(10),
             api_zones: ApiZones::default(),
+            reach: Reach::default(),
         }
     }
 }
@@ -235,8 +239,14 @@ pub const TCP_KEYS: &[Key] = &[
 ];
 
 /// The keys of `[health]`.
-pub const HEALTH_KEYS: &[Key] =
-    &[defaulted("first_verdict_timeout"), defaulted("probes_in_flight_max"), defaulted("threads")];
+pub const HEALTH_KEYS: &[Key] = &[
+    defaulted("first_verdict_timeout"),
+    defaulted("probes_in_flight_max"),
+    defaulted("threads"),
+    defaulted("deny_addresses"),
+    defaulted("allow_addresses"),
+    defaulted("redirects_to_other_hosts"),
+];
 
 /// The keys of `[store]`.
 pub const STORE_KEYS: &[Key] = &[defaulted("path")];
@@ -304,6 +314,7 @@ pub(super) fn read_health(spot: Spot<'_, '_>, settings: &mut Settings, policy: &
     set!(fields, "first_verdict_timeout", wait => policy.first_verdict_timeout);
     set!(fields, "probes_in_flight_max", integer(1, PROBES_IN_FLIGHT_MAX) => settings.health.probes_in_flight_max);
     set!(fields, "threads", integer(1, PROBER_THREADS_MAX) => settings.health.threads);
+    reach::read(&mut fields, &mut policy.reach);
 }
 
 /// Reads `[store]`; a relative path is relative to `folder`.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::config::files::{explained, open_regular};
+use crate::config::pem_files::Checked;
 use crate::config::report::{Position, Source};
 use crate::model::limits::{ZONE_FILE_OCTETS_MAX, ZONE_INCLUDE_DEPTH_MAX, ZONE_INCLUDES_MAX};
 use crate::model::name::Name;
@@ -85,7 +86,7 @@ impl ZonesRead {
     }
 }
 
-/// Reads zone files for one load of the configuration.
+/// Reads the files that objects name for one load of the configuration.
 pub(super) struct ZoneFileReader<'f> {
     /// The documents that name zone files; texts of faults are added.
     pub(super) sources: &'f mut Vec<Source>,
@@ -95,15 +96,15 @@ pub(super) struct ZoneFileReader<'f> {
     pub(super) before: &'f ZonesRead,
     /// What this load has read.
     pub(super) now: ZonesRead,
+    /// Files with certificates and keys that this load has looked at; none if nobody may name them.
+    pub(super) pems: Option<Checked>,
     /// Who is told how far we are.
     pub(super) progress: Option<&'f dyn Progress>,
 }
 
 impl ZoneFiles for ZoneFileReader<'_> {
     fn zone(&mut self, wanted: &Wanted<'_>, faults: &mut Faults) -> Option<Arc<Zone>> {
-        let document = self.sources.get(wanted.spot.source).map(|source| PathBuf::from(&source.name));
-        let folder = document.as_deref().and_then(FilePath::parent).unwrap_or_else(|| FilePath::new(""));
-        let path = folder.join(wanted.file);
+        let path = self.folder_of(wanted.spot.source).join(wanted.file);
         let before = self.before.0.get(wanted.apex).filter(|before| before.file == path && before.ttl == wanted.ttl);
         let read = match before.filter(|before| before.files.iter().all(Identity::is_current)) {
             Some(before) => {
@@ -123,6 +124,12 @@ impl ZoneFiles for ZoneFileReader<'_> {
 }
 
 impl ZoneFileReader<'_> {
+    /// The folder of a document: what files in it are relative to.
+    pub(super) fn folder_of(&self, source: usize) -> &FilePath {
+        let document = self.sources.get(source).map(|source| FilePath::new(&source.name));
+        document.and_then(FilePath::parent).unwrap_or_else(|| FilePath::new(""))
+    }
+
     /// Reads a zone file.
     fn read(&mut self, wanted: &Wanted<'_>, path: PathBuf, faults: &mut Faults) -> Option<ZoneRead> {
         let began = Instant::now();

@@ -11,18 +11,19 @@ use arc_swap::{ArcSwap, Cache};
 
 use crate::config::Policy;
 use crate::config::guard::CookieSecret;
+use crate::dns::ahead::{self, Ahead};
+use crate::dns::chaos;
 use crate::dns::cookie::{self, Checked, Standing};
 use crate::dns::respond::{Answer, respond};
-use crate::dns::rrl::{Bucket, RateLimiter, ResponseClass};
+use crate::dns::rrl::{Bucket, Network, RateLimiter, ResponseClass};
 use crate::dns::transport::{PassedOn, PassingOn};
-use crate::dns::{ahead, chaos};
 use crate::model::limits::UDP_PAYLOAD_MIN;
 use crate::model::rrset::Rtype;
 use crate::steering::table::RecordTable;
 use crate::telemetry::series::{SeriesId, ZoneOutcome};
 use crate::telemetry::{Counters, QTYPES};
 use crate::wire::message::{COOKIE_OCTETS, ExtendedError, Message, Opt, put_error};
-use crate::wire::name::LowerName;
+use crate::wire::name::HashedName;
 use crate::wire::query::{CLASS_CH, CLASS_IN, Edns, OPCODE_NOTIFY, Query, Rcode, Unanswerable};
 
 /// Who asks, and over what.
@@ -113,19 +114,29 @@ impl Engine {
     /// The engine of one worker, which counts into `counters`.
     pub fn worker(&self, counters: Arc<Counters>) -> Worker {
         Worker {
-            table: Cache::new(Arc::clone(&self.table)),
-            policy: Cache::new(Arc::clone(&self.policy)),
-            fittings: Arc::clone(&self.fittings),
-            queues: self.queues.clone(),
-            counters,
-            qname: LowerName::default(),
-            target: LowerName::default(),
+            desk: Desk {
+                table: Cache::new(Arc::clone(&self.table)),
+                policy: Cache::new(Arc::clone(&self.policy)),
+                fittings: Arc::clone(&self.fittings),
+                queues: self.queues.clone(),
+                counters,
+                target: HashedName::default(),
+            },
+            ahead: Ahead::default(),
         }
     }
 }
 
 /// The engine of one worker: a thread's or a connection's own.
 pub struct Worker {
+    /// What it works with.
+    desk: Desk,
+    /// For queries that nobody has looked ahead at, reused from query to query.
+    ahead: Ahead,
+}
+
+/// What a worker works with.
+struct Desk {
     /// The table, kept between queries until it changes.
     table: Cache<Arc<ArcSwap<RecordTable>>, Arc<RecordTable>>,
     /// The policy, likewise.
@@ -136,10 +147,8 @@ pub struct Worker {
     queues: Option<PassingOn>,
     /// Where this worker counts.
     counters: Arc<Counters>,
-    /// The question's name, reused from query to query.
-    qname: LowerName,
-    /// The target of a CNAME, likewise.
-    target: LowerName,
+    /// The target of a CNAME, reused from query to query.
+    target: HashedName,
 }
 
 impl std::fmt::Debug for Worker {
@@ -162,6 +171,8 @@ struct Asking<'a> {
     counters: &'a Counters,
     /// Whether the client has shown that the address is its own.
     is_known: bool,
+    /// The client's network, if it has been looked for.
+    network: Option<Network>,
 }
 
 /// What rate limits leave of an answer.
@@ -176,24 +187,81 @@ enum Passage {
 }
 
 impl Worker {
-    /// Tells of the UDP queries that come next, at most a batch, and who asks. It changes no answer, only when memory is
-    /// there.
-    pub fn look_ahead<'q>(&mut self, queries: impl Iterator<Item = (&'q [u8], IpAddr)> + Clone) {
-        let rrl = &self.policy.load().rrl;
-        if rrl.enabled {
-            queries.clone().for_each(|(_, client)| self.fittings.limiter.look_ahead(client, rrl));
+    /// Looks ahead at UDP queries, at most a batch, and who asks; what it finds goes into `batch`, in their order. It
+    /// changes no answer, only when memory is there and when work is done.
+    pub fn look_ahead<'q>(&mut self, queries: impl Iterator<Item = (&'q [u8], IpAddr)>, batch: &mut [Ahead]) {
+        let Desk { table, policy, fittings, .. } = &mut self.desk;
+        let (table, rrl) = (table.load(), &policy.load().rrl);
+        let mut count = 0;
+        for (ahead, (query, client)) in batch.iter_mut().zip(queries) {
+            ahead.is_read = false;
+            if table.has_large_zone() {
+                ahead.read(query);
+            }
+            ahead.network = rrl.enabled.then(|| fittings.limiter.look_ahead(client, rrl));
+            count += 1;
         }
-        ahead::look_ahead(self.table.load(), queries.map(|(query, _)| query), &mut self.target);
+        if table.has_large_zone() {
+            ahead::prefetch_names(table, batch.get_mut(..count).unwrap_or_default());
+        }
     }
 
     /// Answers `query`, which came at `now`, into `out`. `random` decides what is left to chance. Counts what it answers;
     /// the transport counts what came and went.
     pub fn answer(&mut self, query: &[u8], client: &Client, now: UnixTime, random: u64, out: &mut [u8]) -> Reply {
-        let Self { table, policy, fittings, queues, counters, qname, target } = self;
-        let policy = &**policy.load();
-        let mut asking =
-            Asking { client, now, policy, fittings, counters, is_known: client.transport == Transport::Tcp };
-        let parsed = match Query::parse(query, qname) {
+        let Self { desk, ahead } = self;
+        ahead.read(query);
+        ahead.network = None;
+        desk.answer(query, ahead, client, now, random, out)
+    }
+
+    /// As [`Worker::answer`], given what looking ahead at this query has found.
+    pub fn answer_ahead(
+        &mut self,
+        query: &[u8],
+        ahead: &mut Ahead,
+        client: &Client,
+        now: UnixTime,
+        random: u64,
+        out: &mut [u8],
+    ) -> Reply {
+        let Self { desk, ahead: own } = self;
+        let ahead = if ahead.is_read {
+            ahead
+        } else {
+            own.read(query);
+            own.network = ahead.network;
+            own
+        };
+        desk.answer(query, ahead, client, now, random, out)
+    }
+
+    /// Passes a query on; whether that was possible.
+    pub(super) fn pass_on(&self, query: PassedOn) -> bool {
+        let Desk { queues, counters, .. } = &self.desk;
+        let sent = queues.as_ref().is_some_and(|queues| queues.try_send(query));
+        let counter = if sent { &counters.passed_on } else { &counters.pass_on_failed };
+        counter.increment();
+        sent
+    }
+}
+
+impl Desk {
+    /// Answers `query`, of which `ahead` knows the name.
+    fn answer(
+        &mut self,
+        query: &[u8],
+        ahead: &mut Ahead,
+        client: &Client,
+        now: UnixTime,
+        random: u64,
+        out: &mut [u8],
+    ) -> Reply {
+        debug_assert!(ahead.is_about(query), "another query was looked at");
+        let Self { table, policy, fittings, queues, counters, target } = self;
+        let (is_known, network) = (client.transport == Transport::Tcp, ahead.network);
+        let mut asking = Asking { client, now, policy: policy.load(), fittings, counters, is_known, network };
+        let parsed = match Query::parse(query, ahead.name_octets()) {
             Ok(parsed) => parsed,
             Err(Unanswerable::Silent) => {
                 counters.silent.increment();
@@ -221,7 +289,7 @@ impl Worker {
             let cookie = opt.and_then(|opt| opt.cookie);
             return Reply { len: put_error(out, parsed.header, Rcode::ServFail), passed_on: true, cookie };
         }
-        let size = size_limit(client.transport, &parsed, policy);
+        let size = size_limit(client.transport, &parsed, asking.policy);
         let kept = opt.as_ref().map_or(0, Opt::octets);
         let Some(mut message) = Message::start(out, size, parsed.question, kept) else {
             counters.silent.increment();
@@ -233,10 +301,12 @@ impl Worker {
             // A request for a cookie, which is in OPT.
             Answer::error(Rcode::NoError)
         } else if parsed.qclass == CLASS_CH {
-            chaos::respond(&mut message, qname, parsed.qtype, policy)
+            chaos::respond(&mut message, ahead.name(), parsed.qtype, asking.policy)
         } else {
             count_qtype(counters, parsed.qtype);
-            respond(table.load(), &mut message, &parsed, (qname, target), client, random, counters)
+            let table = table.load();
+            let names = (ahead.qname(table.hashing()), target);
+            respond(table, &mut message, &parsed, names, client, random, counters)
         };
         let Answer { rcode, authoritative, mut truncated, error, zone } = answer;
         let class = class_of(&answer, message.answer_count());
@@ -252,16 +322,6 @@ impl Worker {
         }
         let opt = opt.map(|opt| Opt { error, ..opt });
         Reply::of(message.finish(parsed.header, rcode, authoritative, opt))
-    }
-}
-
-impl Worker {
-    /// Passes a query on; whether that was possible.
-    pub(super) fn pass_on(&self, query: PassedOn) -> bool {
-        let sent = self.queues.as_ref().is_some_and(|queues| queues.try_send(query));
-        let counter = if sent { &self.counters.passed_on } else { &self.counters.pass_on_failed };
-        counter.increment();
-        sent
     }
 }
 
@@ -346,7 +406,7 @@ impl<'a> Asking<'a> {
         if self.is_known || !rrl.enabled || rrl.exempt.iter().any(|network| network.contains(&address)) {
             return None;
         }
-        self.fittings.limiter.bucket(address, rrl)
+        self.fittings.limiter.bucket(address, rrl, self.network)
     }
 
     /// Counts an answer by its code, and by its zone.

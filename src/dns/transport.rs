@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::dns::ahead::Ahead;
 use crate::dns::engine::{Client, Reply, UnixTime, Worker};
 use crate::dns::io::{Asked, send_from};
 use crate::telemetry::Counters;
@@ -26,9 +27,22 @@ pub trait Responder: Send + 'static {
         false
     }
 
-    /// Tells of the queries that come next, at most a batch, and who asks: memory that they will need can be asked for
-    /// ahead.
-    fn look_ahead<'q>(&mut self, _queries: impl Iterator<Item = (&'q [u8], IpAddr)> + Clone) {}
+    /// Looks ahead at the queries that come next, at most a batch, and who asks; what it finds goes into `batch`, in
+    /// their order, and comes back with each query.
+    fn look_ahead<'q>(&mut self, _queries: impl Iterator<Item = (&'q [u8], IpAddr)>, _batch: &mut [Ahead]) {}
+
+    /// As [`Responder::respond`], given what looking ahead at this query has found.
+    fn respond_ahead(
+        &mut self,
+        query: &[u8],
+        _ahead: &mut Ahead,
+        client: &Client,
+        now: UnixTime,
+        random: u64,
+        out: &mut [u8],
+    ) -> Reply {
+        self.respond(query, client, now, random, out)
+    }
 }
 
 impl Responder for Worker {
@@ -40,8 +54,20 @@ impl Responder for Worker {
         Self::pass_on(self, query)
     }
 
-    fn look_ahead<'q>(&mut self, queries: impl Iterator<Item = (&'q [u8], IpAddr)> + Clone) {
-        Self::look_ahead(self, queries);
+    fn look_ahead<'q>(&mut self, queries: impl Iterator<Item = (&'q [u8], IpAddr)>, batch: &mut [Ahead]) {
+        Self::look_ahead(self, queries, batch);
+    }
+
+    fn respond_ahead(
+        &mut self,
+        query: &[u8],
+        ahead: &mut Ahead,
+        client: &Client,
+        now: UnixTime,
+        random: u64,
+        out: &mut [u8],
+    ) -> Reply {
+        self.answer_ahead(query, ahead, client, now, random, out)
     }
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use crate::dns::ahead::Ahead;
 use crate::dns::engine::{Client, Transport};
 use crate::dns::io::{Batch, answer_from_asked_address, ignore_path_mtu};
 use crate::dns::listen::BindError;
@@ -162,16 +163,17 @@ impl<R: Responder> Serving<R> {
     /// Serves until stopped.
     fn run(mut self) {
         let mut batch = Batch::new();
+        let mut ahead = Ahead::batch();
         let mut random = Random::new();
         // Without the thread, its share of the queries would vanish in a socket that nobody reads: a panic, which must
         // not happen, costs one batch instead.
-        while panic::catch_unwind(AssertUnwindSafe(|| self.serve(&mut batch, &mut random))).is_err() {
+        while panic::catch_unwind(AssertUnwindSafe(|| self.serve(&mut batch, &mut ahead, &mut random))).is_err() {
             tracing::error!("a UDP thread panicked; it goes on with the next batch");
         }
     }
 
     /// Receives, answers and sends until stopped.
-    fn serve(&mut self, batch: &mut Batch, random: &mut Random) {
+    fn serve(&mut self, batch: &mut Batch, ahead: &mut [Ahead], random: &mut Random) {
         let mut errors = 0;
         let mut batches_left = BATCHES_DRAINED_MAX;
         while batches_left > 0 {
@@ -193,21 +195,20 @@ impl<R: Responder> Serving<R> {
                     continue;
                 }
             }
-            self.respond(batch, random);
+            self.respond(batch, ahead, random);
             let sent = batch.send(&self.socket);
             self.counters.udp_sent.add(sent.sent);
             self.counters.udp_send_failed.add(sent.failed);
         }
     }
 
-    /// Answers a batch.
-    fn respond(&mut self, batch: &mut Batch, random: &mut Random) {
-        // What is answered at once is asked for soon enough.
-        if batch.queries().nth(1).is_some() {
-            self.responder.look_ahead(batch.queries());
-        }
+    /// Answers a batch. `ahead` is room for what looking ahead at it finds.
+    fn respond(&mut self, batch: &mut Batch, ahead: &mut [Ahead], random: &mut Random) {
+        self.responder.look_ahead(batch.queries(), ahead);
+        let mut ahead = ahead.iter_mut();
         let now = unix_time();
         batch.respond(|query, source, asked, out| {
+            let ahead = ahead.next();
             // Nobody listens on port 0: the source is forged, and an answer could only feed a loop.
             if source.port() == 0 {
                 self.counters.silent.increment();
@@ -215,7 +216,10 @@ impl<R: Responder> Serving<R> {
             }
             let client = Client { address: source.ip(), transport: Transport::Udp };
             let random = random.next();
-            let answer = || self.responder.respond(query, &client, now, random, out);
+            let answer = || match ahead {
+                Some(ahead) => self.responder.respond_ahead(query, ahead, &client, now, random, out),
+                None => self.responder.respond(query, &client, now, random, out),
+            };
             let reply = self.stopwatch.time(&self.counters, answer);
             if !reply.passed_on {
                 return reply.len;

@@ -6,6 +6,7 @@
 pub mod tracker;
 pub mod table;
 pub mod probe;
+mod places;
 mod shortage;
 pub mod target;
 pub mod schedule;

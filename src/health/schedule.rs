@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::health::places::Places;
 use crate::health::probe::Probe;
 use crate::health::shortage::Shortage;
 use crate::health::table::{HealthTable, Inherited, TargetCell, TargetKey};
@@ -104,7 +105,14 @@ impl<P: Probe> Schedule<P> {
     pub fn new(probe: P, flips: mpsc::Sender<Flip>, probes_in_flight_max: usize, runtime: Handle) -> Self {
         let permits = Semaphore::new(probes_in_flight_max.clamp(1, Semaphore::MAX_PERMITS));
         Self {
-            shared: Arc::new(Shared { probe, flips, permits, start: Instant::now(), shortage: Shortage::default() }),
+            shared: Arc::new(Shared {
+                probe,
+                flips,
+                places: Places::default(),
+                permits,
+                start: Instant::now(),
+                shortage: Shortage::default(),
+            }),
             runtime,
             table: HealthTable::default(),
             targets: HashMap::new(),
@@ -307,10 +315,22 @@ impl Rule {
 
 /// Whether two definitions differ in words only.
 fn probes_alike(one: &Monitor, other: &Monitor) -> bool {
-    let Monitor { id, name: _, description: _, check, timeout, retries, interval, consecutive_up, consecutive_down } =
-        one;
+    let Monitor {
+        id,
+        name: _,
+        description: _,
+        probe_zone: _,
+        check,
+        source_address,
+        timeout,
+        retries,
+        interval,
+        consecutive_up,
+        consecutive_down,
+    } = one;
     *id == other.id
         && *check == other.check
+        && *source_address == other.source_address
         && *timeout == other.timeout
         && *retries == other.retries
         && *interval == other.interval

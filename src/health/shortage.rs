@@ -40,7 +40,8 @@ impl Shortage {
         match self.change(failure, now) {
             Some(Change::Begins) => {
                 warn!(
-                    "this machine lacks files, ports or memory for its probes; verdicts stand until it has them again"
+                    "this machine lacks files, ports, memory or a source address for its probes; verdicts stand until it has \
+                     them again"
                 );
             }
             Some(Change::Ends(probes)) => info!(probes, "this machine has what its probes need again"),
@@ -63,7 +64,9 @@ impl Shortage {
                 Some(Change::Begins)
             }
             // Nothing was sent, so nothing was needed.
-            (Some(FailReason::MonitorConfig), _) | (_, None) => None,
+            (Some(FailReason::MonitorConfig | FailReason::AddressDenied | FailReason::NoPrivilege), _) | (_, None) => {
+                None
+            }
             (_, Some(lacking)) => {
                 let Lacking { last, probes } = *lacking;
                 (now.saturating_duration_since(last) >= QUIET).then(|| {

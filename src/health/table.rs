@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use crate::model::event::Transition;
 use crate::model::id::MonitorId;
-use crate::model::monitor::{Check, Monitor};
+use crate::model::monitor::Monitor;
 use crate::model::pool::Origin;
 use crate::model::verdict::{FailReason, Outcome, Verdict};
 
@@ -33,7 +33,7 @@ pub struct TargetKey {
     pub address: IpAddr,
     /// By which rule.
     pub monitor: MonitorId,
-    /// The `Host` header field in force: the origin's, else the monitor's. None means the address.
+    /// The `Host` header field or server name in force: the origin's, else the monitor's. None means the address.
     pub host: Option<Arc<str>>,
 }
 
@@ -122,10 +122,7 @@ impl TargetKey {
     /// What `monitor` probes for `origin`.
     pub fn new(origin: &Origin, monitor: &Monitor) -> Self {
         // A connection carries no header field, so origins that differ only in it are one target.
-        let host = match monitor.check {
-            Check::Tcp { .. } => None,
-            Check::Http(_) => origin.host.as_deref().or_else(|| monitor.host()),
-        };
+        let host = monitor.check.names_host().then(|| origin.host.as_deref().or_else(|| monitor.host())).flatten();
         Self { address: origin.address, monitor: monitor.id, host: host.map(Arc::from) }
     }
 }

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::health::places::Places;
 use crate::health::probe::Probe;
 use crate::health::shortage::Shortage;
 use crate::health::table::{TargetCell, TargetKey};
@@ -26,7 +27,10 @@ use crate::health::tracker::Tracker;
 use crate::model::event::Transition;
 use crate::model::monitor::Monitor;
 use crate::model::verdict::{FailReason, Outcome, Verdict};
-use crate::telemetry::probes::{MonitorProbes, SUCCESS};
+use crate::telemetry::probes::{MonitorProbes, RESULTS_MAX, SUCCESS};
+
+// Every reason is counted by its own words, and so is success.
+const _: () = assert!(FailReason::ALL.len() + 1 < RESULTS_MAX);
 
 /// A verdict that changed, and where. The cell has the new verdict already, perhaps even a later one. The target may be
 /// gone from the inventory by now, or not yet be in the one that its reader knows.
@@ -45,6 +49,8 @@ pub(in crate::health) struct Shared<P> {
     pub(in crate::health) probe: P,
     /// Where transitions go.
     pub(in crate::health) flips: mpsc::Sender<Flip>,
+    /// Places for probes of one address.
+    pub(in crate::health) places: Places,
     /// One permit for each probe in flight.
     pub(in crate::health) permits: Semaphore,
     /// Phases count from here.
@@ -124,6 +130,9 @@ impl<P: Probe> Target<P> {
     /// One probe, which is due, and what follows from it; gives the time of the next.
     async fn round(&mut self, tracker: &mut Tracker, due: Instant) -> ControlFlow<Interrupt, Instant> {
         let shared = Arc::clone(&self.shared);
+        // Before the permit, which others could use meanwhile.
+        let place = Box::pin(shared.places.take(self.cell.key().address));
+        let place = self.unless_interrupted(place).await?;
         let permit = self.unless_interrupted(shared.permits.acquire()).await?;
         // Nobody closes the semaphore.
         let Ok(permit) = permit else { return ControlFlow::Break(Interrupt::Stopped) };
@@ -135,7 +144,7 @@ impl<P: Probe> Target<P> {
         // On the heap only while it lasts.
         let probe = Box::pin(guarded(look(&shared.probe, &monitor, cell.key(), || probes.attempt())));
         let outcome = self.unless_interrupted(probe).await?;
-        drop((permit, in_flight));
+        drop((permit, in_flight, place));
         if let Some(outcome) = outcome {
             self.observe(outcome, tracker, &monitor).await?;
         } else {

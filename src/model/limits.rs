@@ -49,6 +49,10 @@ pub const STREAM_TIMEOUT_MAX: Duration = Duration::from_hours(1);
 pub const FIRST_VERDICT_MAX: Duration = Duration::from_mins(10);
 /// Probes at one time that can be set; each takes a file descriptor.
 pub const PROBES_IN_FLIGHT_MAX: usize = 100_000;
+/// Probes of one address at one time; more at once is a load test, and a host that is silent must not take all places.
+pub const PROBES_PER_ADDRESS_MAX: usize = 128;
+/// Networks in each of the lists of addresses that may be probed; all are compared for every probe.
+pub const REACH_NETWORKS_MAX: usize = 256;
 /// Threads of the probers' runtime.
 pub const PROBER_THREADS_MAX: usize = 64;
 
@@ -271,8 +275,30 @@ pub const CONSECUTIVE_MAX: u32 = 100;
 pub const MONITOR_HEADERS_MAX: usize = 32;
 /// Octets of a header value, a path or an expected body.
 pub const MONITOR_TEXT_OCTETS_MAX: usize = 4_096;
+/// Largest `certificate_days_min`: authorities sign for shorter times.
+pub const CERTIFICATE_DAYS_MAX: u16 = 3_650;
+/// Octets of a file with certificates or keys: the authorities of a whole system take a quarter.
+pub const PEM_FILE_OCTETS_MAX: u64 = 1 << 20;
 /// Octets of a response body that a probe reads; the original's figures contradict each other (10 KB, 100 MB).
 pub const PROBE_BODY_OCTETS_MAX: usize = 100 << 10;
+/// Header fields of a response that a probe takes, as hyper's default.
+pub const PROBE_HEADERS_MAX: usize = 100;
+/// Octets of the header fields of an HTTP/2 response; those of HTTP/1.1 end at about 400 KiB, which hyper does not let us set.
+pub const PROBE_HEADER_OCTETS_MAX: u32 = 64 << 10;
+/// Octets that an HTTP/2 origin may send before we have read any: the library's default is megabytes, for each of
+/// thousands of probes.
+pub const PROBE_WINDOW_OCTETS: u32 = 128 << 10;
+/// Octets of a gRPC health response: a field of one number, of which we know no more than two octets.
+pub const PROBE_GRPC_OCTETS_MAX: usize = 1 << 10;
+/// Octets that a mail server may say in one reply; RFC 5321 §4.5.3.1.5 has 512 in a line.
+pub const PROBE_SMTP_OCTETS_MAX: usize = 8 << 10;
+/// Octets of a DNS response over TCP: all that its length can say.
+pub const PROBE_DNS_OCTETS_MAX: usize = 65_535;
+/// ICMP messages that are not the awaited reply and that one ping reads past: a raw socket hears all that its host says
+/// to any of us, and on loopback what we say, too.
+pub const PROBE_PING_MESSAGES_MAX: usize = 10_000;
+/// Datagrams that are not the awaited response and that one probe reads past.
+pub const PROBE_DATAGRAMS_MAX: usize = 100;
 /// Redirects that one probe follows.
 pub const PROBE_REDIRECTS_MAX: usize = 10;
 /// Batches of changed verdicts that may wait to be recorded; answers do not wait for records.

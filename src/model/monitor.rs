@@ -1,8 +1,12 @@
 //! A monitor: the declared rule by which origins are probed.
 
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::id::MonitorId;
+use crate::model::name::Name;
+use crate::model::rrset::Rtype;
 
 /// How to probe the origins of every pool that names this monitor.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -13,8 +17,12 @@ pub struct Monitor {
     pub name: String,
     /// Free text.
     pub description: String,
+    /// The original's zone to simulate: kept for whoever reads it back, without effect.
+    pub probe_zone: String,
     /// What one probe does.
     pub check: Check,
+    /// The address that probes come from; none is the system's choice, and so is the other family's.
+    pub source_address: Option<IpAddr>,
     /// How long one attempt may take.
     pub timeout: Duration,
     /// Immediate further attempts after a time-out.
@@ -35,17 +43,83 @@ pub enum Check {
         /// The port to connect to.
         port: u16,
     },
+    /// A ping is answered, and then no ICMP message says that a UDP port is unreachable.
+    UdpIcmp {
+        /// The port that gets a datagram.
+        port: u16,
+    },
+    /// A ping is answered.
+    IcmpPing,
+    /// A mail server greets, and answers HELO and QUIT.
+    Smtp {
+        /// The port to connect to.
+        port: u16,
+    },
+    /// A name server gives an expected answer.
+    Dns(DnsCheck),
+    /// A TLS handshake succeeds.
+    Tls(TlsCheck),
+    /// A gRPC server says that it serves.
+    Grpc(GrpcCheck),
     /// An HTTP or HTTPS request gets an expected response.
     Http(HttpCheck),
+}
+
+/// A DNS query, and what its response has to be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DnsCheck {
+    /// The port.
+    pub port: u16,
+    /// The name that is asked for.
+    pub query_name: Name,
+    /// The type that is asked for.
+    pub query_type: Rtype,
+    /// The response code (RFC 1035 §4.1.1) that means healthy.
+    pub expected_rcode: u8,
+    /// What one of the records of the answer must be; none means that the response code is enough.
+    pub expected_answer: Option<ExpectedAnswer>,
+}
+
+/// The data of a record that an answer must have.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExpectedAnswer {
+    /// As written, for whoever reads it back.
+    pub text: String,
+    /// In uncompressed wire form.
+    pub rdata: Vec<u8>,
+}
+
+/// A TLS handshake.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TlsCheck {
+    /// The port.
+    pub port: u16,
+    /// The name that is asked for and that the certificate must have; an origin's own `Host` wins over it. Without
+    /// either it is the address.
+    pub server_name: Option<String>,
+    /// What the handshake has to show.
+    pub terms: TlsTerms,
+}
+
+/// A call of `grpc.health.v1.Health/Check`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GrpcCheck {
+    /// The port; none is that of HTTP or HTTPS.
+    pub port: Option<u16>,
+    /// The service that is asked about; empty means the server as a whole.
+    pub service: String,
+    /// The authority of the request and the name for TLS; an origin's own `Host` wins over it. Without either it is the
+    /// address.
+    pub server_name: Option<String>,
+    /// What the TLS handshake has to show; none means without TLS.
+    pub tls: Option<TlsTerms>,
 }
 
 /// An HTTP or HTTPS request, and what its response has to be.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HttpCheck {
-    /// `http` or `https`.
-    pub scheme: Scheme,
-    /// Whether an HTTPS certificate is taken unseen.
-    pub allow_insecure: bool,
+    /// What the TLS handshake has to show, for `https`; none means `http`.
+    pub tls: Option<TlsTerms>,
     /// The request method, upper case.
     pub method: String,
     /// Path and query, starting with `/`.
@@ -62,6 +136,42 @@ pub struct HttpCheck {
     pub follow_redirects: bool,
 }
 
+/// What a TLS handshake has to show, and what is shown to the origin.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct TlsTerms {
+    /// Whether any issuer and any name will do.
+    pub allow_insecure: bool,
+    /// Days that the certificate must still be valid; 0 means just now.
+    pub certificate_days_min: u16,
+    /// Who else is trusted, and who may present what.
+    pub files: TlsFiles,
+}
+
+/// Files with certificates and keys, in PEM.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct TlsFiles {
+    /// Certificates of the only authorities that are trusted; none means the system's.
+    pub authorities: Option<PathBuf>,
+    /// What we show to an origin that asks who we are.
+    pub client: Option<ClientFiles>,
+}
+
+/// A certificate of ours and its key.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct ClientFiles {
+    /// The certificate, followed by those of its issuers.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+impl TlsFiles {
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.authorities.is_none() && self.client.is_none()
+    }
+}
+
 /// The scheme of an HTTP check.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scheme {
@@ -72,6 +182,11 @@ pub enum Scheme {
 }
 
 impl Scheme {
+    /// The scheme of what has these terms, or none.
+    pub const fn of(tls: Option<&TlsTerms>) -> Self {
+        if tls.is_some() { Self::Https } else { Self::Http }
+    }
+
     /// The port of URLs that name none.
     pub const fn port(self) -> u16 {
         match self {
@@ -79,8 +194,15 @@ impl Scheme {
             Self::Https => 443,
         }
     }
-}
 
+    /// As URLs have it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
 /// Status codes as the original writes them: `200`, `2xx`, `20x`, and lists with commas.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ExpectedCodes {
@@ -121,6 +243,40 @@ fn parse_code_item(item: &str) -> Option<(u16, u16)> {
     Some((low, low + span - 1))
 }
 
+impl Check {
+    /// The original's word for its type, or ours.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Tcp { .. } => "tcp",
+            Self::UdpIcmp { .. } => "udp_icmp",
+            Self::IcmpPing => "icmp_ping",
+            Self::Smtp { .. } => "smtp",
+            Self::Dns(_) => "dns",
+            Self::Tls(_) => "tls",
+            Self::Grpc(_) => "grpc",
+            Self::Http(http) => Scheme::of(http.tls.as_ref()).word(),
+        }
+    }
+
+    /// What a TLS handshake has to show, if there is one.
+    pub const fn tls(&self) -> Option<&TlsTerms> {
+        match self {
+            Self::Tls(tls) => Some(&tls.terms),
+            Self::Grpc(grpc) => grpc.tls.as_ref(),
+            Self::Http(http) => http.tls.as_ref(),
+            Self::Tcp { .. } | Self::UdpIcmp { .. } | Self::IcmpPing | Self::Smtp { .. } | Self::Dns(_) => None,
+        }
+    }
+
+    /// Whether a probe says the name of a host, so that origins of one address can differ.
+    pub const fn names_host(&self) -> bool {
+        match self {
+            Self::Tls(_) | Self::Grpc(_) | Self::Http(_) => true,
+            Self::Tcp { .. } | Self::UdpIcmp { .. } | Self::IcmpPing | Self::Smtp { .. } | Self::Dns(_) => false,
+        }
+    }
+}
+
 impl Monitor {
     /// Successes in a row that turn a target up, at least 1.
     pub fn up_count(&self) -> u32 {
@@ -132,19 +288,30 @@ impl Monitor {
         self.consecutive_down.max(1)
     }
 
-    /// The port that is probed.
+    /// The port that is probed; 0 where there is none.
     pub fn port(&self) -> u16 {
+        let of_scheme = |port: Option<u16>, tls| port.unwrap_or_else(|| Scheme::of(tls).port());
         match &self.check {
-            Check::Tcp { port } => *port,
-            Check::Http(http) => http.port.unwrap_or_else(|| http.scheme.port()),
+            Check::Tcp { port } | Check::UdpIcmp { port } | Check::Smtp { port } => *port,
+            Check::IcmpPing => 0,
+            Check::Dns(dns) => dns.port,
+            Check::Tls(tls) => tls.port,
+            Check::Grpc(grpc) => of_scheme(grpc.port, grpc.tls.as_ref()),
+            Check::Http(http) => of_scheme(http.port, http.tls.as_ref()),
         }
     }
 
-    /// The `Host` header field of an HTTP check, if it sets one.
+    /// The host that a probe names unless an origin has its own: the `Host` header field, or the server name.
     pub fn host(&self) -> Option<&str> {
-        let Check::Http(http) = &self.check else { return None };
-        let host = http.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"))?;
-        host.1.first().map(String::as_str)
+        match &self.check {
+            Check::Tls(tls) => tls.server_name.as_deref(),
+            Check::Grpc(grpc) => grpc.server_name.as_deref(),
+            Check::Http(http) => {
+                let host = http.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"))?;
+                host.1.first().map(String::as_str)
+            }
+            Check::Tcp { .. } | Check::UdpIcmp { .. } | Check::IcmpPing | Check::Smtp { .. } | Check::Dns(_) => None,
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::sync::Arc;
+
+use triomphe::ThinArc;
 
 use crate::model::limits::{RRSET_OCTETS_MAX, RRSET_RECORDS_MAX};
 use crate::model::name::{Name, compare_canonically};
@@ -100,9 +101,9 @@ pub struct RecordRef<'r> {
 /// One allocation: the name's length and wire form, then for each `RRset`, in order of type, a head of six octets
 /// (type, number of records, octets) and its rendered records. A rendered record is complete but for its owner,
 /// which is a compression pointer to offset 12, where the question's name stands; whoever copies it for another
-/// owner patches those two octets.
+/// owner patches those two octets. Its length lies there too: what refers to it is one word, for there are many.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Owner(Arc<[u8]>);
+pub struct Owner(ThinArc<(), u8>);
 
 /// The compression pointer to the question's name (RFC 1035 §4.1.4).
 pub const QUESTION_POINTER: [u8; 2] = [0xc0, 0x0c];
@@ -143,18 +144,23 @@ impl Owner {
         for rrset in records.chunk_by(|a, b| a.rtype == b.rtype) {
             render_rrset(octets, rrset)?;
         }
-        Ok(Self(octets.as_slice().into()))
+        Ok(Self(ThinArc::from_header_and_slice((), octets)))
+    }
+
+    /// Where it lies, to be asked for ahead. Memory is not read.
+    pub const fn address(&self) -> *const u8 {
+        self.0.as_ptr().cast()
     }
 
     /// Name and records, as they lie in memory.
-    pub fn as_octets(&self) -> &[u8] {
-        &self.0
+    fn as_octets(&self) -> &[u8] {
+        &self.0.slice
     }
 
     /// The owner name's wire form.
     pub fn name_wire(&self) -> &[u8] {
-        let length = self.0.first().map_or(0, |length| usize::from(*length));
-        self.0.get(1..=length).unwrap_or_default()
+        let (length, rest) = self.as_octets().split_first().unwrap_or((&0, &[]));
+        rest.get(..usize::from(*length)).unwrap_or_default()
     }
 
     /// The owner name.
@@ -164,8 +170,8 @@ impl Owner {
 
     /// Its `RRset`s in order of type.
     pub fn rrsets(&self) -> Rrsets<'_> {
-        let start = 1 + self.0.first().map_or(0, |length| usize::from(*length));
-        Rrsets { rest: self.0.get(start..).unwrap_or_default() }
+        let (length, rest) = self.as_octets().split_first().unwrap_or((&0, &[]));
+        Rrsets { rest: rest.get(usize::from(*length)..).unwrap_or_default() }
     }
 
     /// Its `RRset` of a type.
@@ -187,18 +193,18 @@ impl Owner {
 
     /// Whether both are one value, without looking into them.
     pub fn shares(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        self.address() == other.address()
     }
 
     /// Octets of name and records.
     pub fn octets(&self) -> usize {
-        self.0.len()
+        self.as_octets().len()
     }
 
     /// The same records, but with another serial in the SOA record (RFC 1035 §3.3.13).
     #[must_use]
     pub fn with_serial(&self, serial: u32) -> Self {
-        let mut octets = self.0.to_vec();
+        let mut octets = self.as_octets().to_vec();
         let mut end = 1 + self.name_wire().len();
         for rrset in self.rrsets() {
             end += RRSET_HEAD_OCTETS + rrset.rendered.len();
@@ -208,7 +214,7 @@ impl Owner {
                 *place = serial.to_be_bytes();
             }
         }
-        Self(octets.into())
+        Self(ThinArc::from_header_and_slice((), &octets))
     }
 
     /// Whether it has no records.

@@ -19,8 +19,9 @@ pub struct Shard<T> {
     len: usize,
 }
 
-/// Where a value can be.
+/// Where a value can be. One of 32 octets, as the nodes of names have them, never lies in two cache lines.
 #[derive(Clone, Debug)]
+#[repr(align(32))]
 pub struct Place<T> {
     /// The hash of the value; without meaning if there is none.
     hash: u64,
@@ -68,15 +69,7 @@ impl<T> Shard<T> {
 
     /// The value with this hash for which `same_key` holds.
     pub fn find(&self, hash: u64, same_key: impl Fn(&T) -> bool) -> Option<&T> {
-        // From its home to the end, and on at the beginning; a free place ends the run.
-        let (wrapped, first) = self.places.split_at_checked(self.home_index(hash))?;
-        for place in first.iter().chain(wrapped) {
-            place.value.as_ref()?;
-            if let Some(value) = place.holds(hash).filter(|value| same_key(value)) {
-                return Some(value);
-            }
-        }
-        None
+        self.run(hash).find_map(|(_, place)| place.holds(hash).filter(|value| same_key(value)))
     }
 
     /// All values with their hashes, in no order.
@@ -86,15 +79,15 @@ impl<T> Shard<T> {
 
     /// Where the value with this hash is for which `same_key` holds.
     fn index_of(&self, hash: u64, same_key: impl Fn(&T) -> bool) -> Option<usize> {
-        let mut index = self.home_index(hash);
-        loop {
-            let place = self.places.get(index)?;
-            place.value.as_ref()?;
-            if place.holds(hash).is_some_and(&same_key) {
-                return Some(index);
-            }
-            index = self.following(index);
-        }
+        self.run(hash).find(|(_, place)| place.holds(hash).is_some_and(&same_key)).map(|(index, _)| index)
+    }
+
+    /// The places where a value with this hash can be, with their indexes: from its home to the end, and on at the
+    /// beginning. A free place ends them.
+    fn run(&self, hash: u64) -> impl Iterator<Item = (usize, &Place<T>)> {
+        let home = self.home_index(hash);
+        let (wrapped, first) = self.places.split_at_checked(home).unwrap_or_default();
+        (home..).zip(first).chain((0..).zip(wrapped)).take_while(|(_, place)| place.value.is_some())
     }
 
     /// The home of a hash: its lowest bits. Shards are told apart by others.

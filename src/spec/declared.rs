@@ -21,6 +21,7 @@ use crate::model::zone::Zone;
 use crate::spec::fault::{Fault, Faults, Place};
 use crate::spec::fields::{Path, Spot};
 use crate::spec::identity::{Id, Identity};
+use crate::spec::monitor::PemFiles;
 use crate::spec::references::Names;
 use crate::spec::warnings::{self, Surroundings};
 use crate::spec::zone_file::ZoneFiles;
@@ -28,6 +29,11 @@ use crate::spec::{key, load_balancer, monitor, pool, zone};
 
 /// The arrays of objects that every document may have.
 pub const ARRAYS: [&str; 5] = ["keys", "zones", "monitors", "pools", "load_balancers"];
+
+/// Who finds the files that objects name.
+pub trait Files: ZoneFiles + PemFiles {}
+
+impl<T: ZoneFiles + PemFiles> Files for T {}
 
 /// One of the documents that are parsed together; its index is the `source` of every [`Place`] in it.
 #[derive(Clone, Copy)]
@@ -93,7 +99,7 @@ impl<'t> Item<'t> {
 pub fn parse(
     documents: &[Document<'_>],
     extent: Extent,
-    zone_files: &mut dyn ZoneFiles,
+    files: &mut dyn Files,
     faults: &mut Faults,
 ) -> Option<Declared> {
     let before = faults.len();
@@ -112,14 +118,14 @@ pub fn parse(
 
     let key_names = (extent == Extent::Complete).then_some(&key_names);
 
-    let files: Vec<(usize, Arc<str>)> = documents.iter().map(|one| (one.source, Arc::from(one.name))).collect();
+    let sources: Vec<(usize, Arc<str>)> = documents.iter().map(|one| (one.source, Arc::from(one.name))).collect();
     let keys = each(&key_items, |item| item.read(keys, |spot| key::parse(spot, faults)));
     let surroundings = Surroundings { extent, live: &live, apexes: &apexes };
-    let zones = each(&zone_items, |item| {
-        item.read(zones, |spot| zone::parse(spot, key_names, &surroundings, zone_files, faults))
+    let zones =
+        each(&zone_items, |item| item.read(zones, |spot| zone::parse(spot, key_names, &surroundings, files, faults)));
+    let monitors = each(&monitor_items, |item| {
+        item.read(monitors, |spot| monitor::parse(spot, Identity::Declared, files, faults))
     });
-    let monitors =
-        each(&monitor_items, |item| item.read(monitors, |spot| monitor::parse(spot, Identity::Declared, faults)));
     let pools = each(&pool_items, |item| {
         item.read(pools, |spot| pool::parse(spot, Identity::Declared, &monitor_names, faults))
     });
@@ -148,7 +154,7 @@ pub fn parse(
         check_copies(&zone_items, &hostings, &zones, &load_balancers, faults);
     }
     (faults.len() == before).then(|| {
-        let file = |item: &Item<'_>| files.iter().find(|(source, _)| *source == item.source).map(|(_, name)| name);
+        let file = |item: &Item<'_>| sources.iter().find(|(source, _)| *source == item.source).map(|(_, name)| name);
         let mut all = HashMap::new();
         // Without a fault, there is an object for each item.
         let mut add = |items: &[Item<'_>], ids: &mut dyn Iterator<Item = ObjectId>| {
@@ -366,20 +372,33 @@ pub fn build(declared: &Declared) -> Table {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
     use std::sync::Arc;
 
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::monitor::ClientFiles;
     use crate::spec::zone_file::Wanted;
     use crate::spec::{strategies, toml_text};
 
-    /// No zone files at all.
+    /// No zone files at all, and paths as they are written.
     struct NoFiles;
 
     impl ZoneFiles for NoFiles {
         fn zone(&mut self, _: &Wanted<'_>, _: &mut Faults) -> Option<Arc<Zone>> {
             panic!("no zone here names a file");
+        }
+    }
+
+    impl PemFiles for NoFiles {
+        fn authorities(&mut self, spot: Spot<'_, '_>, faults: &mut Faults) -> Option<PathBuf> {
+            spot.text(faults).map(PathBuf::from)
+        }
+
+        fn client(&mut self, certificate: Spot<'_, '_>, key: Spot<'_, '_>, faults: &mut Faults) -> Option<ClientFiles> {
+            let [certificate, key] = [certificate, key].map(|spot| spot.text(faults).map(PathBuf::from));
+            Some(ClientFiles { certificate: certificate?, key: key? })
         }
     }
 

@@ -79,24 +79,37 @@ fn records(zone: &Zone, random: &mut dyn FnMut() -> u128) -> Vec<DnsRecord> {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::path::PathBuf;
 
     use proptest::prelude::*;
 
     use super::*;
     use crate::model::hosting::Hosting;
+    use crate::model::monitor::ClientFiles;
     use crate::model::name::Name;
     use crate::spec::declared::{Document, Extent, parse as declared_parse};
     use crate::spec::fault::Faults;
     use crate::spec::fields::Spot;
+    use crate::spec::monitor::{KnownFiles, PemFiles};
     use crate::spec::zone_file::{Wanted, ZoneFiles};
     use crate::spec::{strategies, toml_text};
 
-    /// No zone files at all.
+    /// No files at all.
     struct NoFiles;
 
     impl ZoneFiles for NoFiles {
         fn zone(&mut self, wanted: &Wanted<'_>, faults: &mut Faults) -> Option<Arc<Zone>> {
             Spot::reject(&wanted.spot, "no zone here names a file", faults)
+        }
+    }
+
+    impl PemFiles for NoFiles {
+        fn authorities(&mut self, spot: Spot<'_, '_>, faults: &mut Faults) -> Option<PathBuf> {
+            KnownFiles::default().authorities(spot, faults)
+        }
+
+        fn client(&mut self, certificate: Spot<'_, '_>, key: Spot<'_, '_>, faults: &mut Faults) -> Option<ClientFiles> {
+            KnownFiles::default().client(certificate, key, faults)
         }
     }
 
@@ -115,7 +128,8 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
         fn what_is_exported_comes_back_with_its_ids(declared in strategies::declared()) {
-            // An API has no keys, and no zones from elsewhere.
+            // An API has no keys, no zones from elsewhere, and no files.
+            let monitors = declared.monitors.into_iter().map(strategies::without_files).collect();
             let hostings = declared.hostings.into_iter().filter(|hosting| hosting.primaries().is_none());
             let hostings: Vec<_> = hostings.map(|hosting| Hosting {
                 allow_transfer: vec![], notify: vec![], ..hosting
@@ -123,7 +137,7 @@ mod tests {
             let zones = declared.zones.clone();
             let is_in = |name: &Name| hostings.iter().any(|one| name.is_at_or_below(&one.apex));
             let load_balancers = declared.load_balancers.into_iter().filter(|one| is_in(&one.name)).collect();
-            let declared = Declared { keys: vec![], hostings: hostings.clone(), zones, load_balancers, ..declared };
+            let declared = Declared { keys: vec![], hostings: hostings.clone(), zones, monitors, load_balancers, ..declared };
             let first = import(declared);
             let text = toml_text::render(&build(&first));
             let root = toml_text::parse(&text).unwrap();

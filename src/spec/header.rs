@@ -108,7 +108,7 @@ fn is_host(text: &str) -> bool {
 }
 
 /// Whether a text can name a host; underscores occur in practice. IPv4 addresses have this form as well.
-fn is_host_name(text: &str) -> bool {
+pub(super) fn is_host_name(text: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')

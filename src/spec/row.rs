@@ -16,6 +16,7 @@ use crate::spec::dialect::Dialect;
 use crate::spec::fault::Faults;
 use crate::spec::fields::{Fields, Path, Spot};
 use crate::spec::identity::{Id, Identity};
+use crate::spec::monitor::KnownFiles;
 use crate::spec::references::AnyId;
 use crate::spec::{hosting, json_text, load_balancer, monitor, pool, zone};
 
@@ -219,7 +220,9 @@ fn parse_object(kind: RowKind, row: &Row<'_>, spot: Spot<'_, '_>, faults: &mut F
     Some(match kind {
         RowKind::Zone => parse_zone(spot, row.id()?, faults)?,
         RowKind::Monitor => {
-            StoredObject::Monitor(Arc::new(monitor::parse(spot, Identity::Known(row.id::<MonitorId>()?), faults)?))
+            let identity = Identity::Known(row.id::<MonitorId>()?);
+            // The API lets nobody name files.
+            StoredObject::Monitor(Arc::new(monitor::parse(spot, identity, &mut KnownFiles::default(), faults)?))
         }
         RowKind::Pool => {
             StoredObject::Pool(Arc::new(pool::parse(spot, Identity::Known(row.id::<PoolId>()?), &AnyId, faults)?))
@@ -254,7 +257,7 @@ mod tests {
             let records = |id| Arc::new(ZoneRecords { id, records: IdMap::default() });
             let hostings = declared.hostings.into_iter();
             let zones = hostings.map(|one| (RowKind::Zone, StoredObject::Zone(Arc::new(one.clone()), records(one.id))));
-            let monitors = declared.monitors.into_iter();
+            let monitors = declared.monitors.into_iter().map(strategies::without_files);
             let monitors = monitors.map(|one| (RowKind::Monitor, StoredObject::Monitor(Arc::new(one))));
             let pools = declared.pools.into_iter().map(|one| (RowKind::Pool, StoredObject::Pool(Arc::new(one))));
             let load_balancers = declared.load_balancers.into_iter();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,10 @@ use crate::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
 use crate::model::inventory::Declared;
 use crate::model::kept::Kept;
 use crate::model::load_balancer::{Answers, LoadBalancer, SteeringPolicy};
-use crate::model::monitor::{Check, ExpectedCodes, HttpCheck, Monitor, Scheme};
+use crate::model::monitor::{
+    Check, ClientFiles, DnsCheck, ExpectedAnswer, ExpectedCodes, GrpcCheck, HttpCheck, Monitor, TlsCheck, TlsFiles,
+    TlsTerms,
+};
 use crate::model::name::Name;
 use crate::model::pool::{Origin, Pool, Weight};
 use crate::model::rrset::{Record, Rtype};
@@ -172,22 +176,26 @@ fn monitors() -> impl Strategy<Value = Vec<Monitor>> {
         let timeout = Duration::from_millis(timeout);
         (timeout, retries, (timeout * (retries + 1)).max(Duration::from_millis(100)) + Duration::from_millis(more))
     });
-    let one = (description(), check(), times, 0_u32..=100, (0_u32..=100, said_id(MonitorId::random)));
+    let source = prop::option::of(select(vec!["192.0.2.1", "2001:db8::1"]).prop_map(|text| text.parse().unwrap()));
+    let one = (description(), (check(), source), times, 0_u32..=100, (0_u32..=100, said_id(MonitorId::random)));
     prop::collection::btree_map(label(), one, 0..4).prop_map(|monitors| {
-        let monitor = |(name, (description, check, (timeout, retries, interval), up, (down, id))): (
-            String,
-            (_, _, _, _, (_, Option<_>)),
-        )| Monitor {
-            id: id.unwrap_or_else(|| MonitorId::declared(&name)),
-            name,
-            description,
-            check,
-            timeout,
-            retries,
-            interval,
-            consecutive_up: up,
-            consecutive_down: down,
-        };
+        let monitor =
+            |(name, (description, (check, source_address), (timeout, retries, interval), up, (down, id))): (
+                String,
+                (_, (_, _), _, _, (_, Option<_>)),
+            )| Monitor {
+                id: id.unwrap_or_else(|| MonitorId::declared(&name)),
+                name,
+                probe_zone: if up % 2 == 0 { String::new() } else { format!("{up}.example") },
+                description,
+                check,
+                source_address,
+                timeout,
+                retries,
+                interval,
+                consecutive_up: up,
+                consecutive_down: down,
+            };
         monitors.into_iter().map(monitor).collect()
     })
 }
@@ -202,22 +210,79 @@ fn check() -> impl Strategy<Value = Check> {
         headers
     });
     let text = ("[A-Z]{1,7}", "/[!-\"$-~]{0,9}", any::<String>()).prop_filter("no tunnels", |text| text.0 != "CONNECT");
-    let http = (any::<[bool; 3]>(), text, prop::option::of(1_u16..), headers, codes).prop_map(
-        |([is_https, insecure, follow_redirects], (method, path, expected_body), port, headers, expected_codes)| {
-            Check::Http(HttpCheck {
-                scheme: if is_https { Scheme::Https } else { Scheme::Http },
-                allow_insecure: is_https && insecure,
-                method,
-                path,
-                port,
-                headers,
-                expected_codes,
-                expected_body,
-                follow_redirects,
-            })
+    let http = (prop::option::of(tls_terms()), any::<bool>(), text, port(), headers, codes).prop_map(
+        |(tls, follow_redirects, (method, path, expected_body), port, headers, expected_codes)| {
+            Check::Http(HttpCheck { tls, method, path, port, headers, expected_codes, expected_body, follow_redirects })
         },
     );
-    prop_oneof![(1_u16..).prop_map(|port| Check::Tcp { port }), http]
+    let tls = (1_u16.., server_name(), tls_terms())
+        .prop_map(|(port, server_name, terms)| Check::Tls(TlsCheck { port, server_name, terms }));
+    let grpc = (port(), any::<String>(), server_name(), prop::option::of(tls_terms()))
+        .prop_map(|(port, service, server_name, tls)| Check::Grpc(GrpcCheck { port, service, server_name, tls }));
+    prop_oneof![
+        (1_u16.., 0..3).prop_map(|(port, kind)| match kind {
+            0 => Check::Tcp { port },
+            1 => Check::UdpIcmp { port },
+            _ => Check::Smtp { port },
+        }),
+        Just(Check::IcmpPing),
+        dns(),
+        tls,
+        grpc,
+        http,
+    ]
+}
+
+/// A port, or that of the scheme.
+fn port() -> impl Strategy<Value = Option<u16>> {
+    prop::option::of(1_u16..)
+}
+
+/// A name for a handshake, perhaps.
+fn server_name() -> impl Strategy<Value = Option<String>> {
+    prop::option::of("[A-Za-z_][a-z0-9]{0,3}(\\.[a-z]{1,3})?\\.?")
+}
+
+/// What a handshake has to show.
+fn tls_terms() -> impl Strategy<Value = TlsTerms> {
+    let path = || "/?[!-~ä]{1,6}".prop_map(PathBuf::from);
+    let client = (path(), path()).prop_map(|(certificate, key)| ClientFiles { certificate, key });
+    (any::<bool>(), 0_u16..=3_650, prop::option::of(path()), prop::option::of(client)).prop_map(
+        |(allow_insecure, certificate_days_min, authorities, client)| {
+            let authorities = authorities.filter(|_| !allow_insecure);
+            TlsTerms { allow_insecure, certificate_days_min, files: TlsFiles { authorities, client } }
+        },
+    )
+}
+
+/// A monitor without files, as an API can have it.
+pub(super) fn without_files(monitor: Monitor) -> Monitor {
+    let bare = |terms: TlsTerms| TlsTerms { files: TlsFiles::default(), ..terms };
+    let check = match monitor.check {
+        Check::Tls(tls) => Check::Tls(TlsCheck { terms: bare(tls.terms), ..tls }),
+        Check::Grpc(grpc) => Check::Grpc(GrpcCheck { tls: grpc.tls.map(bare), ..grpc }),
+        Check::Http(http) => Check::Http(HttpCheck { tls: http.tls.map(bare), ..http }),
+        check => check,
+    };
+    Monitor { check, ..monitor }
+}
+
+/// A DNS check.
+fn dns() -> impl Strategy<Value = Check> {
+    let answer = prop_oneof![
+        Just((Rtype(65_280), None)),
+        Just((Rtype::A, Some(("192.0.2.1", vec![192, 0, 2, 1])))),
+        Just((Rtype::MX, Some(("10  a.example.", b"\0\x0a\x01a\x07example\0".to_vec())))),
+        Just((Rtype::TXT, Some(("\"a b\" c", b"\x03a b\x01c".to_vec())))),
+        Just((Rtype(65_280), Some(("\\# 1 ff", vec![255])))),
+    ];
+    (1_u16.., "[a-z0-9*_-]{1,9}(\\.[a-z]{1,3})?", select(vec![0_u8, 1, 2, 3, 4, 5, 9]), answer).prop_map(
+        |(port, name, expected_rcode, (query_type, answer))| {
+            let query_name = Name::parse(&name, None).unwrap();
+            let expected_answer = answer.map(|(text, rdata)| ExpectedAnswer { text: text.to_owned(), rdata });
+            Check::Dns(DnsCheck { port, query_name, query_type, expected_rcode, expected_answer })
+        },
+    )
 }
 
 /// Pools of different names; each may name one of the monitors.

@@ -8,7 +8,7 @@ use crate::model::shard::Place;
 use crate::model::zone::Cover;
 use crate::steering::table::{Absent, Covered, Node, RecordTable, ZoneTable};
 use crate::telemetry::series::SeriesId;
-use crate::wire::name::LowerName;
+use crate::wire::name::HashedName;
 
 /// What a name leads to.
 #[derive(Clone, Copy, Debug)]
@@ -84,103 +84,105 @@ impl<'t> Found<'t> {
 
 /// Where a name will be looked for: step 2, the zone with the longest apex.
 #[derive(Clone, Copy, Debug)]
-pub struct Sought<'t> {
+struct Sought<'t> {
     /// That zone, or why it has no records.
     zone: Result<&'t ZoneTable, &'t Absent>,
     /// Labels of its apex.
     apex_labels: usize,
     /// The zone around it, if that is ours too, or why that has no records.
     around: Option<Result<&'t ZoneTable, &'t Absent>>,
+}
+
+/// Finds the zone in which `name` will be looked for; none if it is in none of our zones.
+fn seek<'t>(table: &'t RecordTable, name: &HashedName) -> Option<Sought<'t>> {
+    let (mut found, mut around) = (None, None);
+    for suffix in (0..=name.label_count()).filter(|suffix| table.has_apex_of(*suffix)) {
+        let (hash, apex) = (name.hash_of(suffix).finish(), name.suffix(suffix));
+        let zone = table.zone(hash, apex).map(Ok);
+        if let Some(zone) = zone.or_else(|| table.absent(hash, apex).map(Err)) {
+            around = found.replace((zone, suffix)).map(|(zone, _)| zone);
+        }
+    }
+    let (zone, apex_labels) = found?;
+    Some(Sought { zone, apex_labels, around })
+}
+
+/// A search that is to come in a large zone: what memory it will need.
+#[derive(Clone, Copy, Debug)]
+pub struct Coming<'t> {
+    /// The zone.
+    zone: &'t ZoneTable,
     /// The hash of the name.
     hash: u64,
 }
 
-impl<'t> Sought<'t> {
-    /// Where in memory the search begins; it is not read. None if the zone is small, and mostly in the caches anyway.
+impl<'t> Coming<'t> {
+    /// The search for `name`. None if its zone is small, and mostly in the caches anyway.
+    pub fn of(table: &'t RecordTable, name: &HashedName) -> Option<Self> {
+        let zone = seek(table, name)?.zone.ok().filter(|zone| zone.is_large())?;
+        Some(Self { zone, hash: name.hash_of(name.label_count()).finish() })
+    }
+
+    /// Where in memory the search begins; it is not read.
     pub fn home(&self) -> Option<&'t Place<Node>> {
-        self.zone.ok().filter(|zone| zone.is_large())?.home(self.hash)
+        self.zone.home(self.hash)
     }
 
     /// Nearly always the node of the name, if it has one.
     pub fn likely(&self) -> Option<&'t Node> {
-        self.zone.ok()?.likely(self.hash)
+        self.zone.likely(self.hash)
     }
 }
 
-/// Finds where `name` will be looked for; none if it is in none of our zones.
-pub fn seek<'t>(table: &'t RecordTable, name: &LowerName) -> Option<Sought<'t>> {
-    let mut hash = table.hashing().root();
-    let (mut found, mut around) = (None, None);
-    // On the way, the hash of the whole name comes about.
-    for suffix in 0..=name.label_count() {
-        if suffix > 0 {
-            hash.extend(name, suffix);
-        }
-        if table.has_apex_of(suffix) {
-            let (hash, apex) = (hash.finish(), name.suffix(suffix));
-            let zone = table.zone(hash, apex).map(Ok);
-            if let Some(zone) = zone.or_else(|| table.absent(hash, apex).map(Err)) {
-                around = found.replace((zone, suffix)).map(|(zone, _)| zone);
-            }
-        }
-    }
-    let (zone, apex_labels) = found?;
-    Some(Sought { zone, apex_labels, around, hash: hash.finish() })
-}
-
-/// Finds what answers for `name` and `qtype`.
-pub fn lookup<'t>(table: &'t RecordTable, name: &LowerName, qtype: Rtype) -> Found<'t> {
-    let Some(Sought { zone, apex_labels, around, hash }) = seek(table, name) else { return Found::NotOurs };
+/// Finds what answers for `name` and `qtype`. The name is to be hashed as the table's are.
+pub fn lookup<'t>(table: &'t RecordTable, name: &HashedName, qtype: Rtype) -> Found<'t> {
+    debug_assert_eq!(name.hashing(), Some(table.hashing()), "hashes of this table");
+    let Some(Sought { zone, apex_labels, around }) = seek(table, name) else { return Found::NotOurs };
     // RFC 4035 §3.1.4.1: DS belongs to the parent's side of a cut. A parent of ours that does not delegate the name would
     // deny it, though the child exists.
     // What a parent says that has no records, nobody knows: neither the child nor a zone further up speaks for it.
     if qtype == Rtype::DS && apex_labels == name.label_count() {
-        match around.map(|parent| parent.map(|parent| search(table, parent, name, hash))) {
+        match around.map(|parent| parent.map(|parent| search(parent, name))) {
             Some(Ok(found @ Found::Cut { .. })) => return found,
             Some(Err(absent)) => return Found::Absent(absent),
             Some(Ok(_)) | None => {}
         }
     }
     match zone {
-        Ok(zone) => search(table, zone, name, hash),
+        Ok(zone) => search(zone, name),
         Err(absent) => Found::Absent(absent),
     }
 }
 
-/// Finds what answers for a name, given its hash, in one zone.
-fn search<'t>(table: &'t RecordTable, zone: &'t ZoneTable, name: &LowerName, hash: u64) -> Found<'t> {
+/// Finds what answers for a name in one zone.
+fn search<'t>(zone: &'t ZoneTable, name: &HashedName) -> Found<'t> {
+    let labels = name.label_count();
     // Step 3a: the whole name. A DNAME leaves its own owner alone (RFC 6672 §2.3).
-    if let Some(node) = zone.node(hash, name.wire()) {
+    if let Some(node) = node(zone, name, labels) {
         return match node.cover() {
-            Some(covered) if covered.cover == Cover::Cut || covered.labels() < name.label_count() => {
-                cover(table, zone, name, covered, Some(node))
+            Some(covered) if covered.cover == Cover::Cut || covered.labels() < labels => {
+                cover(zone, name, covered, Some(node))
             }
             _ => Found::Node { zone, node },
         };
     }
     // Step 3b: a cut or DNAME at the closest encloser or above. Step 3c: the asterisk label below the closest encloser.
-    let (encloser, covered) = closest_encloser(table, zone, name);
+    let (encloser, covered) = closest_encloser(zone, name);
     if let Some(covered) = covered {
-        return cover(table, zone, name, covered, None);
+        return cover(zone, name, covered, None);
     }
-    match wildcard(table, zone, name, encloser) {
+    match wildcard(zone, name, encloser) {
         Some(node) => Found::Node { zone, node },
         None => Found::NxDomain { zone },
     }
 }
 
 /// What covers a name.
-fn cover<'t>(
-    table: &'t RecordTable,
-    zone: &'t ZoneTable,
-    name: &LowerName,
-    covered: Covered,
-    exact: Option<&'t Node>,
-) -> Found<'t> {
+fn cover<'t>(zone: &'t ZoneTable, name: &HashedName, covered: Covered, exact: Option<&'t Node>) -> Found<'t> {
     let labels = covered.labels();
     let owner = match exact {
         Some(node) if labels == name.label_count() => Some(node),
-        _ => zone.node(table.hashing().suffix(name, labels).finish(), name.suffix(labels)),
+        _ => node(zone, name, labels),
     };
     match (owner, covered.cover) {
         (Some(cut), Cover::Cut) => Found::Cut { zone, cut, labels, exact },
@@ -193,13 +195,12 @@ fn cover<'t>(
 /// Labels of the longest existing ancestor of a name that does not exist (RFC 4592 §3.3.1), and what covers the names
 /// below it. If a name exists, all names between it and the apex do, therefore a binary search will do: 127 labels take
 /// 7 steps.
-fn closest_encloser(table: &RecordTable, zone: &ZoneTable, name: &LowerName) -> (usize, Option<Covered>) {
+fn closest_encloser(zone: &ZoneTable, name: &HashedName) -> (usize, Option<Covered>) {
     let (mut exists, mut missing) = (zone.apex_labels(), name.label_count());
     let mut covered = zone.apex_cover();
     while missing - exists > 1 {
         let middle = usize::midpoint(exists, missing);
-        let hash = table.hashing().suffix(name, middle).finish();
-        match zone.node(hash, name.suffix(middle)) {
+        match node(zone, name, middle) {
             Some(node) => (exists, covered) = (middle, node.cover()),
             None => missing = middle,
         }
@@ -208,10 +209,14 @@ fn closest_encloser(table: &RecordTable, zone: &ZoneTable, name: &LowerName) -> 
 }
 
 /// The wildcard directly below the suffix of `encloser` labels.
-fn wildcard<'t>(table: &RecordTable, zone: &'t ZoneTable, name: &LowerName, encloser: usize) -> Option<&'t Node> {
-    let mut hash = table.hashing().suffix(name, encloser);
-    hash.extend_wildcard();
-    zone.node_below(hash.finish(), b"\x01*", name.suffix(encloser))
+fn wildcard<'t>(zone: &'t ZoneTable, name: &HashedName, encloser: usize) -> Option<&'t Node> {
+    let label = b"\x01*";
+    zone.node_below(name.hash_of(encloser).extended(label).finish(), label, name.suffix(encloser))
+}
+
+/// The node of the suffix of `labels` labels.
+fn node<'t>(zone: &'t ZoneTable, name: &HashedName, labels: usize) -> Option<&'t Node> {
+    zone.node(name.hash_of(labels).finish(), name.suffix(labels))
 }
 
 #[cfg(test)]
@@ -223,7 +228,7 @@ mod tests {
     use crate::model::name::Name;
     use crate::model::rrset::Record;
     use crate::model::zone::Zone;
-    use crate::steering::table::{Absence, lower_name};
+    use crate::steering::table::Absence;
 
     fn zone(apex: &str, owners: &[&str]) -> Arc<Zone> {
         let apex = Name::parse(apex, None).unwrap();
@@ -247,7 +252,7 @@ mod tests {
     }
 
     fn found_for(table: &RecordTable, text: &str, qtype: Rtype) -> String {
-        match lookup(table, &lower_name(&Name::parse(text, None).unwrap()), qtype) {
+        match lookup(table, &table.hashed_name(&Name::parse(text, None).unwrap()), qtype) {
             Found::Cut { cut, labels, exact, .. } => {
                 assert_eq!(cut.owner().name().label_count(), labels);
                 format!("cut {}{}", cut.owner().name(), if exact.is_some() { " exact" } else { "" })

@@ -17,7 +17,7 @@ use crate::model::zone::{Cover, Zone};
 use crate::steering::audience::Audience;
 use crate::steering::compile::LiveAnswer;
 use crate::telemetry::series::SeriesId;
-use crate::wire::name::{LowerName, NameHashing};
+use crate::wire::name::{HashedName, NameHashing};
 
 /// What may be answered now, at one or more names with equal steering.
 #[derive(Debug)]
@@ -143,8 +143,8 @@ pub struct Covered {
     labels: u8,
 }
 
-// There is one for each of a million names.
-const _: () = assert!(size_of::<Node>() == 32);
+// There is one for each of a million names, and two of them with their hashes fill a cache line.
+const _: () = assert!(size_of::<Node>() == 24 && size_of::<Place<Node>>() == 32);
 
 impl Absent {
     /// What its answers are counted by.
@@ -214,6 +214,14 @@ impl RecordTable {
     /// How names are hashed.
     pub const fn hashing(&self) -> NameHashing {
         self.hashing
+    }
+
+    /// A name as it is looked up, for the slow paths.
+    pub fn hashed_name(&self, name: &Name) -> HashedName {
+        let mut hashed = HashedName::default();
+        let read = hashed.read(name.wire(), self.hashing);
+        debug_assert!(read.is_ok(), "a name is well formed");
+        hashed
     }
 
     /// Puts a zone with its static records in the place of the one with its apex. Live names have to be set again.
@@ -542,14 +550,6 @@ impl ZoneTable {
             self.prune(&parent);
         }
     }
-}
-
-/// The name that a wire form reads as, for the slow paths.
-pub fn lower_name(name: &Name) -> LowerName {
-    let mut lower = LowerName::default();
-    let read = lower.read(name.wire());
-    debug_assert!(read.is_ok(), "a name is well formed");
-    lower
 }
 
 #[cfg(test)]

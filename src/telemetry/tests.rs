@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::probes::RESULTS_MAX;
 use super::series::{LiveSource, OTHER, ZoneOutcome};
 use super::*;
 
@@ -123,7 +124,7 @@ fn results_that_are_too_many_are_one() {
         probes.end(Box::leak(format!("{result:03}").into_boxed_str()), Duration::ZERO);
     }
     let counts = probes.counts();
-    assert!(counts.results.len() <= 24);
+    assert!(counts.results.len() <= RESULTS_MAX);
     assert_eq!((counts.results["000"], counts.results.values().sum::<u64>()), (1, 100));
 }
 

@@ -6,7 +6,7 @@ use crate::model::rrset::{Rrset, Rtype};
 use crate::model::svcb::{IPV4HINT, Svcb};
 use crate::steering::compile::LiveAnswer;
 use crate::steering::lookup::{Found, lookup};
-use crate::steering::table::{Node, RecordTable, Slot, ZoneTable, lower_name};
+use crate::steering::table::{Node, RecordTable, Slot, ZoneTable};
 use crate::transfer::version::NoVersion;
 
 /// TTL and data of the records of an `RRset` at `owner` in a zone, with addresses for hints that follow health.
@@ -24,7 +24,7 @@ pub(super) fn resolved(
             datas.push(rdata.to_vec());
             continue;
         };
-        let found = svcb.host(owner).map(|host| lookup(table, &lower_name(&host), Rtype::A));
+        let found = svcb.host(owner).map(|host| lookup(table, &table.hashed_name(&host), Rtype::A));
         let node = match found {
             // Nobody knows who will ask for the copy: what not everybody may ask for stays out of other zones' copies.
             Some(Found::Node { zone, node }) if zone.is_for_all() || zone.is_same(copied) => Some(node),

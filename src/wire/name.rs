@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, Hasher};
 
+use foldhash::SharedSeed;
 use foldhash::fast::{FixedState, FoldHasher};
 
 use crate::model::name::{LABEL_OCTETS_MAX, LABELS_MAX, NAME_OCTETS_MAX};
@@ -10,14 +11,14 @@ use crate::model::name::{LABEL_OCTETS_MAX, LABELS_MAX, NAME_OCTETS_MAX};
 /// [`LowerName::read`].
 #[derive(Clone)]
 pub struct LowerName {
-    /// Wire form, the first `len` octets.
-    octets: [u8; NAME_OCTETS_MAX],
+    /// Where each label's length octet is, leftmost first, and the root's after the last.
+    starts: [u8; LABELS_MAX + 1],
     /// Octets in use, 1 to 255.
     len: u8,
     /// Labels, the root not counted.
     count: u8,
-    /// Where each label's length octet is, leftmost first, and the root's after the last.
-    starts: [u8; LABELS_MAX + 1],
+    /// Wire form, the first `len` octets.
+    octets: [u8; NAME_OCTETS_MAX],
 }
 
 impl Default for LowerName {
@@ -52,9 +53,9 @@ impl LowerName {
         let end = at + 1;
         let source = octets.get(..end).ok_or(BadName)?;
         let place = self.octets.get_mut(..end).ok_or(BadName)?;
-        place.copy_from_slice(source);
-        // Length octets are below 64 and so no upper-case letters.
-        place.make_ascii_lowercase();
+        // Length octets are below 64 and so no upper-case letters. One pass: reading again what has just been written, in
+        // pieces of another size, would wait until it is in the cache.
+        place.iter_mut().zip(source).for_each(|(to, from)| *to = from.to_ascii_lowercase());
         self.len = u8::try_from(end).map_err(|_| BadName)?;
         self.count = u8::try_from(count).map_err(|_| BadName)?;
         Ok(end)
@@ -81,22 +82,99 @@ impl LowerName {
         self.wire().get(self.suffix_start(labels)..).unwrap_or_default()
     }
 
-    /// The label that makes the suffix of `labels` labels out of the next shorter one, with its length octet.
-    fn label(&self, labels: usize) -> &[u8] {
-        self.octets.get(self.suffix_start(labels)..self.suffix_start(labels - 1)).unwrap_or_default()
+    /// Its labels with their length octets, from the right: each makes the next longer suffix.
+    fn labels_from_root(&self) -> impl Iterator<Item = &[u8]> {
+        let mut end = self.suffix_start(0);
+        let starts = self.starts.get(..self.label_count()).unwrap_or_default();
+        starts.iter().rev().map(move |start| {
+            let start = usize::from(*start);
+            let label = self.octets.get(start..end).unwrap_or_default();
+            end = start;
+            label
+        })
+    }
+}
+
+/// A name and the hashes of all its suffixes, of which a lookup needs several. Large, therefore reused: see
+/// [`HashedName::read`].
+#[derive(Clone)]
+pub struct HashedName {
+    /// The name.
+    name: LowerName,
+    /// How it is hashed, if it is.
+    hashing: Option<NameHashing>,
+    /// The hash of the suffix of so many labels, as far as the name has them.
+    hashes: [SuffixHash; LABELS_MAX + 1],
+}
+
+impl Default for HashedName {
+    /// The root.
+    fn default() -> Self {
+        Self { name: LowerName::default(), hashing: None, hashes: [SuffixHash(0); LABELS_MAX + 1] }
+    }
+}
+
+impl HashedName {
+    /// Reads and hashes the uncompressed name at the start of `octets` and returns how many octets it took.
+    pub fn read(&mut self, octets: &[u8], hashing: NameHashing) -> Result<usize, BadName> {
+        let taken = self.read_only(octets)?;
+        self.hash_by(hashing);
+        Ok(taken)
+    }
+
+    /// Reads a name that will be hashed later, by [`HashedName::hash_by`].
+    pub fn read_only(&mut self, octets: &[u8]) -> Result<usize, BadName> {
+        self.hashing = None;
+        self.name.read(octets)
+    }
+
+    /// Has the hashes be those of `hashing`.
+    #[inline]
+    pub fn hash_by(&mut self, hashing: NameHashing) {
+        if self.hashing == Some(hashing) {
+            return;
+        }
+        let Self { name, hashes, .. } = self;
+        let mut hash = hashing.root();
+        let [root, longer @ ..] = hashes;
+        *root = hash;
+        for (label, place) in name.labels_from_root().zip(longer) {
+            hash = hash.extended(label);
+            *place = hash;
+        }
+        self.hashing = Some(hashing);
+    }
+
+    /// How it is hashed, if it is.
+    pub const fn hashing(&self) -> Option<NameHashing> {
+        self.hashing
+    }
+
+    /// The hash of the suffix of `labels` labels, as many as there are at the most.
+    #[inline]
+    pub fn hash_of(&self, labels: usize) -> SuffixHash {
+        self.hashes.get(labels).copied().unwrap_or(SuffixHash(0))
+    }
+}
+
+impl std::ops::Deref for HashedName {
+    type Target = LowerName;
+
+    fn deref(&self) -> &LowerName {
+        &self.name
     }
 }
 
 /// Hashes names label by label from the root, so that the hash of a name extends that of its parent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NameHashing {
     /// Differs from table to table, so that nobody can prepare names that collide.
     seed: u64,
 }
 
 /// The hash of a suffix, which can be extended to the left.
-#[derive(Clone)]
-pub struct SuffixHash(FoldHasher<'static>);
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SuffixHash(u64);
 
 impl NameHashing {
     /// Hashing that depends on `seed`.
@@ -106,16 +184,7 @@ impl NameHashing {
 
     /// The hash of the root.
     pub fn root(self) -> SuffixHash {
-        SuffixHash(FixedState::with_seed(self.seed).build_hasher())
-    }
-
-    /// The hash of a suffix of `labels` labels.
-    pub fn suffix(self, name: &LowerName, labels: usize) -> SuffixHash {
-        let mut hash = self.root();
-        for labels in 1..=labels {
-            hash.extend(name, labels);
-        }
-        hash
+        SuffixHash(FixedState::with_seed(self.seed).build_hasher().finish())
     }
 
     /// The hash of a whole name in lower-case wire form.
@@ -124,27 +193,24 @@ impl NameHashing {
         // Whoever stores names has checked them.
         let read = name.read(wire);
         debug_assert!(read.is_ok(), "not a name");
-        self.suffix(&name, name.label_count()).finish()
+        name.labels_from_root().fold(self.root(), SuffixHash::extended).finish()
     }
 }
 
 impl SuffixHash {
-    /// Extends the hash of the suffix of `labels - 1` labels by the next label to the left.
+    /// The hash of the suffix that is longer by a label, given with its length octet.
     #[inline]
-    pub fn extend(&mut self, name: &LowerName, labels: usize) {
-        self.0.write(name.label(labels));
-    }
-
-    /// Extends the hash by an asterisk label.
-    pub fn extend_wildcard(&mut self) {
-        self.0.write(b"\x01*");
+    #[must_use]
+    pub fn extended(self, label: &[u8]) -> Self {
+        let mut hasher = FoldHasher::with_seed(self.0, SharedSeed::global_fixed());
+        hasher.write(label);
+        Self(hasher.finish())
     }
 
     /// The hash.
-    pub fn finish(&self) -> u64 {
+    pub const fn finish(self) -> u64 {
         // The accumulator's low bits are weaker than its high ones; buckets are chosen by the low ones.
-        let hash = self.0.finish();
-        hash ^ (hash >> 32)
+        self.0 ^ (self.0 >> 32)
     }
 }
 
@@ -185,12 +251,15 @@ mod tests {
     #[test]
     fn the_hash_of_a_suffix_is_the_hash_of_that_name() {
         let hashing = NameHashing::new(7);
-        let (name, _) = read(b"\x03www\x07example\x03com\0").unwrap();
+        let wire = b"\x03www\x07example\x03com\0";
+        let (name, _) = read(wire).unwrap();
+        let mut hashed = HashedName::default();
+        assert_eq!(hashed.read(wire, NameHashing::new(8)), Ok(wire.len()));
+        hashed.hash_by(hashing);
         for labels in 0..=3 {
-            assert_eq!(hashing.suffix(&name, labels).finish(), hashing.wire(name.suffix(labels)));
+            assert_eq!(hashed.hash_of(labels).finish(), hashing.wire(name.suffix(labels)));
         }
-        let mut wild = hashing.suffix(&name, 2);
-        wild.extend_wildcard();
+        let wild = hashed.hash_of(2).extended(b"\x01*");
         assert_eq!(wild.finish(), hashing.wire(b"\x01*\x07example\x03com\0"));
         assert_ne!(hashing.wire(name.wire()), NameHashing::new(8).wire(name.wire()));
         // Labels are told apart by their lengths.

@@ -1,8 +1,6 @@
 //! Reading a query: header, the one question, and EDNS.
 
 use crate::model::rrset::Rtype;
-use crate::wire::name::LowerName;
-
 /// Octets of a message's header (RFC 1035 §4.1.1).
 pub const HEADER_OCTETS: usize = 12;
 /// Opcode NOTIFY (RFC 1996 §3.1).
@@ -101,8 +99,8 @@ pub enum Unanswerable {
 }
 
 impl<'q> Query<'q> {
-    /// Reads a message. The question's name goes into `qname`, which is reused from query to query.
-    pub fn parse(message: &'q [u8], qname: &mut LowerName) -> Result<Self, Unanswerable> {
+    /// Reads a message whose question's name has been read and takes so many octets; none if no name is at its place.
+    pub fn parse(message: &'q [u8], name_octets: Option<usize>) -> Result<Self, Unanswerable> {
         let ([i0, i1, f0, _, q0, q1, a0, a1, n0, n1, r0, r1], body) =
             message.split_first_chunk::<HEADER_OCTETS>().ok_or(Unanswerable::Silent)?;
         if f0 & 0x80 != 0 {
@@ -116,7 +114,7 @@ impl<'q> Query<'q> {
         if [*q0, *q1] != [0, 1] {
             return Self::parse_cookie_request(header, [*q0, *q1], body, counts).ok_or(malformed);
         }
-        let name_octets = qname.read(body).map_err(|_| malformed)?;
+        let name_octets = name_octets.ok_or(malformed)?;
         let (question, rest) = body.split_at_checked(name_octets + 4).ok_or(malformed)?;
         let [t0, t1, c0, c1] = question.last_chunk::<4>().ok_or(malformed)?;
         let Records { edns, is_signed } = parse_records(rest, counts).map_err(|Malformed| malformed)?;
@@ -134,6 +132,11 @@ impl<'q> Query<'q> {
         edns.filter(|edns| edns.options.cookie.is_some())?;
         Some(Self { header, question: &[], qtype: Rtype(0), qclass: 0, edns, is_signed })
     }
+}
+
+/// Where a message has its question, if it has one; empty in what is too short for any.
+pub fn question(message: &[u8]) -> &[u8] {
+    message.get(HEADER_OCTETS..).unwrap_or_default()
 }
 
 /// A record or option that does not fit, a second OPT, an OPT or TSIG at a wrong place, or octets left over.
@@ -218,6 +221,7 @@ fn parse_options(mut rest: &[u8]) -> Result<Options<'_>, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::name::LowerName;
 
     /// Header with one question and `additionals`, question for `a. IN A`, then `rest`.
     fn query(counts: [u8; 4], rest: &[u8]) -> Vec<u8> {
@@ -230,7 +234,7 @@ mod tests {
     const TSIG: &[u8] = b"\0\0\xfa\0\xff\0\0\0\0\0\0";
 
     fn parse(message: &[u8]) -> Result<Query<'_>, Unanswerable> {
-        Query::parse(message, &mut LowerName::default())
+        Query::parse(message, LowerName::default().read(question(message)).ok())
     }
 
     #[test]

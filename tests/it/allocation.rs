@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use pooldns::dns::ahead::Ahead;
 use pooldns::dns::engine::{Client, Transport};
 use pooldns::model::inventory::Declared;
 
@@ -174,7 +175,7 @@ fn the_counter_counts() {
 #[test]
 fn no_kind_of_answer_allocates() {
     with_subject(|subject| {
-        let mut out = vec![0; 65_535];
+        let (mut out, mut batch) = (vec![0; 65_535], Ahead::batch());
         for (what, octets, expected) in kinds() {
             for transport in [Transport::Udp, Transport::Tcp] {
                 let mut len = 0;
@@ -184,6 +185,12 @@ fn no_kind_of_answer_allocates() {
                 assert_eq!(count, 0, "{what} over {transport:?}");
                 if transport == Transport::Udp {
                     assert_eq!((out[3] & 0x0f, out[2] & 2 != 0, out[7]), expected, "{what}, {len} octets");
+                    let (worker, client) = (subject.face.worker(), client(transport));
+                    let count = allocations(|| {
+                        worker.look_ahead([(octets.as_slice(), client.address)].into_iter(), &mut batch);
+                        worker.answer_ahead(&octets, &mut batch[0], &client, NOW, 1, &mut out);
+                    });
+                    assert_eq!(count, 0, "{what}, looked ahead at");
                 }
             }
         }

@@ -23,6 +23,7 @@ mod metrics;
 mod operation;
 mod pools;
 mod query;
+mod reach;
 mod reload;
 mod resolver;
 mod rfc8906;

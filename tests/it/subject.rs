@@ -11,7 +11,8 @@ use arc_swap::ArcSwap;
 use pooldns::api::metrics::{Reloads, Scrape};
 use pooldns::config::Policy;
 use pooldns::config::guard::CookieSecret;
-use pooldns::dns::engine::{Client, Engine, Fittings, UnixTime, Worker};
+use pooldns::dns::ahead::Ahead;
+use pooldns::dns::engine::{Client, Engine, Fittings, Transport, UnixTime, Worker};
 use pooldns::dns::rrl::RateLimiter;
 use pooldns::health::probe::Probe;
 use pooldns::health::schedule::{Assigned, Schedule};
@@ -93,6 +94,8 @@ pub struct Face {
     table: Arc<ArcSwap<RecordTable>>,
     /// Who answers from it.
     worker: Worker,
+    /// What looking ahead finds.
+    ahead: Ahead,
 }
 
 impl Face {
@@ -108,7 +111,7 @@ impl Face {
         let engine = Engine::new(Arc::clone(&table), Arc::clone(&policy), Arc::new(fittings()));
         let worker = engine.worker(registry.worker());
         let publisher = Publisher::new(Arc::clone(&table), policy).counting_into(registry.clone());
-        Self { publisher, table, worker }
+        Self { publisher, table, worker, ahead: Ahead::default() }
     }
 
     /// Publishes an inventory with its targets.
@@ -123,10 +126,17 @@ impl Face {
         }
     }
 
-    /// The octets of an answer, none for silence.
+    /// The octets of an answer, none for silence. As the transports do, it looks ahead at what comes over UDP.
     pub fn answer(&mut self, query: &[u8], client: &Client, random: u64) -> Vec<u8> {
         let mut out = vec![0; 65_535];
-        let reply = self.worker.answer(query, client, NOW, random, &mut out);
+        let Self { worker, ahead, .. } = self;
+        let reply = match client.transport {
+            Transport::Udp => {
+                worker.look_ahead([(query, client.address)].into_iter(), std::slice::from_mut(ahead));
+                worker.answer_ahead(query, ahead, client, NOW, random, &mut out)
+            }
+            Transport::Tcp => worker.answer(query, client, NOW, random, &mut out),
+        };
         out.truncate(reply.len);
         out
     }

@@ -67,13 +67,14 @@ impl Fixture {
         let store = Arc::new(Store::in_memory().unwrap());
         let (assigned, assigned_now) = watch::channel(Arc::new(Assigned::default()));
         let (live, live_now) = watch::channel(Live::default());
+        let policy = Arc::new(ArcSwap::from_pointee(Policy::default()));
         let context = Arc::new(Context {
             store: Arc::clone(&store),
             assigned: assigned_now,
             live: live_now,
             table: Arc::new(ArcSwap::from_pointee(RecordTable::new(1))),
-            policy: Arc::new(ArcSwap::from_pointee(Policy::default())),
-            prober: Prober::new(rustls::RootCertStore::empty()),
+            policy: Arc::clone(&policy),
+            prober: Prober::new(rustls::RootCertStore::empty(), policy),
             previews: Previews::default(),
         });
         let router = router(Arc::clone(&context));

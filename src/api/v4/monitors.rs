@@ -130,7 +130,7 @@ pub fn overlaid(monitor: &Monitor, stamp: &Stamp<MonitorId>, said: &Table) -> No
     let current = match monitor.check {
         // What stands there for a connection is no method of HTTP, if the body makes it an HTTP check.
         Check::Tcp { .. } => current.without("method"),
-        Check::Http(_) => current,
+        _ => current,
     };
     body::overlaid(&current, said)
 }

@@ -117,8 +117,8 @@ impl Batch {
         Ok(received)
     }
 
-    /// The queries of the batch, and who asks.
-    pub fn queries(&self) -> impl Iterator<Item = (&[u8], IpAddr)> + Clone {
+    /// The queries of the batch, and who asks, in the order in which [`Batch::respond`] takes them.
+    pub fn queries(&self) -> impl Iterator<Item = (&[u8], IpAddr)> {
         self.messages.iter().take(self.received).filter_map(|message| {
             Some((message.query.get(..message.query_len).unwrap_or_default(), message.source?.ip()))
         })

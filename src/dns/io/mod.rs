@@ -15,4 +15,4 @@ mod prefetch;
 pub use batch::{BATCH, Batch, DATAGRAM_OCTETS_MAX, Received, Sent, send_from};
 pub use control::Asked;
 pub use option::{answer_from_asked_address, ignore_path_mtu};
-pub use prefetch::{prefetch, prefetch_value};
+pub use prefetch::{prefetch_at, prefetch_value};

@@ -2,29 +2,22 @@
 
 /// Octets of a cache line on every processor that we know.
 const LINE_OCTETS: usize = 64;
-/// Octets that are asked for at the most: what lies further on, the processor fetches by itself.
-const OCTETS_MAX: usize = 2 * LINE_OCTETS;
 
-/// Asks for the cache lines in which the first of `octets` lie, and does not wait for them.
-pub fn prefetch(octets: &[u8]) {
-    let octets = octets.get(..OCTETS_MAX).unwrap_or(octets);
-    octets.chunks(LINE_OCTETS).for_each(prefetch_line);
-    // They begin anywhere in a line, so they may end in one more than there are chunks.
-    if let Some(last) = octets.last() {
-        prefetch_line(last);
-    }
+/// Asks for two cache lines: that of an address and the next one, whatever is there. What lies further on, the processor
+/// fetches by itself.
+pub fn prefetch_at(address: *const u8) {
+    prefetch_address(address);
+    prefetch_address(address.wrapping_add(LINE_OCTETS));
 }
 
 /// Asks for the cache lines in which a value lies that is no larger than a line, and does not wait for them.
 pub fn prefetch_value<T>(value: &T) {
-    prefetch_line(value);
-    let end = std::ptr::from_ref(value).cast::<u8>().wrapping_add(size_of::<T>().saturating_sub(1));
-    prefetch_address(end);
-}
-
-/// Asks for the cache line in which a value begins.
-fn prefetch_line<T: ?Sized>(value: &T) {
-    prefetch_address(std::ptr::from_ref(value).cast());
+    let start = std::ptr::from_ref(value).cast::<u8>();
+    prefetch_address(start);
+    // Most are aligned so that they lie in one.
+    if align_of::<T>() < size_of::<T>() {
+        prefetch_address(start.wrapping_add(size_of::<T>() - 1));
+    }
 }
 
 /// Asks for the cache line of an address.

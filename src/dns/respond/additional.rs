@@ -8,7 +8,7 @@ use crate::steering::lookup::Found;
 use crate::steering::select::Family;
 use crate::steering::table::Node;
 use crate::wire::message::Full;
-use crate::wire::name::LowerName;
+use crate::wire::name::HashedName;
 
 /// Offsets of the host names whose addresses are in a message.
 #[derive(Default)]
@@ -52,7 +52,7 @@ pub(super) fn add_hosts(
     hosts: &mut Hosts,
 ) -> Result<(), Full> {
     let Some(offset) = rtype.host_offset() else { return Ok(()) };
-    let mut host = LowerName::default();
+    let mut host = HashedName::default();
     let mut record = start;
     let end = chain.message.len();
     for _ in 0..count {
@@ -69,7 +69,7 @@ pub(super) fn add_hosts(
             },
             _ => rdata_at + offset,
         };
-        let is_read = host.read(chain.message.written_from(at)).is_ok();
+        let is_read = host.read(chain.message.written_from(at), chain.table.hashing()).is_ok();
         if is_read && need.concerns(&host) && hosts.note(chain, &host, at, need) {
             add_addresses(chain, &host, at, need)?;
         }
@@ -78,7 +78,7 @@ pub(super) fn add_hosts(
 }
 
 /// Adds the addresses of one host, whose name stands at an offset.
-fn add_addresses(chain: &mut Chain<'_, '_>, host: &LowerName, at: usize, need: Need<'_>) -> Result<(), Full> {
+fn add_addresses(chain: &mut Chain<'_, '_>, host: &HashedName, at: usize, need: Need<'_>) -> Result<(), Full> {
     let node = match chain.find(host, Rtype::A) {
         Found::Node { node, .. } => node,
         // Glue: what we hold below a cut is good for a referral and for nothing else (RFC 2181 §5.4.1).
@@ -114,7 +114,7 @@ pub(super) fn with_addresses<R>(
 
 impl Need<'_> {
     /// Whether a host is one of those that are added.
-    fn concerns(self, host: &LowerName) -> bool {
+    fn concerns(self, host: &HashedName) -> bool {
         match self {
             Self::Glue { cut, labels } => host.label_count() >= labels && host.suffix(labels) == cut,
             Self::Courtesy => true,
@@ -124,7 +124,7 @@ impl Need<'_> {
 
 impl Hosts {
     /// Notes a host; says whether it is new and its addresses are to be added.
-    fn note(&mut self, chain: &Chain<'_, '_>, host: &LowerName, at: usize, need: Need<'_>) -> bool {
+    fn note(&mut self, chain: &Chain<'_, '_>, host: &HashedName, at: usize, need: Need<'_>) -> bool {
         let known = self.at.iter().take(self.count).any(|at| chain.message.has_name_at(*at, host.wire()));
         match self.at.get_mut(self.count) {
             Some(place) if !known => {

@@ -12,13 +12,13 @@ use crate::steering::table::{Node, RecordTable, Slot, ZoneTable};
 use crate::telemetry::Counters;
 use crate::telemetry::series::LiveSource;
 use crate::wire::message::{ExtendedError, Full, Message};
-use crate::wire::name::LowerName;
+use crate::wire::name::HashedName;
 use crate::wire::query::{HEADER_OCTETS, Rcode};
 
 /// Where a chain of CNAME and DNAME records has got to.
 pub(super) struct Chain<'w, 'b> {
     /// Where names are looked up.
-    table: &'w RecordTable,
+    pub(super) table: &'w RecordTable,
     /// The answer under way.
     pub(super) message: &'w mut Message<'b>,
     /// What is asked for.
@@ -88,21 +88,21 @@ impl<'w, 'b> Chain<'w, 'b> {
     }
 
     /// What a name leads to for this client: a zone that it may not ask is none of ours.
-    pub(super) fn find(&self, name: &LowerName, qtype: Rtype) -> Found<'w> {
+    pub(super) fn find(&self, name: &HashedName, qtype: Rtype) -> Found<'w> {
         let found = lookup(self.table, name, qtype);
         if found.allows(self.client.address) { found } else { Found::NotOurs }
     }
 
     /// Reads the name that the chain has got to; says whether to go on there: not where it has been before, and not
     /// without end.
-    pub(super) fn read_name(&self, name: &mut LowerName) -> bool {
-        let is_read = name.read(self.message.written_from(self.name_at)).is_ok();
+    pub(super) fn read_name(&self, name: &mut HashedName) -> bool {
+        let is_read = name.read(self.message.written_from(self.name_at), self.table.hashing()).is_ok();
         let been_there = |left: &Left| self.message.has_name_at(usize::from(left.name_at), name.wire());
         is_read && self.links <= CNAME_CHAIN_MAX && !self.left.iter().take(self.links).any(been_there)
     }
 
     /// Answers for one name of the chain. RFC 6604 §2.1: the last link decides the response code.
-    pub(super) fn link(&mut self, found: Found<'_>, name: &LowerName) -> Result<Link, Full> {
+    pub(super) fn link(&mut self, found: Found<'_>, name: &HashedName) -> Result<Link, Full> {
         match found {
             Found::NotOurs | Found::Absent(_) => Ok(Link::End(Rcode::Refused)),
             Found::NxDomain { zone } => {
@@ -128,7 +128,7 @@ impl<'w, 'b> Chain<'w, 'b> {
     }
 
     /// Answers from the static records of a node.
-    fn fixed(&mut self, zone: &ZoneTable, node: &Node, name: &LowerName) -> Result<Link, Full> {
+    fn fixed(&mut self, zone: &ZoneTable, node: &Node, name: &HashedName) -> Result<Link, Full> {
         if self.qtype == Rtype::ANY {
             return self.any(zone, node, None, name).map(Link::End);
         }
@@ -150,7 +150,7 @@ impl<'w, 'b> Chain<'w, 'b> {
     }
 
     /// RFC 6672 §3.2 step 3c: gives the DNAME above a name, and the CNAME that it comes to, which has the DNAME's TTL (§3.1).
-    fn dname(&mut self, dname: &Node, labels: usize, name: &LowerName) -> Result<Link, Full> {
+    fn dname(&mut self, dname: &Node, labels: usize, name: &HashedName) -> Result<Link, Full> {
         let prefix = name.suffix_start(labels);
         let dname_at = self.name_at + prefix;
         let Some(rrset) = dname.owner().rrset(Rtype::DNAME) else { return Ok(Link::End(Rcode::ServFail)) };
@@ -194,7 +194,7 @@ impl<'w, 'b> Chain<'w, 'b> {
     }
 
     /// Answers at a live name: pools give A and AAAA and outrank static A, AAAA and CNAME; other types are static.
-    fn live(&mut self, zone: &ZoneTable, node: &Node, slot: &Slot, name: &LowerName) -> Result<Rcode, Full> {
+    fn live(&mut self, zone: &ZoneTable, node: &Node, slot: &Slot, name: &HashedName) -> Result<Rcode, Full> {
         let family = match self.qtype {
             Rtype::A => Family::V4,
             Rtype::AAAA => Family::V6,
@@ -219,7 +219,7 @@ impl<'w, 'b> Chain<'w, 'b> {
         node: &Node,
         slot: &Slot,
         qtype: Rtype,
-        name: &LowerName,
+        name: &HashedName,
     ) -> Result<Rcode, Full> {
         if let Some(rrset) = node.owner().rrset(qtype).filter(|rrset| !is_outranked(*rrset)) {
             self.rrset(rrset, name)?;
@@ -231,7 +231,7 @@ impl<'w, 'b> Chain<'w, 'b> {
     }
 
     /// RFC 8482 §4.1: over UDP one RRset is enough, so that ANY amplifies nothing; over TCP all are given that fit.
-    fn any(&mut self, zone: &ZoneTable, node: &Node, slot: Option<&Slot>, name: &LowerName) -> Result<Rcode, Full> {
+    fn any(&mut self, zone: &ZoneTable, node: &Node, slot: Option<&Slot>, name: &HashedName) -> Result<Rcode, Full> {
         let start = self.message.len();
         let mut is_nodata = true;
         let live = slot.map(Slot::load);
@@ -299,7 +299,7 @@ impl<'w, 'b> Chain<'w, 'b> {
     }
 
     /// Copies an `RRset` into the answer section.
-    fn rrset(&mut self, rrset: Rrset<'_>, name: &LowerName) -> Result<(), Full> {
+    fn rrset(&mut self, rrset: Rrset<'_>, name: &HashedName) -> Result<(), Full> {
         let start = self.message.len();
         if rrset.rtype == self.qtype {
             self.answer_at = Some(start);
@@ -313,7 +313,7 @@ impl<'w, 'b> Chain<'w, 'b> {
     }
 
     /// RFC 2308 §3: the zone's SOA goes into the authority section.
-    fn negative(&mut self, zone: &ZoneTable, name: &LowerName, ttl_max: u32) -> Result<(), Full> {
+    fn negative(&mut self, zone: &ZoneTable, name: &HashedName, ttl_max: u32) -> Result<(), Full> {
         let apex_at = self.name_at + name.suffix_start(zone.apex_labels());
         self.message.authority(zone.negative_soa(), apex_at, ttl_max)
     }

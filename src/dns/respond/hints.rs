@@ -9,16 +9,16 @@ use crate::steering::lookup::Found;
 use crate::steering::select::Family;
 use crate::steering::table::{Node, Slot};
 use crate::wire::message::Full;
-use crate::wire::name::LowerName;
+use crate::wire::name::HashedName;
 
 /// Copies an `RRset` of SVCB or HTTPS records of the owner `name` into the answer section.
-pub(super) fn answer(chain: &mut Chain<'_, '_>, rrset: Rrset<'_>, name: &LowerName) -> Result<(), Full> {
+pub(super) fn answer(chain: &mut Chain<'_, '_>, rrset: Rrset<'_>, name: &HashedName) -> Result<(), Full> {
     let mut autos = rrset.rdatas().filter_map(Svcb::read).filter(|svcb| svcb.has_auto()).peekable();
     if autos.peek().is_none() {
         return chain.message.answer(rrset.rendered, rrset.count, chain.name_at);
     }
     // RFC 2181 §5.2: the records of an RRset have one TTL, so a hint that may change soon shortens all of them.
-    let mut host = LowerName::default();
+    let mut host = HashedName::default();
     let ttl = autos.fold(rrset.ttl(), |ttl, svcb| {
         let slot = node_of(chain, svcb, name, &mut host).and_then(Node::slot);
         ttl.min(slot.map_or(u32::MAX, Slot::ttl))
@@ -38,11 +38,11 @@ pub(super) fn answer(chain: &mut Chain<'_, '_>, rrset: Rrset<'_>, name: &LowerNa
 }
 
 /// The node whose addresses are the hints of a record: its target's, or its owner's (RFC 9460 §2.5.2).
-fn node_of<'w>(chain: &Chain<'w, '_>, svcb: Svcb<'_>, name: &LowerName, host: &mut LowerName) -> Option<&'w Node> {
+fn node_of<'w>(chain: &Chain<'w, '_>, svcb: Svcb<'_>, name: &HashedName, host: &mut HashedName) -> Option<&'w Node> {
     let found = match svcb.target {
         [0] => chain.find(name, Rtype::A),
         target => {
-            host.read(target).ok()?;
+            host.read(target, chain.table.hashing()).ok()?;
             chain.find(host, Rtype::A)
         }
     };

@@ -13,7 +13,7 @@ use crate::steering::table::{Absence, RecordTable};
 use crate::telemetry::Counters;
 use crate::telemetry::series::SeriesId;
 use crate::wire::message::{ExtendedError, Full, Message};
-use crate::wire::name::LowerName;
+use crate::wire::name::HashedName;
 use crate::wire::query::{Query, Rcode};
 
 /// What the header and OPT of an answer have to say.
@@ -48,7 +48,7 @@ pub fn respond(
     table: &RecordTable,
     message: &mut Message<'_>,
     query: &Query<'_>,
-    (qname, target): (&mut LowerName, &mut LowerName),
+    (qname, target): (&HashedName, &mut HashedName),
     client: &Client,
     random: u64,
     counters: &Counters,
@@ -72,7 +72,7 @@ pub fn respond(
         return Answer::error(Rcode::Refused);
     }
     let mut chain = Chain::new(table, message, qtype, *client, random, counters);
-    let mut name: &LowerName = qname;
+    let mut name = qname;
     let rcode = loop {
         match chain.link(found, name) {
             Err(Full) => {

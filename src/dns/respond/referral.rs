@@ -5,7 +5,7 @@ use crate::dns::respond::chain::Chain;
 use crate::model::rrset::Rtype;
 use crate::steering::table::{Node, ZoneTable};
 use crate::wire::message::Full;
-use crate::wire::name::LowerName;
+use crate::wire::name::HashedName;
 
 /// Refers to the servers of the cut that is the suffix of `labels` labels of `name`.
 pub(super) fn refer(
@@ -13,7 +13,7 @@ pub(super) fn refer(
     zone: &ZoneTable,
     cut: &Node,
     labels: usize,
-    name: &LowerName,
+    name: &HashedName,
 ) -> Result<(), Full> {
     debug_assert!(labels > zone.apex_labels(), "a zone does not delegate its own apex");
     let Some(servers) = cut.owner().rrset(Rtype::NS) else { return Ok(()) };

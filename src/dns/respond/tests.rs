@@ -127,11 +127,12 @@ fn ask_as(client: &Client, table: &RecordTable, size: usize, question: &str) -> 
     let wire = name(owner).wire().to_vec();
     let question = [&wire, &qtype.to_be_bytes()[..], &[0, 1]].concat();
     let octets = [&[0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], &question].concat();
-    let (mut qname, mut target) = (LowerName::default(), LowerName::default());
-    let query = Query::parse(&octets, &mut qname).unwrap();
+    let (mut qname, mut target) = (HashedName::default(), HashedName::default());
+    let read = qname.read(&question, table.hashing());
+    let query = Query::parse(&octets, read.ok()).unwrap();
     let mut buffer = vec![0; size];
     let mut message = Message::start(&mut buffer, size, query.question, 0).unwrap();
-    let names = (&mut qname, &mut target);
+    let names = (&qname, &mut target);
     let answer = respond(table, &mut message, &query, names, client, 7, &Counters::default());
     if answer.truncated {
         message.clear(true);

@@ -123,25 +123,47 @@ impl RateLimiter {
         &self.notices
     }
 
-    /// Asks for the memory where answers to a client will be counted.
-    pub fn look_ahead(&self, client: IpAddr, policy: &RrlPolicy) {
-        if let Some(Bucket { set, .. }) = self.bucket(client, policy) {
+    /// Asks for the memory where answers to a client will be counted, and says which network that is.
+    pub fn look_ahead(&self, client: IpAddr, policy: &RrlPolicy) -> Network {
+        let network = self.network(Prefix::of(client, policy));
+        if let Some(set) = self.set(network.hash) {
             prefetch_value(set);
         }
+        network
     }
 
-    /// Where answers to a client are counted. Memory is not read.
-    pub fn bucket(&self, client: IpAddr, policy: &RrlPolicy) -> Option<Bucket<'_>> {
+    /// Where answers to a client are counted. Memory is not read. What looking ahead has found need not be found again;
+    /// it counts if it is about the network that the client belongs to under this policy.
+    pub fn bucket(&self, client: IpAddr, policy: &RrlPolicy, found: Option<Network>) -> Option<Bucket<'_>> {
         let prefix = Prefix::of(client, policy);
+        let found = found.filter(|network| network.prefix == prefix);
+        let network = found.unwrap_or_else(|| self.network(prefix));
+        Some(Bucket { set: self.set(network.hash)?, network, notices: &self.notices })
+    }
+
+    /// A network with its hash.
+    fn network(&self, prefix: Prefix) -> Network {
         let mut hasher = self.hashing.build_hasher();
         hasher.write_u64(prefix.bits);
         hasher.write_u8(u8::from(prefix.is_ipv4));
-        let hash = hasher.finish();
+        Network { prefix, hash: hasher.finish() }
+    }
+
+    /// The set of a hash.
+    fn set(&self, hash: u64) -> Option<&Set> {
         let mask = self.sets.len().wrapping_sub(1);
         #[expect(clippy::cast_possible_truncation, reason = "only low bits are wanted")]
-        let set = self.sets.get(hash as usize & mask)?;
-        Some(Bucket { set, hash, prefix, notices: &self.notices })
+        self.sets.get(hash as usize & mask)
     }
+}
+
+/// A network of clients, as one limiter sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Network {
+    /// The network.
+    prefix: Prefix,
+    /// Its hash.
+    hash: u64,
 }
 
 /// Where answers to one network are counted.
@@ -149,10 +171,8 @@ impl RateLimiter {
 pub struct Bucket<'l> {
     /// The set that has an entry for each class.
     set: &'l Set,
-    /// The network's hash.
-    hash: u64,
     /// The network.
-    prefix: Prefix,
+    network: Network,
     /// Where a limit that is reached is told.
     notices: &'l Notices,
 }
@@ -161,7 +181,7 @@ impl Bucket<'_> {
     /// Whether an answer of a class may go at `now`, in milliseconds, if `rate` may go in a second; counts it if so.
     pub fn admits(&self, class: ResponseClass, now: u64, rate: u32) -> bool {
         // An entry of zeros is free, so no tag is zero.
-        let tag = (self.hash >> (TAG_SHIFT + CLASS_BITS)).max(1) << CLASS_BITS | class as u64;
+        let tag = (self.network.hash >> (TAG_SHIFT + CLASS_BITS)).max(1) << CLASS_BITS | class as u64;
         let now = now.wrapping_mul(1000) & TIME_MASK;
         let cost = u64::from(1_000_000 / rate.max(1));
         for _ in 0..TRIES {
@@ -169,7 +189,7 @@ impl Bucket<'_> {
                 Counted::Admitted => return true,
                 Counted::Limited => return false,
                 Counted::LimitedNow => {
-                    let Prefix { bits, length, is_ipv4 } = self.prefix;
+                    let Prefix { bits, length, is_ipv4 } = self.network.prefix;
                     self.notices.post(Notice { bits, length, is_ipv4, class });
                     return false;
                 }
@@ -202,7 +222,7 @@ impl Set {
             if before >> TAG_SHIFT == tag {
                 return count_in(entry, before, now, cost);
             }
-            let ahead = if before == 0 { i64::MIN } else { ahead(before, now) };
+            let ahead = ahead(before, now);
             if idlest.is_none_or(|(_, _, least)| ahead < least) {
                 idlest = Some((entry, before, ahead));
             }
@@ -217,8 +237,7 @@ impl Set {
 fn count_in(entry: &AtomicU64, before: u64, now: u64, cost: u64) -> Counted {
     let ahead = ahead(before, now);
     let tag = before & !(TIME_MASK | LIMITED);
-    // Far ahead is no time that this clock has shown: it was set back.
-    let is_full = ahead <= 0 || ahead > 2 * BURST_US;
+    let is_full = ahead <= 0;
     if !is_full && ahead + cost.cast_signed() > BURST_US {
         if before & LIMITED != 0 {
             // Nothing is written: a flood costs no cache line.
@@ -232,10 +251,13 @@ fn count_in(entry: &AtomicU64, before: u64, now: u64, cost: u64) -> Counted {
     swap(entry, before, after, Counted::Admitted)
 }
 
-/// How far in the future an entry's bucket is full again, in microseconds; negative in the past.
+/// How far in the future an entry's bucket is full again, in microseconds; negative in the past, and least if nobody has
+/// used it or it has been idle for longer than half of what the time in an entry covers.
 const fn ahead(entry: u64, now: u64) -> i64 {
     let unused = 64 - TIME_BITS;
-    (entry.wrapping_sub(now) << unused).cast_signed() >> unused
+    let ahead = (entry.wrapping_sub(now) << unused).cast_signed() >> unused;
+    // No bucket is full so late: it was used so long ago that its time has come round, or the clock was set back.
+    if entry == 0 || ahead > 2 * BURST_US { i64::MIN } else { ahead }
 }
 
 /// Changes an entry, unless another worker has.

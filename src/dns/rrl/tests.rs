@@ -19,7 +19,7 @@ const NOW: u64 = 1_700_000_000_000;
 
 /// Whether an answer is admitted.
 fn admits(limiter: &RateLimiter, client: IpAddr, class: ResponseClass, now: u64, policy: &RrlPolicy) -> bool {
-    limiter.bucket(client, policy).unwrap().admits(class, now, policy.rate)
+    limiter.bucket(client, policy, None).unwrap().admits(class, now, policy.rate)
 }
 
 /// How many of `count` answers at one moment are admitted.
@@ -92,6 +92,37 @@ fn a_full_table_forgets_the_idlest() {
         assert_eq!(admitted(&limiter, &format!("192.0.{third}.1"), CLASS, NOW, 1), 1);
     }
     assert_eq!(admitted(&limiter, "192.0.2.1", CLASS, NOW, 50), 0);
+}
+
+#[test]
+fn what_has_been_idle_for_days_is_forgotten_first() {
+    // Half the time that an entry covers, or more, has passed, and less than all of it.
+    for days in 4..=6 {
+        let limiter = RateLimiter::new(1, 7);
+        for third in 0..WAYS {
+            assert_eq!(admitted(&limiter, &format!("198.51.{third}.1"), CLASS, NOW, 1), 1);
+        }
+        let now = NOW + days * 24 * 3_600_000;
+        assert_eq!(admitted(&limiter, "192.0.2.1", CLASS, now, 50), 10, "{days} days");
+        assert_eq!(admitted(&limiter, "203.0.113.1", CLASS, now, 1), 1, "{days} days");
+        assert_eq!(admitted(&limiter, "192.0.2.1", CLASS, now, 50), 0, "{days} days: somebody else was idle");
+    }
+}
+
+#[test]
+fn what_was_found_ahead_counts_for_its_network_alone() {
+    let (limiter, policy) = (limiter(), policy());
+    let client = IpAddr::from([192, 0, 2, 1]);
+    let found = |address: [u8; 4]| Some(limiter.look_ahead(address.into(), &policy));
+    let admits = |found, policy: &RrlPolicy| {
+        let bucket = limiter.bucket(client, policy, found).unwrap();
+        (0..50).filter(|_| bucket.admits(CLASS, NOW, policy.rate)).count()
+    };
+    assert_eq!(admits(found([192, 0, 2, 77]), &policy), 10);
+    assert_eq!(admits(None, &policy), 0, "the same bucket");
+    assert_eq!(admits(found([192, 0, 3, 1]), &policy), 0, "another network's");
+    let wider = RrlPolicy { ipv4_prefix: 16, ..policy.clone() };
+    assert_eq!(admits(found([192, 0, 2, 1]), &wider), 10, "another policy's");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 
 use rustls::{AlertDescription, CertificateError};
 
+use crate::health::probe::tls::ExpiresSoon;
 use crate::model::monitor::Scheme;
 use crate::model::verdict::FailReason;
 
@@ -18,7 +19,9 @@ const LOCAL_RESOURCES: &[i32] = &[12, 23, 24, 99, 105];
 pub(super) enum Phase {
     /// No connection yet.
     Connect,
-    /// There is one.
+    /// There is one, and HTTP is spoken.
+    Request,
+    /// There is one, and something else is spoken.
     Exchange,
 }
 
@@ -28,7 +31,7 @@ pub(super) fn of_request(error: &reqwest::Error, scheme: Scheme) -> FailReason {
     if error.is_redirect() || error.is_builder() {
         return FailReason::HttpInvalidResponse;
     }
-    let phase = if error.is_connect() { Phase::Connect } else { Phase::Exchange };
+    let phase = if error.is_connect() { Phase::Connect } else { Phase::Request };
     let mut found = None;
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = next {
@@ -46,7 +49,7 @@ pub(super) fn of_request(error: &reqwest::Error, scheme: Scheme) -> FailReason {
         (None, Phase::Connect) if error.is_timeout() && scheme == Scheme::Http => FailReason::TcpTimeout,
         (None, _) if error.is_timeout() => FailReason::HttpTimeout,
         (None, Phase::Connect) => FailReason::Other,
-        (None, Phase::Exchange) => FailReason::HttpInvalidResponse,
+        (None, Phase::Request | Phase::Exchange) => FailReason::HttpInvalidResponse,
     }
 }
 
@@ -65,7 +68,8 @@ pub(super) fn of_io(error: &io::Error, phase: Phase) -> Option<FailReason> {
         | ErrorKind::UnexpectedEof => FailReason::ConnectionReset,
         ErrorKind::TimedOut => match phase {
             Phase::Connect => FailReason::TcpTimeout,
-            Phase::Exchange => FailReason::HttpTimeout,
+            Phase::Request => FailReason::HttpTimeout,
+            Phase::Exchange => FailReason::ResponseTimeout,
         },
         _ => return None,
     })
@@ -89,15 +93,34 @@ fn of_one(error: &(dyn Error + 'static), phase: Phase) -> Option<FailReason> {
     }
 }
 
+/// Whether it is TLS that failed, and not what carries it.
+pub(super) fn is_tls(error: &io::Error) -> bool {
+    tls_of(error).is_some()
+}
+
+/// Why a TLS stream failed.
+pub(super) fn of_tls_stream(error: &io::Error) -> FailReason {
+    match tls_of(error) {
+        Some(tls) => of_tls(tls),
+        None => of_io(error, Phase::Exchange).unwrap_or(FailReason::Other),
+    }
+}
+
+/// The error of TLS in an error of a stream.
+fn tls_of(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
 /// Why TLS failed.
-const fn of_tls(error: &rustls::Error) -> FailReason {
-    use rustls::Error::{AlertReceived, InvalidCertificate};
+fn of_tls(error: &rustls::Error) -> FailReason {
+    use rustls::Error::{AlertReceived, InvalidCertificate, Other};
 
     match error {
         InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
             FailReason::TlsNameMismatch
         }
         InvalidCertificate(_) => FailReason::TlsUntrustedCertificate,
+        Other(other) if other.0.is::<ExpiresSoon>() => FailReason::CertificateExpiresSoon,
         AlertReceived(AlertDescription::UnrecognisedName) => FailReason::TlsUnrecognizedName,
         _ => FailReason::TlsProtocol,
     }

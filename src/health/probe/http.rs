@@ -1,61 +1,146 @@
 //! The HTTP and HTTPS probe: a request gets an expected response.
 //!
-//! Each attempt has a client of its own, which takes 2 µs because the TLS configuration is shared. It can connect to
-//! the origin's address only: no proxy, no resolver, and redirects just within the same host.
+//! Redirects are followed here and not by the client: each step has a client of its own, for an address that the policy
+//! has been asked about after the name was looked up.
 
-use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::net::IpAddr;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use reqwest::redirect::{Action, Attempt, Policy};
-use reqwest::{Client, Method, Request, Url};
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use tokio::time::Instant;
+use reqwest::header::{HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
+use reqwest::{Method, Request, Response, StatusCode, Url};
 
+use crate::config::reach::Reach;
 use crate::health::probe::body::Search;
-use crate::health::probe::failure;
+use crate::health::probe::client::{self, PRODUCT};
+use crate::health::probe::tls::Policies;
+use crate::health::probe::{Attempt, failure};
 use crate::health::table::TargetKey;
 use crate::model::limits::{PROBE_BODY_OCTETS_MAX, PROBE_REDIRECTS_MAX};
 use crate::model::monitor::{HttpCheck, Scheme};
-use crate::model::verdict::{FailReason, Outcome};
+use crate::model::verdict::FailReason;
 
-/// Who we say we are. Operators find us in their logs by it, so a monitor cannot change it.
-const PRODUCT: &str = concat!("pooldns/", env!("CARGO_PKG_VERSION"), " (health monitor)");
-/// Header fields of a response that are taken, as hyper's default; its read buffer ends at about 400 KiB.
-const HEADERS_MAX: usize = 100;
-
-/// One attempt.
-pub(super) async fn attempt(check: &HttpCheck, key: &TargetKey, tls: &ClientConfig, timeout: Duration) -> Outcome {
-    let began = Instant::now();
-    let plan = client(check, key, tls, timeout).zip(request(check, key));
-    let Some((client, request)) = plan else {
-        return Outcome { failure: Some(FailReason::MonitorConfig), rtt: Duration::ZERO, code: None };
-    };
-    let mut code = None;
-    let failure = tokio::select! {
-        // The exchange is asked first, and this timer starts after its first poll, in which the client starts its own
-        // for the connection. So when no connection is made, the client gets to say so.
-        biased;
-        result = exchange(&client, request, check, &mut code) => result.err(),
-        () = async { tokio::time::sleep(timeout).await } => Some(FailReason::HttpTimeout),
-    };
-    Outcome { failure, rtt: began.elapsed(), code }
-}
-
-/// Sends the request and judges the response, whose status code is left in `code`.
-async fn exchange(
-    client: &Client,
-    request: Request,
+/// Sends the request, follows redirects if the monitor says so, and judges the response, whose status code is left in
+/// `code`.
+pub(super) async fn request(
     check: &HttpCheck,
+    attempt: &Attempt<'_>,
+    policies: &Policies,
+    reach: &Reach,
     code: &mut Option<u16>,
 ) -> Result<(), FailReason> {
-    let reason = |error: reqwest::Error| failure::of_request(&error, check.scheme);
-    let mut response = client.execute(request).await.map_err(reason)?;
-    let status = response.status().as_u16();
-    *code = Some(status);
-    if !check.expected_codes.contains(status) {
+    let first = first_request(check, attempt).ok_or(FailReason::MonitorConfig)?;
+    client::unless_late(attempt, follow(first, check, attempt, policies, reach, code)).await
+}
+
+/// Sends a request and those that redirects ask for.
+async fn follow(
+    first: Request,
+    check: &HttpCheck,
+    attempt: &Attempt<'_>,
+    policies: &Policies,
+    reach: &Reach,
+    code: &mut Option<u16>,
+) -> Result<(), FailReason> {
+    let origin = first.url().clone();
+    // A redirect may lead to HTTPS from elsewhere, too.
+    let mut terms = check.tls.clone().unwrap_or_default();
+    let mut next = Step { request: first, address: attempt.key.address };
+    for _ in 0..=PROBE_REDIRECTS_MAX {
+        let scheme = if next.request.url().scheme() == "https" { Scheme::Https } else { Scheme::Http };
+        let reason = |error: reqwest::Error| failure::of_request(&error, scheme);
+        let method = next.request.method().clone();
+        let mut tls = policies.config(&terms).await?;
+        tls.alpn_protocols = protocols(&next.request);
+        let client = client::builder(attempt, next.address, tls).build();
+        let client = client.map_err(|_| FailReason::MonitorConfig)?;
+        let response = client.execute(next.request).await.map_err(reason)?;
+        let redirect = if check.follow_redirects { redirect(&response, &origin, reach) } else { None };
+        let Some(url) = redirect else {
+            *code = Some(response.status().as_u16());
+            return judge(response, check, scheme).await;
+        };
+        if url.host_str() != origin.host_str() {
+            // Who we are is for the origin only.
+            terms.files.client = None;
+        }
+        let method = method_after(response.status(), method);
+        next = Step::new(url, method, &origin, check, attempt, reach).await?;
+    }
+    // Redirects without end.
+    Err(FailReason::HttpInvalidResponse)
+}
+
+/// One request, and where it goes.
+struct Step {
+    /// The request.
+    request: Request,
+    /// The address.
+    address: IpAddr,
+}
+
+impl Step {
+    /// The request that a redirect asks for.
+    async fn new(
+        url: Url,
+        method: Method,
+        origin: &Url,
+        check: &HttpCheck,
+        attempt: &Attempt<'_>,
+        reach: &Reach,
+    ) -> Result<Self, FailReason> {
+        if url.host_str() == origin.host_str() {
+            let request =
+                with_headers(Request::new(method, url), check, attempt.key).ok_or(FailReason::MonitorConfig)?;
+            return Ok(Self { request, address: attempt.key.address });
+        }
+        let address = look_up(&url, reach).await?;
+        let mut request = Request::new(method, url);
+        // The monitor's header fields may have secrets, which are for the origin only.
+        request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
+        Ok(Self { request, address })
+    }
+}
+
+/// The URL that a response redirects to, if that may be followed. If not, the response itself counts: what is probed is
+/// this origin.
+fn redirect(response: &Response, origin: &Url, reach: &Reach) -> Option<Url> {
+    use StatusCode as Code;
+    let is_redirect = matches!(
+        response.status(),
+        Code::MOVED_PERMANENTLY | Code::FOUND | Code::SEE_OTHER | Code::TEMPORARY_REDIRECT | Code::PERMANENT_REDIRECT
+    );
+    let location = response.headers().get(LOCATION).filter(|_| is_redirect)?;
+    let url = response.url().join(location.to_str().ok()?).ok()?;
+    let is_ours = url.host_str() == origin.host_str() || reach.redirects_to_other_hosts;
+    (is_ours && matches!(url.scheme(), "http" | "https")).then_some(url)
+}
+
+/// The method after a redirect (RFC 9110 §15.4): what changed something is not done twice.
+fn method_after(status: StatusCode, method: Method) -> Method {
+    match status {
+        StatusCode::SEE_OTHER if method != Method::HEAD => Method::GET,
+        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND if method == Method::POST => Method::GET,
+        _ => method,
+    }
+}
+
+/// The address of another host that a redirect leads to: the first that may be reached.
+async fn look_up(url: &Url, reach: &Reach) -> Result<IpAddr, FailReason> {
+    let host = url.host_str().ok_or(FailReason::HttpInvalidResponse)?;
+    // What a URL takes for an address would not be looked up by the client.
+    let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let addresses: Vec<IpAddr> = if let Ok(address) = literal {
+        vec![address]
+    } else {
+        let found = tokio::net::lookup_host((host, 0)).await.map_err(|_| FailReason::UnknownHost)?;
+        found.map(|address| address.ip()).collect()
+    };
+    let allowed = addresses.iter().copied().find(|address| reach.allows_redirect(*address));
+    allowed.ok_or(if addresses.is_empty() { FailReason::UnknownHost } else { FailReason::AddressDenied })
+}
+
+/// Judges a response.
+async fn judge(mut response: Response, check: &HttpCheck, scheme: Scheme) -> Result<(), FailReason> {
+    if !check.expected_codes.contains(response.status().as_u16()) {
         return Err(FailReason::ResponseCodeMismatch);
     }
     if check.expected_body.is_empty() {
@@ -64,7 +149,8 @@ async fn exchange(
     let mut search = Search::new(&check.expected_body);
     let mut octets_left = PROBE_BODY_OCTETS_MAX;
     while octets_left > 0 {
-        let Some(chunk) = response.chunk().await.map_err(reason)? else { break };
+        let chunk = response.chunk().await.map_err(|error| failure::of_request(&error, scheme))?;
+        let Some(chunk) = chunk else { break };
         let window = chunk.get(..octets_left).unwrap_or(&chunk);
         if search.feed(window) {
             return Ok(());
@@ -74,30 +160,17 @@ async fn exchange(
     Err(FailReason::ResponseBodyMismatch)
 }
 
-/// A client for one attempt at `key`.
-fn client(check: &HttpCheck, key: &TargetKey, tls: &ClientConfig, timeout: Duration) -> Option<Client> {
-    let redirects = if check.follow_redirects { Policy::custom(redirect) } else { Policy::none() };
-    Client::builder()
-        .tls_backend_preconfigured(tls.clone())
-        .dns_resolver(OneAddress(key.address))
-        .no_proxy()
-        .redirect(redirects)
-        .referer(false)
-        .retry(reqwest::retry::never())
-        .http1_only()
-        .http1_max_headers(HEADERS_MAX)
-        .pool_max_idle_per_host(0)
-        .connect_timeout(timeout)
-        .build()
-        .ok()
-}
-
-/// The request, if monitor and origin make one.
-fn request(check: &HttpCheck, key: &TargetKey) -> Option<Request> {
+/// The first request, if monitor and origin make one.
+fn first_request(check: &HttpCheck, attempt: &Attempt<'_>) -> Option<Request> {
     let method = Method::from_bytes(check.method.as_bytes()).ok()?;
     // CONNECT asks for a tunnel and has no path (RFC 9110 §9.3.6).
     let method = Some(method).filter(|method| *method != Method::CONNECT)?;
-    let mut request = Request::new(method, url(check, key)?);
+    let url = client::url(Scheme::of(check.tls.as_ref()), attempt.port, &check.path, attempt.key)?;
+    with_headers(Request::new(method, url), check, attempt.key)
+}
+
+/// A request to the origin with the monitor's header fields.
+fn with_headers(mut request: Request, check: &HttpCheck, key: &TargetKey) -> Option<Request> {
     let headers = request.headers_mut();
     for (name, values) in &check.headers {
         append(headers, name, values)?;
@@ -105,9 +178,28 @@ fn request(check: &HttpCheck, key: &TargetKey) -> Option<Request> {
     headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
     // As given, with its port or without. Otherwise the URL's, which is the address.
     if let Some(host) = &key.host {
-        headers.insert(HOST, HeaderValue::from_str(host).ok()?);
+        let value = HeaderValue::from_str(host).ok()?;
+        if !says(request.url(), host) {
+            request.headers_mut().insert(HOST, value);
+        }
     }
     Some(request)
+}
+
+/// Whether the URL of an HTTPS request says the same host as a `Host` value, so that nothing has to be added to it.
+fn says(url: &Url, host: &str) -> bool {
+    let name = url.host_str().unwrap_or_default();
+    let with_port = || url.port_or_known_default().map(|port| format!("{name}:{port}"));
+    let is_alone = url.port().is_none() && host.eq_ignore_ascii_case(name);
+    url.scheme() == "https" && (is_alone || with_port().is_some_and(|name| host.eq_ignore_ascii_case(&name)))
+}
+
+/// The application protocols that are offered for a request. In HTTP/2 it is the URL that names the host, and a `Host`
+/// that says something else would contradict it (RFC 9113 §8.3.1).
+fn protocols(request: &Request) -> Vec<Vec<u8>> {
+    let all: &[&[u8]] = &[b"h2", b"http/1.1"];
+    let offered = if request.headers().contains_key(HOST) { all.get(1..) } else { Some(all) };
+    offered.unwrap_or_default().iter().map(|protocol| protocol.to_vec()).collect()
 }
 
 /// Adds one of the monitor's header fields, unless its value is decided elsewhere.
@@ -122,92 +214,20 @@ fn append(headers: &mut HeaderMap, name: &str, values: &[String]) -> Option<()> 
     Some(())
 }
 
-/// The URL, whose host is the name in the TLS handshake: the `Host` in force without its port, else the address.
-fn url(check: &HttpCheck, key: &TargetKey) -> Option<Url> {
-    let scheme = match check.scheme {
-        Scheme::Http => "http",
-        Scheme::Https => "https",
-    };
-    let port = check.port.unwrap_or_else(|| check.scheme.port());
-    let with_host = |host: &str| Url::parse(&format!("{scheme}://{host}:{port}{}", check.path)).ok();
-    let address = match key.address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("[{address}]"),
-    };
-    if !check.path.starts_with('/') {
-        return None;
-    }
-    let Some(host) = key.host.as_deref() else { return with_host(&address) };
-    let url = match name_of(host)? {
-        HostName::Address => return with_host(&address),
-        HostName::Name(name) => with_host(name)?,
-    };
-    // Numbers in strange forms are addresses to a URL, and the connection would go there.
-    let Some(name) = url.domain() else { return with_host(&address) };
-    let usable = check.scheme == Scheme::Http || ServerName::try_from(name).is_ok();
-    usable.then_some(url)
-}
-
-/// What a `Host` value is, without its port.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum HostName<'a> {
-    /// An IP address: sent as it is, but neither connected to nor asked for in the handshake.
-    Address,
-    /// A name.
-    Name(&'a str),
-}
-
-/// Reads a `Host` value; none if it is neither a name nor an address.
-fn name_of(host: &str) -> Option<HostName<'_>> {
-    if host.parse::<IpAddr>().is_ok() || host.parse::<SocketAddr>().is_ok() {
-        return Some(HostName::Address);
-    }
-    let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    if bracketed.is_some_and(|inner| inner.parse::<IpAddr>().is_ok()) {
-        return Some(HostName::Address);
-    }
-    let (name, port) = host.split_once(':').unwrap_or((host, ""));
-    let letters = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
-    let legal = !name.is_empty() && name.bytes().all(letters) && port.bytes().all(|octet| octet.is_ascii_digit());
-    legal.then_some(HostName::Name(name))
-}
-
-/// Follows a redirect within the same host. To another one the response itself counts: what is probed is this origin.
-fn redirect(attempt: Attempt<'_>) -> Action {
-    let host = attempt.previous().first().and_then(Url::host_str);
-    if attempt.url().host_str() != host || !matches!(attempt.url().scheme(), "http" | "https") {
-        attempt.stop()
-    } else if attempt.previous().len() > PROBE_REDIRECTS_MAX {
-        attempt.error("too many redirects")
-    } else {
-        attempt.follow()
-    }
-}
-
-/// Resolves every name to the origin's address. Redirects elsewhere are not followed, so there is one name only.
-#[derive(Clone, Copy, Debug)]
-struct OneAddress(IpAddr);
-
-impl Resolve for OneAddress {
-    fn resolve(&self, _: Name) -> Resolving {
-        // The port is the URL's.
-        let addresses: Addrs = Box::new(std::iter::once(SocketAddr::new(self.0, 0)));
-        Box::pin(std::future::ready(Ok(addresses)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::time::Instant;
 
     use super::*;
     use crate::model::id::MonitorId;
-    use crate::model::monitor::ExpectedCodes;
+    use crate::model::monitor::{ExpectedCodes, TlsTerms};
 
     fn check(scheme: Scheme, port: Option<u16>, headers: &[(&str, &str)]) -> HttpCheck {
         HttpCheck {
-            scheme,
-            allow_insecure: false,
+            tls: (scheme == Scheme::Https).then(TlsTerms::default),
             method: "GET".into(),
             path: "/health?full=1".into(),
             port,
@@ -223,24 +243,30 @@ mod tests {
         TargetKey { address: address.parse().unwrap(), monitor: MonitorId::declared("m"), host }
     }
 
+    /// The first request of an attempt.
+    fn request(check: &HttpCheck, key: &TargetKey) -> Option<Request> {
+        let port = check.port.unwrap_or_else(|| Scheme::of(check.tls.as_ref()).port());
+        let timeout = Duration::from_secs(1);
+        let attempt = Attempt { key, port, source: None, timeout, deadline: Instant::now() + timeout };
+        first_request(check, &attempt)
+    }
+
     #[test]
-    fn urls_from_address_host_and_port() {
+    fn http2_is_offered_where_the_url_says_the_host() {
         use Scheme::{Http, Https};
-        for (scheme, port, address, host, url) in [
-            (Http, None, "192.0.2.1", None, "http://192.0.2.1/health?full=1"),
-            (Http, Some(8080), "2001:db8::1", None, "http://[2001:db8::1]:8080/health?full=1"),
-            (Https, None, "192.0.2.1", Some("www.example.com"), "https://www.example.com/health?full=1"),
-            (Https, Some(8443), "192.0.2.1", Some("WWW.example.com:443"), "https://www.example.com:8443/health?full=1"),
-            // A Host that is an address does not move the probe.
-            (Http, None, "192.0.2.1", Some("198.51.100.1"), "http://192.0.2.1/health?full=1"),
-            (Http, None, "192.0.2.1", Some("198.51.100.1:81"), "http://192.0.2.1/health?full=1"),
-            (Http, None, "192.0.2.1", Some("[2001:db8::2]"), "http://192.0.2.1/health?full=1"),
-            (Http, None, "192.0.2.1", Some("[2001:db8::2]:80"), "http://192.0.2.1/health?full=1"),
-            (Http, None, "192.0.2.1", Some("2001:db8::2"), "http://192.0.2.1/health?full=1"),
-            (Http, None, "192.0.2.1", Some("0x7f.1"), "http://192.0.2.1/health?full=1"),
+        for (scheme, port, host, field) in [
+            (Https, None, Some("www.example.com"), None),
+            (Https, None, Some("WWW.example.com:443"), None),
+            (Https, Some(8443), Some("www.example.com:8443"), None),
+            (Https, None, None, None),
+            (Https, Some(8443), Some("www.example.com"), Some("www.example.com")),
+            (Https, None, Some("www.example.com:444"), Some("www.example.com:444")),
+            (Https, None, Some("198.51.100.1"), Some("198.51.100.1")),
+            (Http, None, Some("WWW.example.com"), Some("WWW.example.com")),
         ] {
-            let found = super::url(&check(scheme, port, &[]), &key(address, host));
-            assert_eq!(found.unwrap().as_str(), url);
+            let request = request(&check(scheme, port, &[]), &key("192.0.2.1", host)).unwrap();
+            let found = request.headers().get(HOST).map(|value| value.to_str().unwrap());
+            assert_eq!((found, protocols(&request).len()), (field, if field.is_none() { 2 } else { 1 }), "{host:?}");
         }
     }
 

@@ -10,12 +10,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::*;
+use crate::config::reach::Reach;
 use crate::model::id::MonitorId;
-use crate::model::monitor::{ExpectedCodes, HttpCheck, Scheme};
-use crate::model::verdict::FailReason;
+use crate::model::monitor::{ExpectedCodes, HttpCheck, Scheme, TlsTerms};
 
+mod handshake;
 mod https;
+mod mail;
+mod names;
+mod pings;
 mod plain;
+mod reach;
+mod rpc;
 
 /// More than any loopback exchange takes on a busy machine.
 const AMPLE: Duration = Duration::from_secs(20);
@@ -118,8 +124,7 @@ async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
 /// A GET that expects 200.
 fn check(scheme: Scheme, port: u16) -> HttpCheck {
     HttpCheck {
-        scheme,
-        allow_insecure: false,
+        tls: (scheme == Scheme::Https).then(TlsTerms::default),
         method: "GET".into(),
         path: "/health".into(),
         port: Some(port),
@@ -135,7 +140,9 @@ fn monitor(check: Check, timeout: Duration) -> Monitor {
         id: MonitorId::declared("m"),
         name: "m".into(),
         description: String::new(),
+        probe_zone: String::new(),
         check,
+        source_address: None,
         timeout,
         retries: 0,
         interval: AMPLE * 2,
@@ -148,8 +155,17 @@ fn key(address: SocketAddr, host: Option<&str>) -> TargetKey {
     TargetKey { address: address.ip(), monitor: MonitorId::declared("m"), host: host.map(Arc::from) }
 }
 
+/// A prober that trusts nobody and may go anywhere that the default policy allows.
+fn prober() -> Prober {
+    prober_with(RootCertStore::empty(), Reach::default())
+}
+
+fn prober_with(roots: RootCertStore, reach: Reach) -> Prober {
+    Prober::new(roots, Arc::new(ArcSwap::from_pointee(Policy { reach, ..Policy::default() })))
+}
+
 /// One HTTP attempt at an origin.
 async fn attempt(check: HttpCheck, origin: &ScriptedOrigin, host: Option<&str>, timeout: Duration) -> Outcome {
-    let prober = Prober::new(RootCertStore::empty());
+    let prober = prober();
     prober.attempt(&monitor(Check::Http(check), timeout), &key(origin.address, host)).await
 }

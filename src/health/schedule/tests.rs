@@ -9,7 +9,8 @@ use super::*;
 use crate::model::event::Transition;
 use crate::model::inventory::{Change, Declared};
 use crate::model::kept::Kept;
-use crate::model::monitor::{Check, ExpectedCodes, HttpCheck, Scheme};
+use crate::model::limits::PROBES_PER_ADDRESS_MAX;
+use crate::model::monitor::{Check, ExpectedCodes, HttpCheck};
 use crate::model::pool::Weight;
 use crate::model::verdict::{FailReason, Outcome};
 
@@ -109,7 +110,9 @@ fn monitor(name: &str) -> Monitor {
         id: MonitorId::declared(name),
         name: name.into(),
         description: String::new(),
+        probe_zone: String::new(),
         check: Check::Tcp { port: 80 },
+        source_address: None,
         timeout: Duration::from_secs(2),
         retries: 0,
         interval: INTERVAL,
@@ -120,8 +123,7 @@ fn monitor(name: &str) -> Monitor {
 
 fn http_monitor(name: &str, host: &str) -> Monitor {
     let check = HttpCheck {
-        scheme: Scheme::Http,
-        allow_insecure: false,
+        tls: None,
         method: "GET".into(),
         path: "/".into(),
         port: None,
@@ -496,6 +498,22 @@ async fn one_edit_among_many_pools_touches_one_pool() {
     assert_eq!(bench.schedule.targets(), 2_000);
     let again = bench.schedule.reconcile(Arc::clone(&after.inventory));
     assert!(Arc::ptr_eq(&after, &again));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_address_takes_no_more_than_its_places() {
+    let mut bench = Bench::new(1_000, 1_000);
+    // As many targets of one address as there are monitors, all of them hanging.
+    bench.script.take(A, Duration::from_secs(1));
+    let names: Vec<String> = (0..200).map(|number| format!("m{number}")).collect();
+    let mut pools: Vec<Pool> = names.iter().map(|name| pool(name, Some(name), &[A])).collect();
+    pools.push(pool("other", Some("m0"), &[B]));
+    bench.declare(names.iter().map(|name| monitor(name)).collect(), pools);
+    tokio::time::sleep(500 * MS).await;
+    assert_eq!(bench.script.starts(A).len(), PROBES_PER_ADDRESS_MAX);
+    assert_eq!(bench.verdict("other", 0), Verdict::Up, "others have their turn");
+    tokio::time::sleep(2_000 * MS).await;
+    assert!(names.iter().all(|name| bench.verdict(name, 0) == Verdict::Up));
 }
 
 #[tokio::test(start_paused = true)]

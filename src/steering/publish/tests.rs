@@ -23,7 +23,6 @@ use crate::model::verdict::{FailReason, Outcome};
 use crate::model::zone::Zone;
 use crate::steering::lookup::{Found, lookup};
 use crate::steering::select::Family;
-use crate::steering::table::lower_name;
 
 /// Which addresses are up; a probe of one that is not listed never ends.
 #[derive(Clone, Default)]
@@ -102,7 +101,9 @@ fn monitor() -> Monitor {
         id: MonitorId::declared("m"),
         name: "m".into(),
         description: String::new(),
+        probe_zone: String::new(),
         check: Check::Tcp { port: 80 },
+        source_address: None,
         timeout: Duration::from_secs(5),
         retries: 0,
         interval: Duration::from_secs(5),
@@ -161,7 +162,7 @@ impl World {
     /// What a name answers: a word, and the last octets of the addresses.
     fn answer(&self, owner: &str) -> String {
         let table = self.table.load();
-        let Found::Node { node, .. } = lookup(&table, &lower_name(&name(owner)), Rtype::A) else {
+        let Found::Node { node, .. } = lookup(&table, &table.hashed_name(&name(owner)), Rtype::A) else {
             return "no such name".into();
         };
         let Some(slot) = node.slot() else { return "static".into() };
@@ -339,7 +340,9 @@ async fn run_takes_in_whatever_comes() {
     let inventory = Inventory::default().apply(Change::Declare(declared)).unwrap();
     assign.send_replace(schedule.reconcile(Arc::new(inventory)));
     live.wait_for(|live| live.generation == Generation(1) && live.waiting == 0).await.unwrap();
-    assert!(matches!(lookup(&table.load(), &lower_name(&name("www.example.com")), Rtype::A), Found::Node { .. }));
+    let table = table.load();
+    let name = table.hashed_name(&name("www.example.com"));
+    assert!(matches!(lookup(&table, &name, Rtype::A), Found::Node { .. }));
     token.cancel();
     running.await.unwrap();
 }

@@ -77,26 +77,6 @@ struct OriginRow {
     reason: Option<String>,
 }
 
-/// Every reason, to be known by its words.
-const REASONS: [FailReason; 16] = [
-    FailReason::TcpConnectionFailed,
-    FailReason::TcpTimeout,
-    FailReason::HttpTimeout,
-    FailReason::ResponseCodeMismatch,
-    FailReason::ResponseBodyMismatch,
-    FailReason::TlsUntrustedCertificate,
-    FailReason::TlsNameMismatch,
-    FailReason::TlsUnrecognizedName,
-    FailReason::TlsProtocol,
-    FailReason::NoRouteToHost,
-    FailReason::NetworkUnreachable,
-    FailReason::HttpInvalidResponse,
-    FailReason::ConnectionReset,
-    FailReason::MonitorConfig,
-    FailReason::LocalResource,
-    FailReason::Other,
-];
-
 impl EventQuery {
     /// All events, the last `limit` of them.
     pub const fn last(limit: usize) -> Self {
@@ -182,7 +162,7 @@ fn read(at: UnixMicros, text: &[u8]) -> Option<PoolEvent> {
     let origin = |row: OriginRow| {
         let OriginRow { name, address, enabled, verdict, changed, reason } = row;
         let known = [Verdict::Up, Verdict::Down].into_iter().find(|known| known.word() == verdict);
-        let reason = reason.map(|words| REASONS.into_iter().find(|known| known.words() == words));
+        let reason = reason.map(|words| FailReason::ALL.into_iter().find(|known| known.words() == words));
         OriginEvent {
             name,
             address,

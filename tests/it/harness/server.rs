@@ -47,12 +47,14 @@ pub(crate) struct Options {
     pub(crate) tcp: String,
     /// Where to listen.
     pub(crate) listen: Vec<String>,
+    /// A capability that it is started without, as `setpriv` calls it.
+    pub(crate) without: Option<&'static str>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let listen = vec!["127.0.0.1:0".to_owned()];
-        Self { server: String::new(), health: String::new(), tcp: String::new(), listen }
+        Self { server: String::new(), health: String::new(), tcp: String::new(), listen, without: None }
     }
 }
 
@@ -83,7 +85,7 @@ impl TestServer {
         write_config(folder.path(), objects, &options);
         std::fs::write(folder.path().join("authority.pem"), &AUTHORITY.pem).unwrap();
         let log = Arc::default();
-        let child = serve(folder.path(), &log);
+        let child = serve(folder.path(), &options, &log);
         let mut server = Self { folder, addresses: Vec::new(), options, child, log };
         server.wait_listening();
         server
@@ -92,7 +94,7 @@ impl TestServer {
     /// Starts it again in its folder, once it has ended.
     #[track_caller]
     pub(crate) fn start_again(&mut self) {
-        self.child = serve(self.folder.path(), &self.log);
+        self.child = serve(self.folder.path(), &self.options, &self.log);
         self.wait_listening();
     }
 
@@ -266,8 +268,12 @@ impl Drop for TestServer {
 }
 
 /// Starts the program in a folder; what it logs goes to `log`.
-fn serve(folder: &Path, log: &Arc<Mutex<Vec<String>>>) -> Child {
-    let mut child = command(folder, "serve").stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+fn serve(folder: &Path, options: &Options, log: &Arc<Mutex<Vec<String>>>) -> Child {
+    let mut serve = match options.without {
+        Some(capability) => without(capability, &command(folder, "serve")),
+        None => command(folder, "serve"),
+    };
+    let mut child = serve.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let stderr = BufReader::new(child.stderr.take().unwrap());
     let lines = Arc::clone(log);
     std::thread::spawn(move || {
@@ -276,6 +282,20 @@ fn serve(folder: &Path, log: &Arc<Mutex<Vec<String>>>) -> Child {
         }
     });
     child
+}
+
+/// The same command, for a process that never gets a capability.
+fn without(capability: &str, command: &Command) -> Command {
+    let mut wrapped = Command::new("setpriv");
+    wrapped.args([format!("--bounding-set=-{capability}"), format!("--inh-caps=-{capability}")]);
+    wrapped.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    wrapped
 }
 
 /// A command of the program, for the configuration in a folder.
@@ -288,7 +308,7 @@ pub(crate) fn command(folder: &Path, name: &str) -> Command {
 
 /// Writes a configuration beside its place and renames it, so that nobody reads half of it.
 pub(crate) fn write_config(folder: &Path, objects: &str, options: &Options) {
-    let Options { server, health, tcp, listen } = options;
+    let Options { server, health, tcp, listen, without: _ } = options;
     // Nothing is left outside of the folder.
     let store = if objects.contains("[store]") { "" } else { "[store]\npath = \"store\"\n" };
     let text = format!(

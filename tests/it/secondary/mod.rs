@@ -202,7 +202,8 @@ fn a_copy_goes_with_its_zone() {
     wait("a copy on disk", || copy.exists());
     server.reload(&elsewhere);
     wait("its end", || !copy.exists());
-    assert!(logged(&server, "copy removed"));
+    // It is said after it is done.
+    wait("a line in the log", || logged(&server, "copy removed"));
 
     // Nor does it stay when the zone goes while nothing runs.
     server.reload(&secondary);

@@ -42,6 +42,7 @@ async fn golden_refusals() {
         "[]",
         r#"{"type":"ldap"}"#,
         r#"{"type":"tcp"}"#,
+        r#"{"type":"tls","ca_file":"/etc/ssl/private.pem"}"#,
         r#"{"interval":1,"timeout":5}"#,
         r#"{"path":"health","expected_codes":"200-299","method":"get","port":70000,"retries":9}"#,
     ] {
@@ -69,4 +70,26 @@ async fn put_resets_and_what_changes_nothing_is_no_commit() {
     }
     assert_eq!(after["created_on"], before.body["result"]["created_on"]);
     assert!(after["modified_on"].as_str() > before.body["result"]["modified_on"].as_str());
+}
+
+#[tokio::test]
+async fn monitors_turn_from_any_type_into_any_other() {
+    let api = Fixture::new();
+    let one = format!("{MONITORS}/{}", api.made(MONITORS, r#"{"type":"tcp","port":25}"#).await);
+    for (body, present, absent) in [
+        (r#"{"type":"smtp"}"#, ("port", json!(25)), "service"),
+        (r#"{"type":"udp_icmp","probe_zone":"example.com"}"#, ("probe_zone", json!("example.com")), "service"),
+        (r#"{"type":"icmp_ping"}"#, ("type", json!("icmp_ping")), "port"),
+        (r#"{"type":"dns","query_name":"a.example"}"#, ("port", json!(53)), "tls"),
+        (r#"{"type":"grpc","tls":true,"allow_insecure":true}"#, ("service", json!("")), "query_name"),
+        (r#"{"tls":false}"#, ("allow_insecure", json!(false)), "certificate_days_min"),
+        (r#"{"type":"tls","server_name":"a.example"}"#, ("certificate_days_min", json!(0)), "service"),
+        (r#"{"type":"https"}"#, ("method", json!("GET")), "server_name"),
+        (r#"{"type":"tcp"}"#, ("method", json!("connection_established")), "certificate_days_min"),
+    ] {
+        let answer = api.call("PATCH", &one, body).await;
+        let result = &answer.body["result"];
+        assert_eq!((&result[present.0], &result[absent]), (&present.1, &json!(null)), "{body}: {}", answer.body);
+        assert_eq!(answer.body["messages"], json!([]), "{body}");
+    }
 }

@@ -35,7 +35,7 @@ async fn full_backlog() -> (socket2::Socket, SocketAddr, Vec<TcpStream>) {
 #[tokio::test]
 async fn tcp() {
     let origin = ScriptedOrigin::start(linger).await;
-    let prober = Prober::new(RootCertStore::empty());
+    let prober = prober();
     let at = async |address: SocketAddr, timeout| {
         let monitor = monitor(Check::Tcp { port: address.port() }, timeout);
         prober.attempt(&monitor, &key(address, None)).await
@@ -49,7 +49,7 @@ async fn tcp() {
 
 #[tokio::test]
 async fn no_connection() {
-    let prober = Prober::new(RootCertStore::empty());
+    let prober = prober();
     let at = async |scheme, address: SocketAddr, timeout| {
         let monitor = monitor(Check::Http(check(scheme, address.port())), timeout);
         prober.attempt(&monitor, &key(address, Some("www.example.com"))).await.failure

@@ -18,11 +18,11 @@ use crate::api::v4::request::{JsonBody, PathId, Writing};
 use crate::api::v4::route::{Route, in_both_views};
 use crate::model::id::{MonitorId, ObjectId};
 use crate::model::inventory::{Change, Inventory, Step};
-use crate::model::limits::DESCRIPTION_CHARS_MAX;
+use crate::model::limits::{CERTIFICATE_DAYS_MAX, DESCRIPTION_CHARS_MAX};
 use crate::model::monitor::{Check, Monitor};
 use crate::model::stamp::Stamp;
 use crate::model::tree::{Node, Table};
-use crate::spec::monitor::{KEYS, build_json, parse_json};
+use crate::spec::monitor::{KEYS, build_json, parse_json, types};
 
 /// All monitors.
 const ALL: &str = "/load_balancers/monitors";
@@ -63,14 +63,19 @@ pub(super) fn describe() -> Description {
 fn property(key: &str) -> Option<RefOr<Schema>> {
     Some(match key {
         "id" => schema::id(),
-        "type" => schema::words(&["http", "https", "tcp"]),
-        "name" | "method" | "path" | "expected_body" => schema::text(),
+        "type" => schema::words(&types()),
+        "name" | "method" | "path" | "expected_body" | "probe_zone" | "server_name" | "service" | "source_address"
+        | "query_name" | "query_type" | "expected_rcode" | "expected_answer" => schema::text(),
+        "ca_file" | "client_certificate" | "client_key" => {
+            schema::text_about("A file of the server, which its configuration alone can name.")
+        }
         "expected_codes" => schema::text_about("Codes such as `200`, `2xx` or `200,302`."),
         "description" => schema::text_to(DESCRIPTION_CHARS_MAX),
         "port" => schema::integer(0, u16::MAX.into()),
         "header" => schema::map(schema::list(schema::text())),
         "timeout" | "retries" | "interval" | "consecutive_up" | "consecutive_down" => schema::integer(0, i64::MAX),
-        "follow_redirects" | "allow_insecure" => schema::boolean_or(false),
+        "certificate_days_min" => schema::integer(0, CERTIFICATE_DAYS_MAX.into()),
+        "follow_redirects" | "allow_insecure" | "tls" => schema::boolean_or(false),
         "created_on" | "modified_on" => schema::time(),
         _ => return None,
     })

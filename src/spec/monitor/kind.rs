@@ -74,6 +74,11 @@ pub(super) const APPLICABLE: &[(&str, &[Kind])] = &[
     ("expected_answer", &[Kind::Dns]),
 ];
 
+/// The words of all types.
+pub fn types() -> Vec<&'static str> {
+    KINDS.iter().map(|(word, _)| *word).collect()
+}
+
 impl Kind {
     /// The type that a word names.
     pub(super) fn of_word(word: &str) -> Option<Self> {

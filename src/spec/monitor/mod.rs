@@ -23,6 +23,7 @@ use crate::spec::header;
 use crate::spec::identity::{self, Identity};
 pub use crate::spec::monitor::handshake::{FILE_REFUSED, KnownFiles, PemFiles};
 pub use crate::spec::monitor::json::{build_json, parse_json};
+pub use crate::spec::monitor::kind::types;
 use crate::spec::monitor::kind::{KINDS, Kind, check_applicable};
 use crate::spec::record;
 use crate::spec::value::{

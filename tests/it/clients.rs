@@ -145,7 +145,7 @@ fn explore(folder: &Path) {
     let Ran { code, stdout, stderr } = run(&mut command);
     assert_eq!(code, Some(0), "{stdout}{stderr}");
     // Few of them would be no proof.
-    let summary = stdout.lines().find(|line| line.contains("generated")).unwrap_or_default();
+    let summary = stdout.lines().find(|line| line.contains(" generated, ")).unwrap_or_default();
     let generated = summary.split_whitespace().next().and_then(|number| number.parse().ok());
     assert!(generated.is_some_and(|generated: usize| generated > 5_000), "{stdout}");
     eprintln!("{}", summary.trim());

@@ -54,9 +54,9 @@ fn what_is_imported_is_answered_and_goes_out_and_in_again() {
     let ran = told(&server, "import", &[&file]);
     assert!(ran.code == Some(0) && ran.stdout.contains("create pool made\n"), "{ran:?}");
     wait("its address", || {
-        server.dns().addresses("made.example.test") == ["127.0.0.77".parse::<std::net::IpAddr>().unwrap()]
+        server.dns().addresses("made.example.test.") == ["127.0.0.77".parse::<std::net::IpAddr>().unwrap()]
     });
-    let txt = server.dns().get("txt.made.test", RecordType::TXT);
+    let txt = server.dns().get("txt.made.test.", RecordType::TXT);
     assert_eq!(txt.answers.len(), 1);
 
     let out = told(&server, "export", &[]).stdout;
@@ -119,5 +119,5 @@ fn what_a_file_contradicts_is_set_aside_and_comes_back() {
     write_config(&folder, ZONE, &Options::default());
     assert_eq!(told(&server, "reload", &[]).code, Some(0));
     assert!(server.status().set_aside.is_empty());
-    wait("its address", || server.dns().addresses("made.example.test").len() == 1);
+    wait("its address", || server.dns().addresses("made.example.test.").len() == 1);
 }

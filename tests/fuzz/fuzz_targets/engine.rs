@@ -22,6 +22,7 @@ use pooldns::health::schedule::{Assigned, ProbedPool};
 use pooldns::health::table::{HealthTable, Inherited, TargetKey};
 use pooldns::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
 use pooldns::model::inventory::{Change, Declared, Inventory};
+use pooldns::model::kept::Kept;
 use pooldns::model::load_balancer::{Answers, LoadBalancer, SteeringPolicy};
 use pooldns::model::monitor::{Check, Monitor};
 use pooldns::model::name::Name;
@@ -85,6 +86,7 @@ fn pool(id: &str, monitor: Option<&str>, addresses: &[&str]) -> Pool {
         enabled: true,
         weight: Weight::ONE,
         host: None,
+        kept: Kept::default(),
     };
     Pool {
         id: PoolId::declared(id),
@@ -94,6 +96,7 @@ fn pool(id: &str, monitor: Option<&str>, addresses: &[&str]) -> Pool {
         minimum_origins: 1,
         monitor: monitor.map(MonitorId::declared),
         origins: addresses.iter().map(origin).collect(),
+        kept: Kept::default(),
     }
 }
 
@@ -109,6 +112,7 @@ fn load_balancer(owner: &str, pool: &str, answers: Answers) -> LoadBalancer {
         steering_policy: SteeringPolicy::Off,
         ttl: 30,
         answers,
+        kept: Kept::default(),
     }
 }
 

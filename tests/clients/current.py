@@ -70,6 +70,14 @@ balancer = balancers.edit(balancer.id, zone_id=zone.id, description="edited")
 equal((balancer.ttl, balancer.description), (60, "edited"))
 refused(400, 1003, balancers.create, **named)
 
+# The same below the account, where the name decides the zone.
+own_name = {"name": f"own-{name}", "default_pools": [pool.id], "fallback_pool": pool.id}
+anywhere = balancers.create(account_id=account.id, **own_name)
+answers(own_name["name"], HEALTHY)
+equal(balancers.update(anywhere.id, account_id=account.id, **own_name, ttl=90).ttl, 90)
+equal(balancers.edit(anywhere.id, account_id=account.id, description="own").ttl, 90)
+equal(balancers.delete(anywhere.id, account_id=account.id).id, anywhere.id)
+
 # An origin that is taken out is out of the answers.
 pools.edit(pool.id, **own, origins=origins(HEALTHY[:1]), minimum_origins=1)
 answers(name, HEALTHY[:1])

@@ -77,7 +77,7 @@ fn without(at: &str, path: &str, table: &Table, key: &str) -> Table {
     let is_needed =
         |entry: &Entry| at == ".monitors" && key == "type" && entry.node.value != Value::String("http".into());
     let kept = table.entries().iter().filter(|entry| path != at || entry.key != key || is_needed(entry));
-    kept.fold(Table::default(), |table, entry| table.with(&entry.key, node(entry)))
+    kept.fold(Table::default(), |table, entry| table.with(entry.key.clone(), node(entry)))
 }
 
 #[test]

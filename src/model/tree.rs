@@ -1,6 +1,7 @@
 //! The common tree: what a document says before anybody knows what it means. TOML and JSON both become one, so that one
 //! parse code serves both.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// A value and where it stands in its document.
@@ -40,8 +41,8 @@ pub struct Table(Vec<Entry>);
 /// A key and its value.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Entry {
-    /// The key.
-    pub key: String,
+    /// The key: most are ours, and part of the program.
+    pub key: Cow<'static, str>,
     /// Where the key stands.
     pub key_span: Range<usize>,
     /// The value.
@@ -182,7 +183,7 @@ impl Table {
     #[must_use]
     pub fn with_texts(&self, other: &dyn Fn(&str) -> Option<String>) -> Self {
         let renamed = |entry: &Entry| Entry {
-            key: other(&entry.key).unwrap_or_else(|| entry.key.clone()),
+            key: other(&entry.key).map_or_else(|| entry.key.clone(), Cow::Owned),
             key_span: entry.key_span.clone(),
             node: entry.node.with_texts(other),
         };
@@ -199,8 +200,8 @@ impl Table {
 
     /// This table with one more entry at its end.
     #[must_use]
-    pub fn with(mut self, key: &str, node: Node) -> Self {
-        self.0.push(Entry { key: key.to_owned(), key_span: 0..0, node });
+    pub fn with(mut self, key: impl Into<Cow<'static, str>>, node: Node) -> Self {
+        self.0.push(Entry { key: key.into(), key_span: 0..0, node });
         self
     }
 

@@ -35,7 +35,7 @@ pub fn build(inventory: &Inventory) -> Table {
     made.load_balancers.sort_by(|a, b| a.name.cmp(&b.name));
     let version = Table::default().with("version", Node::int(VERSION));
     let arrays = declared::build(&made).without("keys");
-    arrays.entries().iter().fold(version, |table, entry| table.with(&entry.key, entry.node.clone()))
+    arrays.entries().iter().fold(version, |table, entry| table.with(entry.key.clone(), entry.node.clone()))
 }
 
 /// The changes that make the objects of a document in an API, in an order in which each comes after what it refers to.

@@ -27,10 +27,10 @@ pub fn parse(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Headers> {
     for entry in table.entries() {
         let path = spot.path.key(&entry.key);
         // A fault of the name points at the name.
-        let name_node = Node { span: entry.key_span.clone(), value: Value::String(entry.key.clone()) };
+        let name_node = Node { span: entry.key_span.clone(), value: Value::String(entry.key.to_string()) };
         check_name(spot.inner(&path, &entry.node), &name_node, &headers, faults);
         if let Some(values) = parse_values(spot.inner(&path, &entry.node), &entry.key, faults) {
-            headers.push((entry.key.clone(), values));
+            headers.push((entry.key.to_string(), values));
         }
     }
     (faults.len() == before).then_some(headers)
@@ -121,7 +121,7 @@ pub(super) fn is_host_name(text: &str) -> bool {
 /// Builds header fields.
 pub fn build(headers: &[(String, Vec<String>)]) -> Node {
     let fields = headers.iter().fold(Table::default(), |table, (name, values)| {
-        table.with(name, Node::built(Value::Array(values.iter().map(Node::text).collect())))
+        table.with(name.clone(), Node::built(Value::Array(values.iter().map(Node::text).collect())))
     });
     Node::built(Value::Table(fields))
 }

@@ -131,7 +131,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
             if !seen.insert(key.clone()) {
                 return Err(de::Error::custom(format_args!("the key {key:?} is there twice")));
             }
-            entries.push(Entry { key, key_span: 0..0, node });
+            entries.push(Entry { key: key.into(), key_span: 0..0, node });
         }
         Ok(Value::Table(entries.into_iter().collect()))
     }

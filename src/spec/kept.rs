@@ -205,7 +205,7 @@ impl Shape {
             (Self::Object(fields), Value::Table(table)) => {
                 let complete = |field: &Field| {
                     let node = field.complete(table.entry(field.name).map(|entry| &entry.node))?;
-                    Some(Entry { key: field.name.to_owned(), key_span: 0..0, node })
+                    Some(Entry { key: field.name.into(), key_span: 0..0, node })
                 };
                 Value::Table(fields.iter().filter_map(complete).collect())
             }
@@ -271,14 +271,14 @@ fn read_map(
     let mut kept = Table::default();
     for entry in entries {
         let path = spot.path.key(&entry.key);
-        let name = Node { span: entry.key_span.clone(), value: Value::String(entry.key.clone()) };
+        let name = Node { span: entry.key_span.clone(), value: Value::String(entry.key.to_string()) };
         let name = key.read(spot.inner(&path, &entry.node).with_node(&name), pools, faults);
         let node = value.read(spot.inner(&path, &entry.node), pools, faults);
         let (Some(Value::String(name)), Some(node)) = (name.map(|name| name.value), node) else { continue };
         if kept.entry(&name).is_some() {
             faults.push(spot.inner(&path, &entry.node).fault("it is in the table already, by its other name"));
         }
-        kept = kept.with(&name, node);
+        kept = kept.with(name, node);
     }
     (faults.len() == before).then_some(Node::built(Value::Table(kept)))
 }
@@ -315,5 +315,8 @@ pub(super) fn build_json(table: Table, kept: &Kept, fields: &[Field]) -> Table {
 pub(super) fn build_toml<'n>(table: Table, kept: &Kept, pool_name: &dyn Fn(PoolId) -> Option<&'n str>) -> Table {
     let name = |text: &str| PoolId::of_text(text).and_then(pool_name).map(str::to_owned);
     let entries = kept.table().map(|table| table.with_texts(&name));
-    entries.iter().flat_map(Table::entries).fold(table, |table, entry| table.with(&entry.key, entry.node.clone()))
+    entries
+        .iter()
+        .flat_map(Table::entries)
+        .fold(table, |table, entry| table.with(entry.key.clone(), entry.node.clone()))
 }

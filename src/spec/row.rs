@@ -133,7 +133,8 @@ fn build_number(number: u64) -> Node {
 fn build_disabled(disabled: &Disabled) -> Node {
     let whole = disabled.whole().map_or(Node::built(Value::Null), |since| build_number(since.0));
     let origins = disabled.origins();
-    let origins = origins.fold(Table::default(), |table, (name, since)| table.with(name, build_number(since.0)));
+    let origins =
+        origins.fold(Table::default(), |table, (name, since)| table.with(name.to_owned(), build_number(since.0)));
     let table = Table::default().with("whole", whole).with("origins", Node::built(Value::Table(origins)));
     Node::built(Value::Table(table))
 }
@@ -194,7 +195,7 @@ impl<'t> Row<'t> {
         };
         let Value::Table(origins) = table.value("origins")? else { return None };
         let origins = origins.entries().iter();
-        let origins = origins.map(|entry| Some((entry.key.clone(), UnixMicros(number_of(&entry.node)?))));
+        let origins = origins.map(|entry| Some((entry.key.to_string(), UnixMicros(number_of(&entry.node)?))));
         Some(Disabled::new(whole, origins.collect::<Option<_>>()?))
     }
 }

@@ -57,7 +57,11 @@ fn syntax_fault(error: &toml::de::Error) -> SyntaxFault {
 fn table_of(table: DeTable<'_>) -> Table {
     let mut entries: Vec<Entry> = table
         .into_iter()
-        .map(|(key, value)| Entry { key_span: key.span(), key: key.into_inner().into_owned(), node: node_of(value) })
+        .map(|(key, value)| Entry {
+            key_span: key.span(),
+            key: key.into_inner().into_owned().into(),
+            node: node_of(value),
+        })
         .collect();
     entries.sort_by_key(|entry| entry.key_span.start);
     entries.into_iter().collect()
@@ -236,7 +240,7 @@ mod tests {
                 value => value.clone(),
             })
         };
-        table.entries().iter().fold(Table::default(), |all, entry| all.with(&entry.key, node(&entry.node)))
+        table.entries().iter().fold(Table::default(), |all, entry| all.with(entry.key.clone(), node(&entry.node)))
     }
 
     /// A value without its places.
@@ -250,7 +254,7 @@ mod tests {
         let text =
             "z = 1\na = \"x\"\n[[pools]]\nname = 'p'\n[server]\nb.c = [true, 0x10]\nt = { y = 1.5, d = 1979-05-27 }\n";
         let root = parse(text).unwrap();
-        let keys: Vec<&str> = root.entries().iter().map(|entry| entry.key.as_str()).collect();
+        let keys: Vec<&str> = root.entries().iter().map(|entry| entry.key.as_ref()).collect();
         assert_eq!(keys, ["z", "a", "pools", "server"]);
         let at = |node: &Node| text.get(node.span.clone()).unwrap().to_owned();
         assert_eq!(at(&root.entry("a").unwrap().node), "\"x\"");
@@ -286,12 +290,13 @@ mod tests {
     fn table(inner: impl Strategy<Value = Node>) -> impl Strategy<Value = Table> {
         let keys = prop_oneof!["[a-z_]{1,5}", any::<String>()];
         prop::collection::hash_map(keys, inner, 0..4)
-            .prop_map(|map| map.into_iter().fold(Table::default(), |table, (key, node)| table.with(&key, node)))
+            .prop_map(|map| map.into_iter().fold(Table::default(), |table, (key, node)| table.with(key, node)))
     }
 
     /// Plain values before tables, as rendering orders them.
     fn in_order(table: &Table) -> Vec<(String, Node)> {
-        let mut all: Vec<(String, Node)> = table.entries().iter().map(|e| (e.key.clone(), e.node.clone())).collect();
+        let mut all: Vec<(String, Node)> =
+            table.entries().iter().map(|e| (e.key.to_string(), e.node.clone())).collect();
         all.sort_by(|a, b| a.0.cmp(&b.0));
         all
     }

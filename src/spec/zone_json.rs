@@ -97,7 +97,7 @@ pub fn name_servers(zone: &Zone) -> Vec<Name> {
 /// Builds a zone for a response.
 pub fn build_json(hosting: &Hosting, name_servers: &[Name], stamp: &Stamp<ZoneId>, account: Account<'_>) -> Table {
     let null = || Node::built(Value::Null);
-    let table = |entries: Vec<(&str, Node)>| {
+    let table = |entries: Vec<(&'static str, Node)>| {
         let fold = entries.into_iter().fold(Table::default(), |table, (key, node)| table.with(key, node));
         Node::built(Value::Table(fold))
     };

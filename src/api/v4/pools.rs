@@ -237,7 +237,7 @@ async fn reset_emails(
 
 /// Whether a body says the only thing that can be said of many pools.
 fn is_reset(said: &Table) -> bool {
-    let keys: BTreeSet<&str> = said.entries().iter().map(|entry| entry.key.as_str()).collect();
+    let keys: BTreeSet<&str> = said.entries().iter().map(|entry| entry.key.as_ref()).collect();
     keys == BTreeSet::from([EMAIL]) && said.value(EMAIL) == Some(&Value::String(String::new()))
 }
 

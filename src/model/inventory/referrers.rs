@@ -64,7 +64,7 @@ fn pool_use(load_balancer: &LoadBalancer, id: PoolId) -> Option<bool> {
     let id = id.to_string();
     let mut used = None;
     for entry in table.entries() {
-        let key = entry.key.as_str();
+        let key = entry.key.as_ref();
         let active =
             RULES.contains(&key) || load_balancer.steering_policy == SteeringPolicy::Geo && MAPS.contains(&key);
         let mut mentioned = false;

@@ -75,7 +75,7 @@ pub(super) fn parse(spot: Spot<'_, '_>, rtype: &str, faults: &mut Faults) -> Opt
     let before = faults.len();
     for entry in table.entries() {
         let is_known = parts.iter().any(|(key, _)| *key == entry.key) || entry.key == "priority";
-        if !is_known && !IGNORED.contains(&entry.key.as_str()) {
+        if !is_known && !IGNORED.contains(&entry.key.as_ref()) {
             let path = spot.path.key(&entry.key);
             faults.warn(spot.inner(&path, &entry.node).fault("unknown key; it is ignored"));
         }
@@ -136,7 +136,7 @@ pub(super) fn build(rtype: &str, priority: Option<u16>, content: &str) -> Option
             Word | Quoted => Node::text(word),
             Rest => Node::text(content.get(offset..)?),
         };
-        table = table.with(key, node);
+        table = table.with(*key, node);
     }
     let is_whole = words.len() == parts.len() || parts.last().is_some_and(|(_, part)| *part == Rest);
     is_whole.then_some(table)

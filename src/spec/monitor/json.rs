@@ -58,7 +58,7 @@ fn applicable(body: &Node, faults: &mut Faults) -> Node {
     let has_no_handshake = kind == Kind::Grpc && table.value("tls") != Some(&Value::Bool(true));
     let mut kept = Vec::with_capacity(table.entries().len());
     for entry in table.entries() {
-        let key = entry.key.as_str();
+        let key = entry.key.as_ref();
         let is_moot = has_no_handshake && handshake::KEYS.contains(&key);
         if kind.has(key) && !is_moot {
             if !is_default(key, &entry.node) {
@@ -108,13 +108,13 @@ pub fn build_json(monitor: &Monitor, stamp: &Stamp<MonitorId>) -> Table {
         .with("id", Node::text(monitor.id.to_string()))
         .with("created_on", time::build(stamp.created))
         .with("modified_on", time::build(stamp.modified));
-    build_fields(monitor).into_iter().fold(table, |table, entry| table.with(&entry.key, entry.node))
+    build_fields(monitor).into_iter().fold(table, |table, entry| table.with(entry.key, entry.node))
 }
 
 /// Builds what a monitor says, in the original's order and with all that the original always has.
 fn build_fields(monitor: &Monitor) -> Vec<Entry> {
     let built = build(monitor);
-    let is_unset = |entry: &Entry| match entry.key.as_str() {
+    let is_unset = |entry: &Entry| match entry.key.as_ref() {
         "id" => true,
         // Without a name it is called by its id.
         "name" => entry.node.value == Value::String(monitor.id.to_string()),
@@ -137,7 +137,7 @@ fn build_fields(monitor: &Monitor) -> Vec<Entry> {
             Empty::Text => Value::String(String::new()),
             Empty::False => Value::Bool(false),
         };
-        all.push(Entry { key: key.to_owned(), key_span: 0..0, node: Node::built(value) });
+        all.push(Entry { key: key.into(), key_span: 0..0, node: Node::built(value) });
     }
     all
 }

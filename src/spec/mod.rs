@@ -1,4 +1,4 @@
-//! The nouns as outsiders write them. A document becomes a [`tree`], whatever its language; **parse** turns trees into
+//! The nouns as outsiders write them. A document becomes a [`tree`](crate::model::tree), whatever its language; **parse** turns trees into
 //! the model with all faults at once, **build** turns the model into a tree again, so that `parse(build(x)) == x`.
 //!
 //! Deliberately absent: files, clocks, ids that somebody else hands out. Objects refer to each other by name in TOML, and

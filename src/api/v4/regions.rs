@@ -1,5 +1,5 @@
 //! `load_balancers/regions`: the original's regions with their countries, and with subdivisions of the United States and
-//! Canada, which lie in two regions each. A table that never changes; what it rests on says [`table`].
+//! Canada, which lie in two regions each. A table that never changes; what it rests on says `table`.
 
 use std::sync::Arc;
 

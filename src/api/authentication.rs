@@ -16,13 +16,14 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::api::network::network_of;
-use crate::api::tokens::{digest, is_expired, now};
+use crate::api::tokens::{digest, is_expired};
 use crate::api::v4::Store;
 use crate::api::v4::caller::Caller;
 use crate::api::v4::code::Code;
 use crate::api::v4::error::ApiError;
 use crate::model::limits::{AUTH_FAILURES_MAX, AUTH_NETWORKS_MAX, CREDENTIAL_OCTETS_MAX};
 use crate::model::token::Token;
+use crate::store::now;
 
 /// Where old clients put what is the token here.
 const X_AUTH_KEY: HeaderName = HeaderName::from_static("x-auth-key");

@@ -4,7 +4,7 @@
 //! SHA-256: there is nothing to guess that a slower digest would make dearer.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -23,8 +23,8 @@ use crate::model::id::TokenId;
 use crate::model::limits::{NAME_CHARS_MAX, TOKEN_LIFE_MAX};
 use crate::model::stamp::UnixMicros;
 use crate::model::token::{Access, Token};
-use crate::store::InventoryStore as _;
 use crate::store::embedded::TokenError;
+use crate::store::{InventoryStore as _, now};
 
 /// What every secret begins with, so that it is known for what it is wherever it turns up.
 const PREFIX: &str = "pooldns_";
@@ -76,12 +76,6 @@ pub struct ListedToken {
 /// The digest of what a bearer shows.
 pub(in crate::api) fn digest(secret: &str) -> [u8; 32] {
     Sha256::digest(secret).into()
-}
-
-/// The moment.
-pub(in crate::api) fn now() -> UnixMicros {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UnixMicros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// Whether a token is worth nothing any more.

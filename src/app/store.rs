@@ -1,7 +1,6 @@
 //! The store of a server: how it is opened, and what is written into it beside commits.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
@@ -10,9 +9,9 @@ use tracing::warn;
 use crate::app::reload::ConfigSource;
 use crate::config::Settings;
 use crate::model::inventory::Inventory;
-use crate::model::stamp::UnixMicros;
 use crate::steering::events::Flipped;
 use crate::store::embedded::{EmbeddedStore, OpenError, Unreadable};
+use crate::store::now;
 
 /// Opens the store that the settings name. One that cannot be had is no reason not to answer from what is declared: what
 /// the API would make is refused then, and says why.
@@ -66,10 +65,4 @@ pub(super) async fn record(store: Arc<EmbeddedStore>, mut flipped: Receiver<Flip
         }
         store.append_events(batch.pool_events(now()).collect());
     }
-}
-
-/// The moment, as events have it.
-fn now() -> UnixMicros {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UnixMicros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }

@@ -71,7 +71,7 @@ use redb::backends::InMemoryBackend;
 use redb::{Database, ReadTransaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
-pub use self::audit::{Action, AuditEntry, AuditQuery};
+pub use self::audit::{Action, AuditEntry, AuditQuery, Subject};
 pub use self::backup::BackupError;
 pub use self::disk::OpenError;
 use self::disk::{Disk, FORMATS, Formats, Opener, bring_up, fault, reason};
@@ -83,7 +83,7 @@ use self::waiting::Waiting;
 use self::writer::{Request, Writer};
 use crate::model::event::PoolEvent;
 use crate::model::id::{TokenId, ZoneId};
-use crate::model::inventory::{Change, Commit, Inventory};
+use crate::model::inventory::{Author, Change, Commit, Inventory};
 use crate::model::limits::COMMITS_QUEUED_MAX;
 use crate::model::token::Token;
 use crate::store::{CommitError, InventoryStore};
@@ -208,15 +208,15 @@ impl EmbeddedStore {
         Arc::clone(&self.tokens.borrow())
     }
 
-    /// Keeps a token, in the place of the one with its id if there is one. Returns once it is on disk.
-    pub async fn put_token(&self, token: Token) -> Result<(), TokenError> {
-        let ask = |answer, permit| Request::PutToken(token, answer, permit);
+    /// Keeps a token, in the place of the one with its id if there is one. Returns once it is on disk, and in the audit log.
+    pub async fn put_token(&self, token: Token, author: Author) -> Result<(), TokenError> {
+        let ask = |answer, permit| Request::PutToken(token, author, answer, permit);
         self.ask(ask).await.unwrap_or_else(|| Err(TokenError::Unavailable(ENDED.to_owned())))
     }
 
-    /// Forgets a token. Returns once it is gone from disk.
-    pub async fn remove_token(&self, id: TokenId) -> Result<(), TokenError> {
-        let ask = |answer, permit| Request::RemoveToken(id, answer, permit);
+    /// Forgets a token. Returns once it is gone from disk, and the audit log says so.
+    pub async fn remove_token(&self, id: TokenId, author: Author) -> Result<(), TokenError> {
+        let ask = |answer, permit| Request::RemoveToken(id, author, answer, permit);
         self.ask(ask).await.unwrap_or_else(|| Err(TokenError::Unavailable(ENDED.to_owned())))
     }
 

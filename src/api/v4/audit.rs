@@ -1,5 +1,5 @@
 //! `accounts/{account_id}/audit_logs`: who changed what, from the store's journal, the newest first. The general shape is the
-//! original's; what an object was and is are objects here, and not texts too.
+//! original's; what an object or token was and is are objects here, and not texts too.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ struct Entry {
     owner: Owner,
     /// What else is known.
     metadata: Metadata,
-    /// What the object was; null if it is new, or too large for a list.
+    /// What the object or token was; null if it is new, or too large for a list.
     #[serde(rename = "oldValueJson")]
     old_value: Option<Json>,
     /// What it became; null if it is gone, or too large for a list.

@@ -10,7 +10,7 @@
 //! | `meta` | `format`, `generation` | the version of this layout; the last generation |
 //! | `zones`, `monitors`, `pools`, `load_balancers` | the id, 16 octets | the object with its stamp, as `spec::row` writes it |
 //! | `records` | id of the zone, id of the record | the record |
-//! | `tokens` | the id | name, digest, access and expiry, as JSON |
+//! | `tokens` | the id | name, digest, access and times, as JSON |
 //! | `audit`, `events` | a number that only grows | time, and what happened as JSON |
 //! | `serials` | id of the zone | the serial that its SOA record had last |
 //!
@@ -29,6 +29,13 @@
 //! unless one is being written when they come. The generation that they make, events of pools, and serials go along with
 //! the next transaction, or get one of their own within a second: a crash may lose that second of them. Since the generation
 //! is kept, a revision of an object of the API never comes again.
+//!
+//! # What the audit log says
+//!
+//! Each object and token that somebody changes, with its [`Author`], in the transaction that changes it: what the API does,
+//! an import, a token made or revoked. A zone that comes, changes or goes as a whole is one entry, without its records.
+//! What changes no row is not in it: declared and transferred objects, what is set aside and comes back, a token's expiry,
+//! a backup. Nor are events and serials, which nobody makes.
 //!
 //! # When the disk fails
 //!

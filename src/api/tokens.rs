@@ -19,6 +19,7 @@ use tracing::info;
 
 use crate::api::exchange::Refusal;
 use crate::api::v4::Store;
+use crate::api::v4::caller::Caller;
 use crate::model::id::TokenId;
 use crate::model::limits::{NAME_CHARS_MAX, TOKEN_LIFE_MAX};
 use crate::model::stamp::UnixMicros;
@@ -107,10 +108,10 @@ async fn list(State(store): State<Arc<Store>>) -> Json<Vec<ListedToken>> {
 /// `POST /tokens`
 async fn create(State(store): State<Arc<Store>>, Json(wanted): Json<NewToken>) -> Answer<MadeToken> {
     let (token, secret) = make(wanted, &store).map_err(|why| refusal(StatusCode::BAD_REQUEST, &why))?;
-    store.put_token(token.clone()).await.map_err(|error| refused(&error))?;
+    store.put_token(token.clone(), Caller::control().author()).await.map_err(|error| refused(&error))?;
     let listed = listed(&token, &store);
     let ListedToken { id, name, access, pool, .. } = &listed;
-    info!(%id, %name, %access, ?pool, "token made through the control socket");
+    info!(%id, %name, %access, pool = pool.as_deref(), "token made through the control socket");
     Ok(Json(MadeToken { token: listed, secret }))
 }
 
@@ -122,7 +123,7 @@ async fn revoke(State(store): State<Arc<Store>>, Path(which): Path<String>) -> A
     let found = found.or_else(|| tokens.iter().find(|token| token.name == which));
     let missing = || refusal(StatusCode::NOT_FOUND, &format_args!("no token has the id or name {which:?}"));
     let token = found.ok_or_else(missing)?;
-    store.remove_token(token.id).await.map_err(|error| refused(&error))?;
+    store.remove_token(token.id, Caller::control().author()).await.map_err(|error| refused(&error))?;
     info!(id = %token.id, name = %token.name, "token revoked through the control socket");
     Ok(Json(listed(token, &store)))
 }

@@ -25,7 +25,7 @@ pub struct Token {
 /// What a bearer may do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Access {
-    /// Look at everything but tokens.
+    /// Look at everything but the list of tokens.
     Read,
     /// And change it.
     Edit,

@@ -114,3 +114,43 @@ fn each_token_may_do_what_it_says_and_nothing_else() {
         assert!(matches!(status, 400 | 401 | 403), "{token}: {status}");
     }
 }
+
+#[test]
+fn who_made_and_revoked_a_token_is_in_the_audit_log() {
+    let (server, all) = start();
+    let mut http = Http::new(server.api(), &all);
+    let pool = make_pool(&mut http, "web");
+    let secret = server.token("deploy", &["--pool", "web", "--expires", "90d"]);
+    let id = Http::new(server.api(), &secret).call("GET", "/user/tokens/verify", None).result()["id"].take();
+    let id = id.as_str().unwrap();
+    server.revoke("deploy");
+    let account = http.call("GET", "/accounts", None).result()[0]["id"].as_str().unwrap().to_owned();
+    let mut found = |query: &str| {
+        let listed = http.call("GET", &format!("/accounts/{account}/audit_logs?{query}"), None).result();
+        listed.as_array().unwrap().clone()
+    };
+    let entries = found(&format!("resource.id={id}"));
+    let [revoked, made] = entries.as_slice() else { panic!("{entries:#?}") };
+    for (entry, action) in [(made, "create"), (revoked, "revoke")] {
+        assert_eq!(entry["action"], json!({"type": action, "result": true}));
+        assert_eq!(entry["actor"], json!({"email": "control socket", "ip": null, "type": "user"}));
+        assert_eq!(entry["interface"], "control socket");
+        assert_eq!(
+            (&entry["resource"], &entry["metadata"]["name"]),
+            (&json!({"type": "token", "id": id}), &json!("deploy"))
+        );
+    }
+    let value = &made["newValueJson"];
+    assert_eq!((&made["oldValueJson"], &revoked["newValueJson"]), (&Value::Null, &Value::Null));
+    assert_eq!(value, &revoked["oldValueJson"]);
+    let keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["access", "created", "expires", "name", "pool"]);
+    assert_eq!((&value["name"], &value["access"], &value["pool"]), (&json!("deploy"), &json!("edit"), &json!(pool)));
+    let moment = |key: &str| value[key].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert_eq!(moment("expires").duration_since(moment("created")), jiff::SignedDuration::from_hours(90 * 24));
+    // Everything that came through the control socket is found by its name, and nothing of what the bearer showed.
+    let by_socket = found("actor.email=control+socket");
+    let names: Vec<&Value> = by_socket.iter().map(|entry| &entry["metadata"]["name"]).collect();
+    assert_eq!(names, ["deploy", "deploy", "all"]);
+    assert!(!json!(found("")).to_string().contains(&secret));
+}

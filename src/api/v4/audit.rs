@@ -1,5 +1,5 @@
 //! `accounts/{account_id}/audit_logs`: who changed what, from the store's journal, the newest first. The general shape is the
-//! original's; what an object was and is are objects here, and not texts too.
+//! original's; what an object or token was and is are objects here, and not texts too.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,7 +21,6 @@ use crate::api::v4::paging::Paging;
 use crate::api::v4::request::Parameters;
 use crate::api::v4::route::{Route, in_account};
 use crate::api::v4::times::Time;
-use crate::model::id::ObjectId;
 use crate::model::limits::{AUDIT_REACH_MAX, AUDIT_SHOWN_OCTETS_MAX};
 use crate::store::embedded::{Action, AuditEntry, AuditQuery};
 
@@ -49,7 +48,7 @@ struct Entry {
     owner: Owner,
     /// What else is known.
     metadata: Metadata,
-    /// What the object was; null if it is new, or too large for a list.
+    /// What the object or token was; null if it is new, or too large for a list.
     #[serde(rename = "oldValueJson")]
     old_value: Option<Json>,
     /// What it became; null if it is gone, or too large for a list.
@@ -60,7 +59,7 @@ struct Entry {
 /// What was done.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 struct Done {
-    /// Create, update or delete.
+    /// Create, update, delete or revoke.
     r#type: Action,
     /// Whether it went well: what is refused changes nothing and is not here.
     result: bool,
@@ -96,9 +95,9 @@ struct Owner {
 /// What else is known.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 struct Metadata {
-    /// The object's name, after the change if it is still there.
+    /// The object's or token's name, after the change if it is still there.
     name: String,
-    /// The generation that the change made.
+    /// The generation that the change made; of a token, which makes none, the one that it came upon.
     generation: u64,
     /// The zone of a record.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,7 +121,7 @@ pub(super) fn describe() -> Description {
             (
                 "action",
                 schema::object(
-                    [("type", schema::words(&["create", "update", "delete"])), ("result", schema::boolean())],
+                    [("type", schema::words(&["create", "update", "delete", "revoke"])), ("result", schema::boolean())],
                     [],
                 ),
             ),
@@ -158,7 +157,7 @@ pub(super) fn describe() -> Description {
         .query("cursor", schema::text(), "Only entries before the one with this id.")
         .query("id", schema::text(), "Only the entry with this id, and that whole.")
         .query("actor.email", schema::text(), "Only what the token with this name did.")
-        .query("resource.id", schema::text(), "Only what was done to the object with this id.")
+        .query("resource.id", schema::text(), "Only what was done to the object or token with this id.")
         .query("direction", schema::words(&["desc"]), "Which way the list goes.");
     Description { tag: "Audit log", operations: vec![list], schemas: vec![("AuditEntry", entry)] }
 }
@@ -218,23 +217,24 @@ fn said(text: &str) -> Option<Json> {
 impl Entry {
     /// An entry, with values of any size if it is shown `whole`.
     fn of(entry: AuditEntry, whole: bool) -> Self {
-        let AuditEntry { number, at, author, action, object, name, before, after, generation } = entry;
+        let AuditEntry { number, at, author, action, subject, name, before, after, generation } = entry;
         let is_large = |text: &String| !whole && text.len() > AUDIT_SHOWN_OCTETS_MAX;
         let shortened = before.iter().chain(&after).any(is_large);
         let shown = |text: Option<String>| text.filter(|text| !is_large(text)).and_then(|text| said(&text));
-        let zone_id = match object {
-            ObjectId::Record(zone, _) => Some(zone.to_string()),
-            _ => None,
-        };
         Self {
             id: number.to_string(),
             when: Time(at),
             action: Done { r#type: action, result: true },
             interface: if author.address.is_some() { "API" } else { "control socket" },
             actor: Actor { email: author.name, ip: author.address, r#type: "user" },
-            resource: Resource { r#type: object.kind(), id: object.to_string() },
+            resource: Resource { r#type: subject.kind(), id: subject.to_string() },
             owner: Owner { id: accounts::id().to_string() },
-            metadata: Metadata { name, generation: generation.0, zone_id, shortened },
+            metadata: Metadata {
+                name,
+                generation: generation.0,
+                zone_id: subject.zone().map(|zone| zone.to_string()),
+                shortened,
+            },
             old_value: shown(before),
             new_value: shown(after),
         }

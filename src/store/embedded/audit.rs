@@ -1,17 +1,23 @@
 //! The audit log: who changed what, when, and what it was before and after.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use redb::ReadTransaction;
 use serde::{Deserialize, Serialize};
 
-use crate::model::id::ObjectId;
+use crate::model::id::{ObjectId, TokenId, ZoneId};
 use crate::model::inventory::{Author, Generation, Inventory};
 use crate::model::stamp::UnixMicros;
+use crate::model::token::Token;
 use crate::store::embedded::journal::{AUDIT, Entry};
 use crate::store::embedded::rows::{self, Touched};
+use crate::store::embedded::tokens;
 
-/// One object that somebody changed.
+/// The kind of a token, as [`ObjectId::kind`] has the kinds of objects.
+const TOKEN: &str = "token";
+
+/// One object or token that somebody changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AuditEntry {
     /// Its number; later entries have higher ones.
@@ -23,18 +29,28 @@ pub struct AuditEntry {
     /// What was done.
     pub action: Action,
     /// To what.
-    pub object: ObjectId,
+    pub subject: Subject,
     /// Its name, after the change if it is still there.
     pub name: String,
-    /// What it was before, as JSON; none if it is new. A zone is shown without its records.
+    /// What it was before, as JSON; none if it is new. A zone is shown without its records, a token
+    /// without its digest.
     pub before: Option<String>,
     /// What it is now, as JSON; none if it is gone.
     pub after: Option<String>,
-    /// The generation that the change made.
+    /// The generation that the change made; of a token, which makes none, the one that it came upon.
     pub generation: Generation,
 }
 
-/// What was done to an object.
+/// What the log tells of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Subject {
+    /// An object.
+    Object(ObjectId),
+    /// A token.
+    Token(TokenId),
+}
+
+/// What was done to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -44,6 +60,8 @@ pub enum Action {
     Update,
     /// It is gone.
     Delete,
+    /// It is gone, and opens nothing any more: said of tokens.
+    Revoke,
 }
 
 /// Which entries somebody wants to see.
@@ -53,7 +71,7 @@ pub struct AuditQuery {
     pub since: Option<UnixMicros>,
     /// Until then, and then too.
     pub until: Option<UnixMicros>,
-    /// Of the object with this id, in text form.
+    /// Of the object or token with this id, in text form.
     pub object: Option<String>,
     /// By an author with this name.
     pub author: Option<String>,
@@ -72,7 +90,7 @@ struct AuditRow {
     address: Option<IpAddr>,
     /// What was done.
     action: Action,
-    /// The object's kind.
+    /// The kind of object, or `token`.
     kind: String,
     /// Its id.
     id: String,
@@ -88,44 +106,109 @@ struct AuditRow {
     generation: u64,
 }
 
-/// What the log says of a commit.
-pub(super) fn entries(
-    author: &Author,
-    at: UnixMicros,
-    touched: &Touched,
-    before: &Inventory,
-    after: &Inventory,
-) -> Vec<Entry> {
-    let text = |inventory, object| rows::row(inventory, object).map(|row| String::from_utf8_lossy(&row).into_owned());
-    let entry = |object: &ObjectId| {
-        let (was, is) = (text(before, *object), text(after, *object));
-        let action = match (&was, &is) {
+/// Who changes something, and when.
+pub(super) struct Occasion<'a> {
+    /// Who.
+    pub(super) author: &'a Author,
+    /// When.
+    pub(super) at: UnixMicros,
+    /// The generation then, after the change.
+    pub(super) generation: Generation,
+}
+
+impl Occasion<'_> {
+    /// What the log says of the objects that a commit changed.
+    pub(super) fn of_commit(&self, touched: &Touched, before: &Inventory, after: &Inventory) -> Vec<Entry> {
+        let text =
+            |inventory, object| rows::row(inventory, object).map(|row| String::from_utf8_lossy(&row).into_owned());
+        let entry = |object: &ObjectId| {
+            let (was, is) = (text(before, *object), text(after, *object));
+            let action = match (&was, &is) {
+                (None, None) => return None,
+                (None, Some(_)) => Action::Create,
+                (Some(_), None) => Action::Delete,
+                (Some(was), Some(is)) if was == is => return None,
+                (Some(_), Some(_)) => Action::Update,
+            };
+            let name = rows::name(after, *object).or_else(|| rows::name(before, *object)).unwrap_or_default();
+            Some(self.entry(Subject::Object(*object), action, name, was, is))
+        };
+        touched.objects.iter().filter_map(entry).collect()
+    }
+
+    /// What the log says of a token that is another now, or came, or went; nothing if it is as it was.
+    pub(super) fn of_token(&self, before: Option<&Token>, after: Option<&Token>) -> Option<Entry> {
+        let (token, action) = match (before, after) {
             (None, None) => return None,
-            (None, Some(_)) => Action::Create,
-            (Some(_), None) => Action::Delete,
+            (None, Some(is)) => (is, Action::Create),
+            (Some(was), None) => (was, Action::Revoke),
             (Some(was), Some(is)) if was == is => return None,
-            (Some(_), Some(_)) => Action::Update,
+            // Perhaps of its digest alone, which the log does not show.
+            (Some(_), Some(is)) => (is, Action::Update),
         };
-        let name = rows::name(after, *object).or_else(|| rows::name(before, *object));
-        let zone = match object {
-            ObjectId::Record(zone, _) => Some(zone.to_string()),
-            _ => None,
-        };
+        let (was, is) = (before.map(tokens::shown), after.map(tokens::shown));
+        Some(self.entry(Subject::Token(token.id), action, token.name.clone(), was, is))
+    }
+
+    /// An entry.
+    fn entry(
+        &self,
+        subject: Subject,
+        action: Action,
+        name: String,
+        before: Option<String>,
+        after: Option<String>,
+    ) -> Entry {
         let row = AuditRow {
-            author: author.name.clone(),
-            address: author.address,
+            author: self.author.name.clone(),
+            address: self.author.address,
             action,
-            kind: object.kind().to_owned(),
-            id: object.to_string(),
-            zone,
-            name: name.unwrap_or_default(),
-            before: was,
-            after: is,
-            generation: after.generation.0,
+            kind: subject.kind().to_owned(),
+            id: subject.to_string(),
+            zone: subject.zone().map(|zone| zone.to_string()),
+            name,
+            before,
+            after,
+            generation: self.generation.0,
         };
-        Some(Entry { at, text: serde_json::to_vec(&row).unwrap_or_default() })
-    };
-    touched.objects.iter().filter_map(entry).collect()
+        Entry { at: self.at, text: serde_json::to_vec(&row).unwrap_or_default() }
+    }
+}
+
+impl Subject {
+    /// The word for its kind.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Object(object) => object.kind(),
+            Self::Token(_) => TOKEN,
+        }
+    }
+
+    /// The zone that it is in, if it is a record.
+    pub const fn zone(self) -> Option<ZoneId> {
+        match self {
+            Self::Object(ObjectId::Record(zone, _)) => Some(zone),
+            Self::Object(_) | Self::Token(_) => None,
+        }
+    }
+
+    /// One that was given with its kind in words and its id as text.
+    fn parse(kind: &str, id: &str, zone: Option<&str>) -> Option<Self> {
+        if kind == TOKEN {
+            return TokenId::parse(id).map(Self::Token);
+        }
+        rows::object(kind, id, zone).map(Self::Object)
+    }
+}
+
+/// The id alone: 32 digits.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Object(object) => object.fmt(f),
+            Self::Token(id) => id.fmt(f),
+        }
+    }
 }
 
 /// The entries that somebody wants to see, newest first. One that cannot be read is left out.
@@ -145,7 +228,7 @@ pub(super) fn find(transaction: &ReadTransaction, query: &AuditQuery) -> Result<
             continue;
         }
         let Some(entry) = read(number.value(), at, text) else { continue };
-        let is_wanted = object.as_ref().is_none_or(|id| entry.object.to_string() == *id)
+        let is_wanted = object.as_ref().is_none_or(|id| entry.subject.to_string() == *id)
             && author.as_ref().is_none_or(|author| entry.author.name == *author);
         if is_wanted {
             found.push(entry);
@@ -158,7 +241,7 @@ pub(super) fn find(transaction: &ReadTransaction, query: &AuditQuery) -> Result<
 fn read(number: u64, at: UnixMicros, text: &[u8]) -> Option<AuditEntry> {
     let AuditRow { author, address, action, kind, id, zone, name, before, after, generation } =
         serde_json::from_slice(text).ok()?;
-    let object = rows::object(&kind, &id, zone.as_deref())?;
+    let subject = Subject::parse(&kind, &id, zone.as_deref())?;
     let author = Author { name: author, address };
-    Some(AuditEntry { number, at, author, action, object, name, before, after, generation: Generation(generation) })
+    Some(AuditEntry { number, at, author, action, subject, name, before, after, generation: Generation(generation) })
 }

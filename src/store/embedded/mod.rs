@@ -10,7 +10,7 @@
 //! | `meta` | `format`, `generation` | the version of this layout; the last generation |
 //! | `zones`, `monitors`, `pools`, `load_balancers` | the id, 16 octets | the object with its stamp, as `spec::row` writes it |
 //! | `records` | id of the zone, id of the record | the record |
-//! | `tokens` | the id | name, digest, access and expiry, as JSON |
+//! | `tokens` | the id | name, digest, access and times, as JSON |
 //! | `audit`, `events` | a number that only grows | time, and what happened as JSON |
 //! | `serials` | id of the zone | the serial that its SOA record had last |
 //!
@@ -29,6 +29,13 @@
 //! unless one is being written when they come. The generation that they make, events of pools, and serials go along with
 //! the next transaction, or get one of their own within a second: a crash may lose that second of them. Since the generation
 //! is kept, a revision of an object of the API never comes again.
+//!
+//! # What the audit log says
+//!
+//! Each object and token that somebody changes, with its [`Author`], in the transaction that changes it: what the API does,
+//! an import, a token made or revoked. A zone that comes, changes or goes as a whole is one entry, without its records.
+//! What changes no row is not in it: declared and transferred objects, what is set aside and comes back, a token's expiry,
+//! a backup. Nor are events and serials, which nobody makes.
 //!
 //! # When the disk fails
 //!
@@ -71,7 +78,7 @@ use redb::backends::InMemoryBackend;
 use redb::{Database, ReadTransaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
-pub use self::audit::{Action, AuditEntry, AuditQuery};
+pub use self::audit::{Action, AuditEntry, AuditQuery, Subject};
 pub use self::backup::BackupError;
 pub use self::disk::OpenError;
 use self::disk::{Disk, FORMATS, Formats, Opener, bring_up, fault, reason};
@@ -83,7 +90,7 @@ use self::waiting::Waiting;
 use self::writer::{Request, Writer};
 use crate::model::event::PoolEvent;
 use crate::model::id::{TokenId, ZoneId};
-use crate::model::inventory::{Change, Commit, Inventory};
+use crate::model::inventory::{Author, Change, Commit, Inventory};
 use crate::model::limits::COMMITS_QUEUED_MAX;
 use crate::model::token::Token;
 use crate::store::{CommitError, InventoryStore};
@@ -208,15 +215,15 @@ impl EmbeddedStore {
         Arc::clone(&self.tokens.borrow())
     }
 
-    /// Keeps a token, in the place of the one with its id if there is one. Returns once it is on disk.
-    pub async fn put_token(&self, token: Token) -> Result<(), TokenError> {
-        let ask = |answer, permit| Request::PutToken(token, answer, permit);
+    /// Keeps a token, in the place of the one with its id if there is one. Returns once it is on disk, and in the audit log.
+    pub async fn put_token(&self, token: Token, author: Author) -> Result<(), TokenError> {
+        let ask = |answer, permit| Request::PutToken(token, author, answer, permit);
         self.ask(ask).await.unwrap_or_else(|| Err(TokenError::Unavailable(ENDED.to_owned())))
     }
 
-    /// Forgets a token. Returns once it is gone from disk.
-    pub async fn remove_token(&self, id: TokenId) -> Result<(), TokenError> {
-        let ask = |answer, permit| Request::RemoveToken(id, answer, permit);
+    /// Forgets a token. Returns once it is gone from disk, and the audit log says so.
+    pub async fn remove_token(&self, id: TokenId, author: Author) -> Result<(), TokenError> {
+        let ask = |answer, permit| Request::RemoveToken(id, author, answer, permit);
         self.ask(ask).await.unwrap_or_else(|| Err(TokenError::Unavailable(ENDED.to_owned())))
     }
 

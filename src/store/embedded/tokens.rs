@@ -1,4 +1,4 @@
-//! Tokens as rows, and what has to hold for a new one.
+//! Tokens as rows, what has to hold for a new one, and what others may see of one.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use crate::model::id::{PoolId, TokenId};
 use crate::model::limits::TOKENS_MAX;
 use crate::model::stamp::UnixMicros;
 use crate::model::token::{Access, Token};
+use crate::spec::time;
 
 /// Why tokens stay as they are.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -44,6 +45,21 @@ struct TokenRow {
     expires: Option<u64>,
 }
 
+/// A token as the audit log shows it.
+#[derive(Serialize)]
+struct ShownToken<'a> {
+    /// Its name.
+    name: &'a str,
+    /// What its bearer may do.
+    access: AccessRow,
+    /// The only pool that it may edit.
+    pool: Option<String>,
+    /// When it was made.
+    created: String,
+    /// When it expires.
+    expires: Option<String>,
+}
+
 /// [`Access`], in a word.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -52,6 +68,16 @@ enum AccessRow {
     Read,
     /// And change.
     Edit,
+}
+
+impl AccessRow {
+    /// The word for it.
+    const fn of(access: Access) -> Self {
+        match access {
+            Access::Read => Self::Read,
+            Access::Edit => Self::Edit,
+        }
+    }
 }
 
 /// `tokens` with a new one, or with another in the place of the one with its id.
@@ -76,15 +102,25 @@ pub(super) fn build(token: &Token) -> Vec<u8> {
     let row = TokenRow {
         name: name.clone(),
         digest: HEXLOWER.encode(digest),
-        access: match access {
-            Access::Read => AccessRow::Read,
-            Access::Edit => AccessRow::Edit,
-        },
+        access: AccessRow::of(*access),
         pool: pool.map(|pool| pool.to_string()),
         created: created.0,
         expires: expires.map(|expires| expires.0),
     };
     serde_json::to_vec(&row).unwrap_or_default()
+}
+
+/// A token for everybody's eyes, as JSON: nothing by which its bearer is known.
+pub(super) fn shown(token: &Token) -> String {
+    let Token { id: _, name, digest: _, access, pool, created, expires } = token;
+    let shown = ShownToken {
+        name,
+        access: AccessRow::of(*access),
+        pool: pool.map(|pool| pool.to_string()),
+        created: time::text(*created),
+        expires: expires.map(time::text),
+    };
+    serde_json::to_string(&shown).unwrap_or_default()
 }
 
 /// Reads a token's row, or says why it is none.

@@ -11,10 +11,10 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::model::id::TokenId;
-use crate::model::inventory::{Commit, Inventory};
+use crate::model::inventory::{Author, Commit, Inventory};
 use crate::model::limits::{COMMITS_PER_TRANSACTION_MAX, STORE_LAZY_INTERVAL, STORE_RETRY_INTERVAL};
 use crate::model::token::Token;
-use crate::store::embedded::audit;
+use crate::store::embedded::audit::Occasion;
 use crate::store::embedded::disk::{Disk, META, reason};
 use crate::store::embedded::events;
 use crate::store::embedded::journal::{Entry, Journal};
@@ -28,10 +28,10 @@ use crate::store::{CommitError, now};
 pub(super) enum Request {
     /// A commit.
     Commit(Commit, oneshot::Sender<Result<Arc<Inventory>, CommitError>>, OwnedSemaphorePermit),
-    /// A token comes, or another in its place.
-    PutToken(Token, oneshot::Sender<Result<(), TokenError>>, OwnedSemaphorePermit),
-    /// A token goes.
-    RemoveToken(TokenId, oneshot::Sender<Result<(), TokenError>>, OwnedSemaphorePermit),
+    /// A token comes, or another in its place; somebody makes it.
+    PutToken(Token, Author, oneshot::Sender<Result<(), TokenError>>, OwnedSemaphorePermit),
+    /// A token goes; somebody revokes it.
+    RemoveToken(TokenId, Author, oneshot::Sender<Result<(), TokenError>>, OwnedSemaphorePermit),
     /// Something waits to go along with a transaction.
     Waits,
     /// To end, once what came before is done.
@@ -260,15 +260,15 @@ impl Batch {
                 self.answers.push(Answer::Commit(answer, made));
                 None
             }
-            Request::PutToken(token, answer, _permit) => {
+            Request::PutToken(token, author, answer, _permit) => {
                 let id = token.id;
                 let made = tokens::put(&self.tokens, token);
-                self.change_tokens(id, made, answer);
+                self.change_tokens(id, &author, made, answer);
                 None
             }
-            Request::RemoveToken(id, answer, _permit) => {
+            Request::RemoveToken(id, author, answer, _permit) => {
                 let made = tokens::remove(&self.tokens, id);
-                self.change_tokens(id, made, answer);
+                self.change_tokens(id, &author, made, answer);
                 None
             }
             Request::Waits => {
@@ -287,22 +287,27 @@ impl Batch {
         let after = Arc::new(self.inventory.commit(commit, at)?);
         touched.follow(&self.inventory, &after);
         if let Some(author) = author {
-            self.audit.extend(audit::entries(&author, at, &touched, &self.inventory, &after));
+            let occasion = Occasion { author: &author, at, generation: after.generation };
+            self.audit.extend(occasion.of_commit(&touched, &self.inventory, &after));
         }
         self.touched.extend(touched);
         self.inventory = Arc::clone(&after);
         Ok(after)
     }
 
-    /// Takes a change of tokens in.
+    /// Takes a change of tokens in, and says who made it.
     fn change_tokens(
         &mut self,
         id: TokenId,
+        author: &Author,
         made: Result<Arc<[Token]>, TokenError>,
         answer: oneshot::Sender<Result<(), TokenError>>,
     ) {
         let made = made.map(|tokens| {
-            self.tokens = tokens;
+            let before = std::mem::replace(&mut self.tokens, tokens);
+            let [was, is] = [&before, &self.tokens].map(|tokens| tokens.iter().find(|token| token.id == id));
+            let occasion = Occasion { author, at: now(), generation: self.inventory.generation };
+            self.audit.extend(occasion.of_token(was, is));
             self.touched.tokens.insert(id);
         });
         self.answers.push(Answer::Token(answer, made));

@@ -3,10 +3,12 @@
 use serde_json::{Value as Json, json};
 
 use crate::api::v4::accounts;
+use crate::api::v4::caller::Caller;
 use crate::api::v4::fixture::{Fixture, bearer};
 use crate::api::v4::transcript::Transcript;
-use crate::model::id::PoolId;
-use crate::model::token::Access;
+use crate::model::id::{PoolId, TokenId};
+use crate::model::stamp::UnixMicros;
+use crate::model::token::{Access, Token};
 
 const POOLS: &str = "/user/load_balancers/pools";
 
@@ -38,6 +40,30 @@ async fn golden_log_of_a_pool() {
     let mut calls = Transcript::of(&api);
     calls.call("GET", &log(), "").await;
     insta::assert_snapshot!(calls.redacted());
+}
+
+#[tokio::test]
+async fn golden_log_of_a_token() {
+    let api = Fixture::declaring("").await;
+    let pool = PoolId::parse(&api.made(POOLS, &pool("web")).await).unwrap();
+    let token = Token {
+        id: TokenId::random(7),
+        name: "deploy".to_owned(),
+        digest: [0xab; 32],
+        access: Access::Edit,
+        pool: Some(pool),
+        created: UnixMicros(1_000_000),
+        expires: Some(UnixMicros(2_000_000)),
+    };
+    let by = || Caller::control().author();
+    api.store.put_token(token.clone(), by()).await.unwrap();
+    api.store.put_token(Token { access: Access::Read, pool: None, expires: None, ..token }, by()).await.unwrap();
+    api.store.remove_token(TokenId::random(7), by()).await.unwrap();
+    let mut calls = Transcript::of(&api);
+    calls.call("GET", &format!("{}?resource.id={}", log(), TokenId::random(7)), "").await;
+    let text = calls.redacted();
+    assert!(!text.contains("abab"));
+    insta::assert_snapshot!(text);
 }
 
 #[tokio::test]

@@ -4,11 +4,15 @@ use super::backend::{Medium, Trouble};
 use super::*;
 use crate::model::id::PoolId;
 use crate::model::inventory::Author;
+use crate::model::token::Access;
 use crate::store::sample::{declared, pool};
 
+fn somebody() -> Author {
+    Author { name: "somebody".into(), address: None }
+}
+
 fn put(number: u128) -> Commit {
-    let author = Some(Author { name: "somebody".into(), address: None });
-    Commit { author, ..Commit::from(Change::PutPool(pool(number, 1))) }
+    Commit { author: Some(somebody()), ..Commit::from(Change::PutPool(pool(number, 1))) }
 }
 
 fn event(number: u128) -> PoolEvent {
@@ -23,7 +27,7 @@ fn event(number: u128) -> PoolEvent {
     }
 }
 
-/// The numbers of the pools that the audit log says were made, oldest first.
+/// The names of what the audit log says was changed, oldest first.
 async fn audited(store: &EmbeddedStore) -> Vec<String> {
     let query = AuditQuery { since: None, until: None, object: None, author: None, before: None, limit: 100 };
     store.audit(query).await.unwrap().into_iter().rev().map(|entry| entry.name).collect()
@@ -58,6 +62,36 @@ async fn what_a_full_disk_does_not_take_is_refused_and_dns_goes_on() {
         assert_eq!(again.load().generation, live.generation);
         assert_eq!(audited(&again).await, ["p1", "p3"]);
         again.commit(put(4)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_token_and_what_the_log_says_of_it_are_there_together_or_not_at_all() {
+    let token = |number: u128| Token {
+        id: TokenId::random(number),
+        name: format!("t{number}"),
+        digest: [7; 32],
+        access: Access::Read,
+        pool: None,
+        created: crate::model::stamp::UnixMicros(5),
+        expires: None,
+    };
+    for trouble in [Trouble::Full, Trouble::Sync] {
+        let medium = Medium::default();
+        let store = medium.open().unwrap();
+        store.put_token(token(1), somebody()).await.unwrap();
+        medium.set(trouble);
+        for refused in
+            [store.put_token(token(2), somebody()).await, store.remove_token(TokenId::random(1), somebody()).await]
+        {
+            assert!(matches!(refused, Err(TokenError::Unavailable(_))), "{trouble:?}: {refused:?}");
+        }
+        medium.set(Trouble::None);
+        store.put_token(token(3), somebody()).await.unwrap();
+        drop(store);
+        let again = medium.open().unwrap();
+        assert_eq!(*again.tokens(), [token(1), token(3)], "{trouble:?}");
+        assert_eq!(audited(&again).await, ["t1", "t3"], "{trouble:?}");
     }
 }
 

@@ -6,18 +6,23 @@ use super::backend::Medium;
 use super::*;
 use crate::model::event::OriginEvent;
 use crate::model::id::PoolId;
-use crate::model::inventory::{Author, Expected};
+use crate::model::inventory::{Author, Expected, Generation};
 use crate::model::stamp::UnixMicros;
 use crate::model::token::Access;
 use crate::model::verdict::{FailReason, Verdict};
+use crate::store::embedded::disk::Scrutiny;
+use crate::store::embedded::journal::AUDIT;
 use crate::store::sample::{commit, create_zone, load_balancer, pool};
 
 const ANYTHING: AuditQuery =
     AuditQuery { since: None, until: None, object: None, author: None, before: None, limit: 100 };
 
+fn author(name: &str) -> Author {
+    Author { name: name.into(), address: Some([192, 0, 2, 1].into()) }
+}
+
 fn by(name: &str, changes: Vec<Change>) -> Commit {
-    let author = Author { name: name.into(), address: Some([192, 0, 2, 1].into()) };
-    Commit { author: Some(author), ..commit(changes.into_iter().map(|change| (change, Expected::Anything))) }
+    Commit { author: Some(author(name)), ..commit(changes.into_iter().map(|change| (change, Expected::Anything))) }
 }
 
 fn token(number: u128, name: &str) -> Token {
@@ -158,18 +163,85 @@ async fn events_go_along_with_a_commit_and_are_written_when_the_store_goes() {
 async fn tokens_are_kept_and_have_names_of_their_own() {
     let medium = Medium::default();
     let store = medium.open().unwrap();
-    store.put_token(token(1, "one")).await.unwrap();
-    store.put_token(token(2, "two")).await.unwrap();
-    assert_eq!(store.put_token(token(3, "two")).await, Err(TokenError::NameTaken("two".into())));
+    store.put_token(token(1, "one"), author("anna")).await.unwrap();
+    store.put_token(token(2, "two"), author("anna")).await.unwrap();
+    assert_eq!(store.put_token(token(3, "two"), author("anna")).await, Err(TokenError::NameTaken("two".into())));
     let renamed = Token { access: Access::Read, pool: None, expires: None, ..token(2, "second") };
-    store.put_token(renamed.clone()).await.unwrap();
-    store.remove_token(TokenId::random(1)).await.unwrap();
-    assert_eq!(store.remove_token(TokenId::random(1)).await, Err(TokenError::NotFound(TokenId::random(1))));
-    store.put_token(token(4, "one")).await.unwrap();
+    store.put_token(renamed.clone(), author("anna")).await.unwrap();
+    store.remove_token(TokenId::random(1), author("anna")).await.unwrap();
+    assert_eq!(
+        store.remove_token(TokenId::random(1), author("anna")).await,
+        Err(TokenError::NotFound(TokenId::random(1)))
+    );
+    store.put_token(token(4, "one"), author("anna")).await.unwrap();
     let live = store.tokens();
     assert_eq!(*live, [renamed, token(4, "one")]);
     drop(store);
     assert_eq!(medium.open().unwrap().tokens(), live);
+}
+
+#[tokio::test]
+async fn the_audit_log_says_who_made_and_revoked_a_token_and_nothing_that_opens() {
+    let medium = Medium::default();
+    let store = medium.open().unwrap();
+    let first = store.commit(by("anna", vec![Change::PutPool(pool(1, 1))])).await.unwrap();
+    store.put_token(token(5, "ci"), author("anna")).await.unwrap();
+    assert!(store.put_token(token(6, "ci"), author("bert")).await.is_err());
+    // Another digest is another token, though nobody sees a difference.
+    store.put_token(Token { digest: [8; 32], ..token(5, "ci") }, author("bert")).await.unwrap();
+    store.put_token(Token { digest: [8; 32], ..token(5, "ci") }, author("bert")).await.unwrap();
+    store.remove_token(TokenId::random(5), author("bert")).await.unwrap();
+    assert!(store.remove_token(TokenId::random(5), author("anna")).await.is_err());
+    drop(store);
+
+    let store = medium.open().unwrap();
+    let id = TokenId::random(5).to_string();
+    let found = store.audit(AuditQuery { object: Some(id), ..ANYTHING }).await.unwrap();
+    let said: Vec<_> = found.iter().map(|entry| (entry.author.name.as_str(), entry.action)).collect();
+    assert_eq!(said, [("bert", Action::Revoke), ("bert", Action::Update), ("anna", Action::Create)]);
+    for entry in &found {
+        assert_eq!((entry.subject, entry.name.as_str()), (Subject::Token(TokenId::random(5)), "ci"));
+        assert_eq!((entry.author.address, entry.generation), (author("").address, first.generation));
+    }
+    let shown = r#"{"name":"ci","access":"edit","pool":"00000000000000000000000000000001","created":"1970-01-01T00:00:00.000005Z","expires":"1970-01-01T00:00:00.000009Z"}"#;
+    let values: Vec<_> = found.iter().map(|entry| (entry.before.as_deref(), entry.after.as_deref())).collect();
+    assert_eq!(values, [(Some(shown), None), (Some(shown), Some(shown)), (None, Some(shown))]);
+    assert_eq!(store.audit(AuditQuery { author: Some("anna".into()), ..ANYTHING }).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn entries_of_earlier_versions_are_read_and_those_of_later_ones_left_out() {
+    let medium = Medium::default();
+    drop(medium.open().unwrap());
+    let earlier = r#"{"author":"anna","address":"192.0.2.1","action":"create","kind":"pool","id":"00000000000000000000000000000001","zone":null,"name":"p1","before":null,"after":"{}","generation":3}"#;
+    let later = earlier.replace("create", "merge");
+    let stranger = earlier.replace("pool", "team");
+    let database = medium.opener()(Scrutiny::Whole).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let mut rows = transaction.open_table(AUDIT).unwrap();
+    for (number, text) in (1..).zip([earlier, &later, &stranger]) {
+        rows.insert(number, (7, text.as_bytes())).unwrap();
+    }
+    drop(rows);
+    transaction.commit().unwrap();
+    drop(database);
+
+    let store = medium.open().unwrap();
+    store.put_token(token(1, "ci"), author("anna")).await.unwrap();
+    let found = store.audit(ANYTHING).await.unwrap();
+    assert_eq!(found.iter().map(|entry| entry.number).collect::<Vec<_>>(), [4, 1]);
+    let expected = AuditEntry {
+        number: 1,
+        at: UnixMicros(7),
+        author: author("anna"),
+        action: Action::Create,
+        subject: Subject::Object(ObjectId::Pool(PoolId::random(1))),
+        name: "p1".into(),
+        before: None,
+        after: Some("{}".into()),
+        generation: Generation(3),
+    };
+    assert_eq!(found[1], expected);
 }
 
 #[tokio::test]
@@ -178,7 +250,7 @@ async fn a_backup_is_a_store_and_overwrites_nothing() {
     let store = EmbeddedStore::open(folder.path()).unwrap();
     store.commit(by("anna", vec![create_zone(0), Change::PutPool(pool(1, 1))])).await.unwrap();
     let live = store.commit(Change::PutLoadBalancer(load_balancer(1, 1, 2))).await.unwrap();
-    store.put_token(token(1, "one")).await.unwrap();
+    store.put_token(token(1, "one"), author("anna")).await.unwrap();
     let other = folder.path().join("other");
     std::fs::create_dir(&other).unwrap();
     let file = other.join(FILE);

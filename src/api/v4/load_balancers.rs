@@ -110,6 +110,39 @@ enum Where {
     Anywhere,
 }
 
+impl Where {
+    /// The zone of a path is one of ours.
+    fn check(self, inventory: &Inventory) -> Result<(), ApiError> {
+        match self {
+            Self::Zone(zone) => zones::find(inventory, zone).map(drop),
+            Self::Anywhere => Ok(()),
+        }
+    }
+
+    /// A name belongs to the zone of the path; without one, the commit finds that it is in some zone.
+    fn check_name(self, inventory: &Inventory, name: &Name) -> Result<(), ApiError> {
+        let Self::Zone(zone) = self else { return Ok(()) };
+        let (hosting, _) = zones::find(inventory, zone)?;
+        let apex = &hosting.apex;
+        match inventory.hosting_of(name) {
+            Some(other) if other.id == zone => Ok(()),
+            Some(other) if name.is_at_or_below(apex) => {
+                let text = format!("name: {name} belongs to the zone {} ({}), not to {apex}", other.apex, other.id);
+                Err(ApiError::invalid(text).at("/name"))
+            }
+            _ => Err(ApiError::invalid(format!("name: {name} is not in the zone {apex}")).at("/name")),
+        }
+    }
+
+    /// Whether a load balancer is here.
+    fn has(self, inventory: &Inventory, load_balancer: &LoadBalancer) -> bool {
+        match self {
+            Self::Zone(zone) => inventory.hosting_of(&load_balancer.name).is_some_and(|hosting| hosting.id == zone),
+            Self::Anywhere => true,
+        }
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Where {
     type Rejection = ApiError;
 
@@ -125,8 +158,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Where {
 /// `GET .../load_balancers`
 async fn list(State(context): State<Arc<Context>>, place: Where, paging: Paging) -> Answer<Vec<Table>> {
     let inventory = context.inventory();
-    check_place(&inventory, place)?;
-    let here = inventory.load_balancers.iter().filter(|load_balancer| is_in(&inventory, load_balancer, place));
+    place.check(&inventory)?;
+    let here = inventory.load_balancers.iter().filter(|load_balancer| place.has(&inventory, load_balancer));
     let sorted = in_order(here, &inventory.stamps.load_balancers, |load_balancer| &load_balancer.name);
     Ok(Reply::page(paging.part(sorted.into_iter(), |(one, stamp)| shown(&inventory, one, stamp))))
 }
@@ -141,9 +174,9 @@ async fn create(
     let id = LoadBalancerId::random(random_bits()?);
     let expected = writing.precondition.of_new()?;
     let committed = context.commit(&writing, |inventory| {
-        check_place(inventory, place)?;
+        place.check(inventory)?;
         let new = parsed(|faults| parse_json(&body, id, inventory, faults))?;
-        check_name(inventory, place, &new.object.name)?;
+        place.check_name(inventory, &new.object.name)?;
         Ok(Plan::write(new, Change::PutLoadBalancer, expected))
     });
     committed.await?.reply(|inventory| reply(inventory, Where::Anywhere, id))
@@ -171,7 +204,7 @@ async fn rewrite(
         let expected = changeable(inventory, ObjectId::LoadBalancer(id), &writing.precondition)?;
         let overlaid = |said: &Table| body::overlaid(&shown(inventory, load_balancer, stamp), said);
         let new = edit.parsed(overlaid, |body, faults| parse_json(body, id, inventory, faults))?;
-        check_name(inventory, place, &new.object.name)?;
+        place.check_name(inventory, &new.object.name)?;
         Ok(Plan::rewrite(new, load_balancer, Change::PutLoadBalancer, expected))
     });
     committed.await?.reply(|inventory| reply(inventory, Where::Anywhere, id))
@@ -192,42 +225,11 @@ async fn remove(
     delete(&context, &writing, ObjectId::LoadBalancer(id), check).await
 }
 
-/// The zone of a path is one of ours.
-fn check_place(inventory: &Inventory, place: Where) -> Result<(), ApiError> {
-    match place {
-        Where::Zone(zone) => zones::find(inventory, zone).map(drop),
-        Where::Anywhere => Ok(()),
-    }
-}
-
-/// Whether a load balancer is where a path says.
-fn is_in(inventory: &Inventory, load_balancer: &LoadBalancer, place: Where) -> bool {
-    match place {
-        Where::Zone(zone) => inventory.hosting_of(&load_balancer.name).is_some_and(|hosting| hosting.id == zone),
-        Where::Anywhere => true,
-    }
-}
-
 /// A load balancer, if it is where the path says.
 fn find(inventory: &Inventory, place: Where, id: LoadBalancerId) -> Result<Found<'_, LoadBalancer>, ApiError> {
-    check_place(inventory, place)?;
+    place.check(inventory)?;
     let found = object::find(&inventory.load_balancers, &inventory.stamps.load_balancers, id)?;
-    if is_in(inventory, found.0, place) { Ok(found) } else { Err(ApiError::not_found(LoadBalancerId::KIND, id)) }
-}
-
-/// A name belongs to the zone of the path; without one, the commit finds that it is in some zone.
-fn check_name(inventory: &Inventory, place: Where, name: &Name) -> Result<(), ApiError> {
-    let Where::Zone(zone) = place else { return Ok(()) };
-    let (hosting, _) = zones::find(inventory, zone)?;
-    let apex = &hosting.apex;
-    match inventory.hosting_of(name) {
-        Some(other) if other.id == zone => Ok(()),
-        Some(other) if name.is_at_or_below(apex) => {
-            let text = format!("name: {name} belongs to the zone {} ({}), not to {apex}", other.apex, other.id);
-            Err(ApiError::invalid(text).at("/name"))
-        }
-        _ => Err(ApiError::invalid(format!("name: {name} is not in the zone {apex}")).at("/name")),
-    }
+    if place.has(inventory, found.0) { Ok(found) } else { Err(ApiError::not_found(LoadBalancerId::KIND, id)) }
 }
 
 /// A load balancer as it is shown.

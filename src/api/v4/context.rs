@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::crypto::aws_lc_rs;
+use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::api::v4::code::Note;
-use crate::api::v4::envelope::Message;
+use crate::api::v4::envelope::{Answer, Message};
 use crate::api::v4::error::ApiError;
+use crate::api::v4::plan::Plan;
 use crate::api::v4::preview::Previews;
 use crate::api::v4::request::Writing;
 use crate::config::Policy;
 use crate::health::probe::Prober;
 use crate::health::schedule::Assigned;
-use crate::model::inventory::{Commit, Contradiction, Generation, Inventory, Step};
+use crate::model::inventory::{Commit, Contradiction, Generation, Inventory};
 use crate::steering::publish::Live;
 use crate::steering::table::RecordTable;
 use crate::store::{CommitError, InventoryStore};
@@ -51,6 +53,14 @@ pub struct Committed {
     pub messages: Vec<Message>,
 }
 
+impl Committed {
+    /// Answers with what is shown of the inventory, and with what there is to tell.
+    pub fn reply<T: Serialize>(self, show: impl FnOnce(&Inventory) -> Answer<T>) -> Answer<T> {
+        let Self { inventory, messages } = self;
+        Ok(show(&inventory)?.with_messages(messages))
+    }
+}
+
 /// How often a change is made again because somebody else changed the object meanwhile; each time one of them succeeds,
 /// so that more means a stampede on one object.
 const ATTEMPTS_MAX: usize = 32;
@@ -69,26 +79,28 @@ impl Context {
         Arc::clone(&self.assigned.borrow())
     }
 
-    /// Makes a change: `steps` gives it, from the inventory as it is. Where it expects a revision that somebody else has
-    /// replaced meanwhile, it is asked again, so it must check the request's precondition each time. No steps: nothing to do.
+    /// Makes a change: `plan` gives it, from the inventory as it is. Where it expects a revision that somebody else has
+    /// replaced meanwhile, it is asked again, so it must check the request's precondition each time.
     pub async fn commit(
         &self,
         writing: &Writing,
-        mut steps: impl FnMut(&Inventory) -> Result<Vec<Step>, ApiError> + Send,
+        mut plan: impl FnMut(&Inventory) -> Result<Plan, ApiError> + Send,
     ) -> Result<Committed, ApiError> {
         let mut attempts = 0;
         loop {
             let before = self.inventory();
-            let steps = steps(&before)?;
+            let Plan { steps, mut messages } = plan(&before)?;
             if steps.is_empty() {
-                return Ok(Committed { inventory: before, messages: vec![] });
+                return Ok(Committed { inventory: before, messages });
             }
             let commit = Commit { steps, author: Some(writing.caller.author()) };
             attempts += 1;
             match self.store.commit(commit).await {
                 Ok(inventory) => {
-                    let messages = if writing.wait { self.wait_live(inventory.generation).await } else { None };
-                    return Ok(Committed { inventory, messages: messages.into_iter().collect() });
+                    if writing.wait {
+                        messages.extend(self.wait_live(inventory.generation).await);
+                    }
+                    return Ok(Committed { inventory, messages });
                 }
                 Err(CommitError::Contradiction(Contradiction::Stale { .. })) if attempts < ATTEMPTS_MAX => {}
                 Err(error) => return Err(error.into()),

@@ -11,22 +11,23 @@ use utoipa::openapi::{RefOr, Schema};
 
 use self::filter::Wish;
 use self::line::{Line, lines};
-use crate::api::v4::body::{self, Parsed, parsed};
+use crate::api::v4::body::{Edit, parsed};
 use crate::api::v4::code::Code;
-use crate::api::v4::context::{Committed, Context, random_bits};
-use crate::api::v4::envelope::{Answer, Message, Reply};
+use crate::api::v4::context::{Context, random_bits};
+use crate::api::v4::envelope::{Answer, Reply};
 use crate::api::v4::error::ApiError;
-use crate::api::v4::object::{Deleted, changeable, deletion};
+use crate::api::v4::object::{Deleted, changeable, delete};
 use crate::api::v4::openapi::description::{Description, Operation};
 use crate::api::v4::openapi::schema::{self, Whole};
 use crate::api::v4::paging::Paging;
+use crate::api::v4::plan::Plan;
 use crate::api::v4::request::{JsonBody, Parameters, PathId, Writing};
 use crate::api::v4::route::Route;
 use crate::api::v4::zones;
 use crate::model::dns_record::DnsRecord;
 use crate::model::hosting::Hosting;
 use crate::model::id::{ObjectId, RecordId, ZoneId};
-use crate::model::inventory::{Change, Contradiction, Inventory, Step};
+use crate::model::inventory::{Change, Contradiction, Inventory};
 use crate::model::limits::{RECORD_CONTENT_OCTETS_MAX, RECORD_TAG_CHARS_MAX, TTL_MAX};
 use crate::model::rrset::Rtype;
 use crate::model::tree::{Node, Table, Value};
@@ -46,30 +47,25 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get(ALL, list),
         Route::post(ALL, create),
         Route::get(ONE, details),
-        Route::put(ONE, replace),
-        Route::patch(ONE, edit),
+        Route::put(ONE, rewrite),
+        Route::patch(ONE, rewrite),
         Route::delete(ONE, remove),
     ]
 }
 
 /// What the document says of them.
 pub(super) fn describe() -> Description {
-    let one = || schema::of("Record");
-    let mut list = Operation::new(Method::GET, ALL, "Lists the records of a zone.").lists(one());
+    let mut list = Operation::new(Method::GET, ALL, "Lists the records of a zone.").lists(schema::of("Record"));
     for (parameter, description) in filter::PARAMETERS {
         list = list.query(parameter, schema::text(), description);
     }
     let operations = vec![
         list,
-        Operation::new(Method::POST, ALL, "Makes a record.").takes(one()).gives(one()).tagged().writes(),
-        Operation::new(Method::GET, ONE, "Shows a record.").gives(one()).tagged(),
-        Operation::new(Method::PUT, ONE, "Replaces a record.").takes(one()).gives(one()).tagged().writes(),
-        Operation::new(Method::PATCH, ONE, "Changes some of a record.")
-            .takes(schema::of("RecordChange"))
-            .gives(one())
-            .tagged()
-            .writes(),
-        Operation::new(Method::DELETE, ONE, "Deletes a record.").gives(schema::deleted()).writes(),
+        Operation::write(Method::POST, ALL, "Makes a record.", "Record", "Record"),
+        Operation::show(ONE, "Shows a record.", "Record"),
+        Operation::write(Method::PUT, ONE, "Replaces a record.", "Record", "Record"),
+        Operation::write(Method::PATCH, ONE, "Changes some of a record.", "RecordChange", "Record"),
+        Operation::delete(ONE, "Deletes a record."),
     ];
     let said = |whole| schema::keyed(KEYS, &Table::default(), property, whole);
     Description {
@@ -126,15 +122,12 @@ async fn create(
 ) -> Answer<Table> {
     let id = RecordId::random(random_bits()?);
     let expected = writing.precondition.of_new()?;
-    let mut messages = vec![];
     let committed = context.commit(&writing, |inventory| {
         let hosting = writable(inventory, zone)?;
-        let parsed = parsed(|faults| parse_json(&body, id, InZone { id: zone, apex: &hosting.apex }, faults))?;
-        messages = parsed.messages;
-        Ok(vec![Step { change: Change::PutRecord(parsed.object), expected }])
+        let new = parsed(|faults| parse_json(&body, id, InZone { id: zone, apex: &hosting.apex }, faults))?;
+        Ok(Plan::write(new, Change::PutRecord, expected))
     });
-    let committed = committed.await?;
-    reply(zone, id, messages, committed)
+    committed.await?.reply(|inventory| reply(inventory, zone, id))
 }
 
 /// `GET .../dns_records/{dns_record_id}`
@@ -146,7 +139,7 @@ async fn details(
     let inventory = context.inventory();
     let (hosting, stamp) = zones::find(&inventory, zone)?;
     if inventory.records.find(zone).is_some() {
-        return reply(zone, id, vec![], Committed { inventory, messages: vec![] });
+        return reply(&inventory, zone, id);
     }
     let line = lines(&inventory, zone, None).into_iter().find(|line| line.id() == id);
     let line = line.ok_or_else(|| ApiError::not_found("dns_record", id))?;
@@ -154,59 +147,26 @@ async fn details(
     Ok(Reply::new(line.shown(&hosting.apex, stamp)))
 }
 
-/// `PUT .../dns_records/{dns_record_id}`
-async fn replace(
-    State(context): State<Arc<Context>>,
-    PathId(zone): PathId<ZoneId>,
-    PathId(id): PathId<RecordId>,
-    writing: Writing,
-    JsonBody(body): JsonBody,
-) -> Answer<Table> {
-    let make = |_: &Table, zone: InZone<'_>| parsed(|faults| parse_json(&body, id, zone, faults));
-    rewrite(&context, &writing, (zone, id), make, |_| true).await
-}
-
-/// `PATCH .../dns_records/{dns_record_id}`
-async fn edit(
-    State(context): State<Arc<Context>>,
-    PathId(zone): PathId<ZoneId>,
-    PathId(id): PathId<RecordId>,
-    writing: Writing,
-    JsonBody(body): JsonBody,
-) -> Answer<Table> {
-    let said = body::table(&body)?;
-    let make = |current: &Table, zone: InZone<'_>| {
-        let node = Node::built(Value::Table(patch(current, said)));
-        parsed(|faults| parse_json(&node, id, zone, faults))
-    };
-    rewrite(&context, &writing, (zone, id), make, |message| body::is_about(message, said)).await
-}
-
-/// Writes a record anew, if that changes it. `make` gives the new one, from what the present one says; of what there is to
-/// tell, `is_told` says what is told.
+/// `PUT` and `PATCH .../dns_records/{dns_record_id}`
 async fn rewrite(
-    context: &Context,
-    writing: &Writing,
-    (zone, id): (ZoneId, RecordId),
-    make: impl Fn(&Table, InZone<'_>) -> Result<Parsed<DnsRecord>, ApiError> + Send + Sync,
-    is_told: impl Fn(&Message) -> bool + Send,
+    State(context): State<Arc<Context>>,
+    PathId(zone): PathId<ZoneId>,
+    PathId(id): PathId<RecordId>,
+    writing: Writing,
+    edit: Edit,
 ) -> Answer<Table> {
-    let mut messages = vec![];
-    let committed = context.commit(writing, |inventory| {
-        let hosting = writable(inventory, zone)?;
+    let committed = context.commit(&writing, |inventory| {
+        let apex = &writable(inventory, zone)?.apex;
         let record = find(inventory, zone, id)?;
         let expected = changeable(inventory, ObjectId::Record(zone, id), &writing.precondition)?;
-        let parsed = make(&build_json(record, &hosting.apex), InZone { id: zone, apex: &hosting.apex })?;
-        messages = parsed.messages;
+        let overlaid = |said: &Table| Node::built(Value::Table(patch(&build_json(record, apex), said)));
+        let mut new = edit.parsed(overlaid, |body, faults| parse_json(body, id, InZone { id: zone, apex }, faults))?;
         // Times and revision are for the commit to set.
         let DnsRecord { created, modified, revision, .. } = **record;
-        let object = DnsRecord { created, modified, revision, ..parsed.object };
-        let changes = object != **record;
-        Ok(changes.then_some(Step { change: Change::PutRecord(object), expected }).into_iter().collect())
+        new.object = DnsRecord { created, modified, revision, ..new.object };
+        Ok(Plan::rewrite(new, record, Change::PutRecord, expected))
     });
-    let committed = committed.await?;
-    messages.retain(is_told);
-    reply(zone, id, messages, committed)
+    committed.await?.reply(|inventory| reply(inventory, zone, id))
 }
 
 /// `DELETE .../dns_records/{dns_record_id}`
@@ -216,14 +176,11 @@ async fn remove(
     PathId(id): PathId<RecordId>,
     writing: Writing,
 ) -> Answer<Deleted> {
-    let object = ObjectId::Record(zone, id);
-    let committed = context.commit(&writing, |inventory| {
+    let check = |inventory: &Inventory| {
         writable(inventory, zone)?;
-        find(inventory, zone, id)?;
-        Ok(vec![deletion(inventory, object, &writing.precondition)?])
-    });
-    let committed = committed.await?;
-    Ok(Reply::new(Deleted::of(object)).with_messages(committed.messages))
+        find(inventory, zone, id).map(drop)
+    };
+    delete(&context, &writing, ObjectId::Record(zone, id), check).await
 }
 
 /// The zone with an id, if its records can be changed here.
@@ -250,13 +207,11 @@ fn find(inventory: &Inventory, zone: ZoneId, id: RecordId) -> Result<&Arc<DnsRec
     shown.ok_or_else(|| ApiError::not_found("dns_record", id))
 }
 
-/// A record after a commit.
-fn reply(zone: ZoneId, id: RecordId, messages: Vec<Message>, committed: Committed) -> Answer<Table> {
-    let Committed { inventory, messages: more } = committed;
-    let (hosting, _) = zones::find(&inventory, zone)?;
-    let record = find(&inventory, zone, id)?;
-    let reply = Reply::new(build_json(record, &hosting.apex)).at(record.revision);
-    Ok(reply.with_messages(messages).with_messages(more))
+/// The answer that shows a record.
+fn reply(inventory: &Inventory, zone: ZoneId, id: RecordId) -> Answer<Table> {
+    let (hosting, _) = zones::find(inventory, zone)?;
+    let record = find(inventory, zone, id)?;
+    Ok(Reply::new(build_json(record, &hosting.apex)).at(record.revision))
 }
 
 #[cfg(test)]

@@ -6,28 +6,30 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::Method;
+use axum::http::request::Parts;
 use utoipa::openapi::{RefOr, Schema};
 
-use crate::api::v4::body::{self, Parsed, parsed};
-use crate::api::v4::context::{Committed, Context, random_bits};
-use crate::api::v4::envelope::{Answer, Message, Reply};
+use crate::api::v4::body::{self, Edit, parsed};
+use crate::api::v4::context::{Context, random_bits};
+use crate::api::v4::envelope::{Answer, Reply};
 use crate::api::v4::error::ApiError;
-use crate::api::v4::object::{Deleted, changeable, deletion, in_order};
+use crate::api::v4::object::{self, Deleted, Found, changeable, delete, in_order};
 use crate::api::v4::openapi::description::{Description, Operation};
 use crate::api::v4::openapi::schema::{self, Whole};
 use crate::api::v4::paging::Paging;
-use crate::api::v4::request::{JsonBody, PathId, Writing};
+use crate::api::v4::plan::Plan;
+use crate::api::v4::request::{JsonBody, PathId, PathIdentifier as _, PathParts, Writing};
 use crate::api::v4::route::{Route, in_account};
 use crate::api::v4::zones;
 use crate::model::id::{LoadBalancerId, ObjectId, ZoneId};
-use crate::model::inventory::{Change, Inventory, Step};
+use crate::model::inventory::{Change, Inventory};
 use crate::model::limits::{DESCRIPTION_CHARS_MAX, LOAD_BALANCER_TTL_MAX};
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::name::Name;
 use crate::model::stamp::Stamp;
-use crate::model::tree::{Node, Table};
+use crate::model::tree::Table;
 use crate::spec::load_balancer::{KEYS, build_json, kept_properties, parse_json};
 
 /// All load balancers of a zone.
@@ -43,68 +45,41 @@ const ONE: &str = "/load_balancers/{load_balancer_id}";
 const STEERING_WORDS: [&str; 8] =
     ["", "off", "geo", "random", "dynamic_latency", "proximity", "least_outstanding_requests", "least_connections"];
 
-/// The routes.
+/// The routes: the same below the account and in a zone.
 pub(super) fn routes() -> Vec<Route> {
-    let mut routes = in_account(&[
-        Route::get(ALL, list_all),
-        Route::post(ALL, create_anywhere),
-        Route::get(ONE, details_of_any),
-        Route::put(ONE, replace_any),
-        Route::patch(ONE, edit_any),
-        Route::delete(ONE, remove_any),
-    ]);
-    routes.extend([
-        Route::get(IN_ZONE, list),
-        Route::post(IN_ZONE, create),
-        Route::get(ONE_IN_ZONE, details),
-        Route::put(ONE_IN_ZONE, replace),
-        Route::patch(ONE_IN_ZONE, edit),
-        Route::delete(ONE_IN_ZONE, remove),
-    ]);
-    routes
+    let routes = |all, one| {
+        [
+            Route::get(all, list),
+            Route::post(all, create),
+            Route::get(one, details),
+            Route::put(one, rewrite),
+            Route::patch(one, rewrite),
+            Route::delete(one, remove),
+        ]
+    };
+    [in_account(&routes(ALL, ONE)), routes(IN_ZONE, ONE_IN_ZONE).to_vec()].concat()
 }
 
 /// What the document says of them.
 pub(super) fn describe() -> Description {
-    let one = || schema::of("LoadBalancer");
+    let (one, change) = ("LoadBalancer", "LoadBalancerChange");
+    let list = |path, summary| Operation::new(Method::GET, path, summary).lists(schema::of(one));
     let operations = vec![
-        Operation::new(Method::GET, ALL, "Lists the load balancers of all zones.").lists(one()),
-        Operation::new(Method::POST, ALL, "Makes a load balancer in the zone of its name.")
-            .takes(one())
-            .gives(one())
-            .tagged()
-            .writes(),
-        Operation::new(Method::GET, ONE, "Shows a load balancer, whatever its zone.").gives(one()).tagged(),
-        Operation::new(Method::PUT, ONE, "Replaces a load balancer, whatever its zone.")
-            .takes(one())
-            .gives(one())
-            .tagged()
-            .writes(),
-        Operation::new(Method::PATCH, ONE, "Changes some of a load balancer, whatever its zone.")
-            .takes(schema::of("LoadBalancerChange"))
-            .gives(one())
-            .tagged()
-            .writes(),
-        Operation::new(Method::DELETE, ONE, "Deletes a load balancer, whatever its zone.")
-            .gives(schema::deleted())
-            .writes(),
-        Operation::new(Method::GET, IN_ZONE, "Lists the load balancers of a zone.").lists(one()),
-        Operation::new(Method::POST, IN_ZONE, "Makes a load balancer.").takes(one()).gives(one()).tagged().writes(),
-        Operation::new(Method::GET, ONE_IN_ZONE, "Shows a load balancer.").gives(one()).tagged(),
-        Operation::new(Method::PUT, ONE_IN_ZONE, "Replaces a load balancer.")
-            .takes(one())
-            .gives(one())
-            .tagged()
-            .writes(),
-        Operation::new(Method::PATCH, ONE_IN_ZONE, "Changes some of a load balancer.")
-            .takes(schema::of("LoadBalancerChange"))
-            .gives(one())
-            .tagged()
-            .writes(),
-        Operation::new(Method::DELETE, ONE_IN_ZONE, "Deletes a load balancer.").gives(schema::deleted()).writes(),
+        list(ALL, "Lists the load balancers of all zones."),
+        Operation::write(Method::POST, ALL, "Makes a load balancer in the zone of its name.", one, one),
+        Operation::show(ONE, "Shows a load balancer, whatever its zone.", one),
+        Operation::write(Method::PUT, ONE, "Replaces a load balancer, whatever its zone.", one, one),
+        Operation::write(Method::PATCH, ONE, "Changes some of a load balancer, whatever its zone.", change, one),
+        Operation::delete(ONE, "Deletes a load balancer, whatever its zone."),
+        list(IN_ZONE, "Lists the load balancers of a zone."),
+        Operation::write(Method::POST, IN_ZONE, "Makes a load balancer.", one, one),
+        Operation::show(ONE_IN_ZONE, "Shows a load balancer.", one),
+        Operation::write(Method::PUT, ONE_IN_ZONE, "Replaces a load balancer.", one, one),
+        Operation::write(Method::PATCH, ONE_IN_ZONE, "Changes some of a load balancer.", change, one),
+        Operation::delete(ONE_IN_ZONE, "Deletes a load balancer."),
     ];
     let said = |whole| schema::keyed(KEYS, &kept_properties(), property, whole);
-    let schemas = vec![("LoadBalancer", said(Whole::Yes)), ("LoadBalancerChange", said(Whole::No))];
+    let schemas = vec![(one, said(Whole::Yes)), (change, said(Whole::No))];
     Description { tag: "Load balancers", operations, schemas }
 }
 
@@ -126,49 +101,6 @@ fn property(key: &str) -> Option<RefOr<Schema>> {
     })
 }
 
-/// `GET /zones/{zone_id}/load_balancers`
-async fn list(State(context): State<Arc<Context>>, PathId(zone): PathId<ZoneId>, paging: Paging) -> Answer<Vec<Table>> {
-    let inventory = context.inventory();
-    zones::find(&inventory, zone)?;
-    let all = inventory.load_balancers.iter();
-    Ok(page(&inventory, all.filter(|load_balancer| zone_of(&inventory, load_balancer) == Some(zone)), paging))
-}
-
-/// `GET /accounts/{account_id}/load_balancers`
-async fn list_all(State(context): State<Arc<Context>>, paging: Paging) -> Answer<Vec<Table>> {
-    let inventory = context.inventory();
-    Ok(page(&inventory, inventory.load_balancers.iter(), paging))
-}
-
-/// A page of load balancers.
-fn page<'i>(
-    inventory: &'i Inventory,
-    load_balancers: impl Iterator<Item = &'i Arc<LoadBalancer>>,
-    paging: Paging,
-) -> Reply<Vec<Table>> {
-    let sorted = in_order(load_balancers, &inventory.stamps.load_balancers, |load_balancer| &load_balancer.name);
-    Reply::page(paging.part(sorted.into_iter(), |(one, stamp)| shown(inventory, one, stamp)))
-}
-
-/// `POST /accounts/{account_id}/load_balancers`
-async fn create_anywhere(
-    State(context): State<Arc<Context>>,
-    writing: Writing,
-    JsonBody(body): JsonBody,
-) -> Answer<Table> {
-    make(&context, &writing, &body, Where::Anywhere).await
-}
-
-/// `POST /zones/{zone_id}/load_balancers`
-async fn create(
-    State(context): State<Arc<Context>>,
-    PathId(zone): PathId<ZoneId>,
-    writing: Writing,
-    JsonBody(body): JsonBody,
-) -> Answer<Table> {
-    make(&context, &writing, &body, Where::Zone(zone)).await
-}
-
 /// Where a load balancer has to be for a path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Where {
@@ -178,195 +110,126 @@ enum Where {
     Anywhere,
 }
 
-/// Makes a load balancer.
-async fn make(context: &Context, writing: &Writing, body: &Node, place: Where) -> Answer<Table> {
+impl Where {
+    /// The zone of a path is one of ours.
+    fn check(self, inventory: &Inventory) -> Result<(), ApiError> {
+        match self {
+            Self::Zone(zone) => zones::find(inventory, zone).map(drop),
+            Self::Anywhere => Ok(()),
+        }
+    }
+
+    /// A name belongs to the zone of the path; without one, the commit finds that it is in some zone.
+    fn check_name(self, inventory: &Inventory, name: &Name) -> Result<(), ApiError> {
+        let Self::Zone(zone) = self else { return Ok(()) };
+        let (hosting, _) = zones::find(inventory, zone)?;
+        let apex = &hosting.apex;
+        match inventory.hosting_of(name) {
+            Some(other) if other.id == zone => Ok(()),
+            Some(other) if name.is_at_or_below(apex) => {
+                let text = format!("name: {name} belongs to the zone {} ({}), not to {apex}", other.apex, other.id);
+                Err(ApiError::invalid(text).at("/name"))
+            }
+            _ => Err(ApiError::invalid(format!("name: {name} is not in the zone {apex}")).at("/name")),
+        }
+    }
+
+    /// Whether a load balancer is here.
+    fn has(self, inventory: &Inventory, load_balancer: &LoadBalancer) -> bool {
+        match self {
+            Self::Zone(zone) => inventory.hosting_of(&load_balancer.name).is_some_and(|hosting| hosting.id == zone),
+            Self::Anywhere => true,
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Where {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = PathParts::from_request_parts(parts, state).await?;
+        if path.find(ZoneId::PART).is_none() {
+            return Ok(Self::Anywhere);
+        }
+        PathId::from_request_parts(parts, state).await.map(|PathId(zone)| Self::Zone(zone))
+    }
+}
+
+/// `GET .../load_balancers`
+async fn list(State(context): State<Arc<Context>>, place: Where, paging: Paging) -> Answer<Vec<Table>> {
+    let inventory = context.inventory();
+    place.check(&inventory)?;
+    let here = inventory.load_balancers.iter().filter(|load_balancer| place.has(&inventory, load_balancer));
+    let sorted = in_order(here, &inventory.stamps.load_balancers, |load_balancer| &load_balancer.name);
+    Ok(Reply::page(paging.part(sorted.into_iter(), |(one, stamp)| shown(&inventory, one, stamp))))
+}
+
+/// `POST .../load_balancers`
+async fn create(
+    State(context): State<Arc<Context>>,
+    place: Where,
+    writing: Writing,
+    JsonBody(body): JsonBody,
+) -> Answer<Table> {
     let id = LoadBalancerId::random(random_bits()?);
     let expected = writing.precondition.of_new()?;
-    let mut messages = vec![];
-    let committed = context.commit(writing, |inventory| {
-        if let Where::Zone(zone) = place {
-            zones::find(inventory, zone)?;
-        }
-        let parsed = parsed(|faults| parse_json(body, id, inventory, faults))?;
-        check_zone(inventory, place, &parsed.object.name)?;
-        messages = parsed.messages;
-        Ok(vec![Step { change: Change::PutLoadBalancer(parsed.object), expected }])
+    let committed = context.commit(&writing, |inventory| {
+        place.check(inventory)?;
+        let new = parsed(|faults| parse_json(&body, id, inventory, faults))?;
+        place.check_name(inventory, &new.object.name)?;
+        Ok(Plan::write(new, Change::PutLoadBalancer, expected))
     });
-    let committed = committed.await?;
-    reply(id, messages, committed)
+    committed.await?.reply(|inventory| reply(inventory, Where::Anywhere, id))
 }
 
-/// `GET /zones/{zone_id}/load_balancers/{load_balancer_id}`
+/// `GET .../load_balancers/{load_balancer_id}`
 async fn details(
     State(context): State<Arc<Context>>,
-    PathId(zone): PathId<ZoneId>,
+    place: Where,
     PathId(id): PathId<LoadBalancerId>,
 ) -> Answer<Table> {
-    let inventory = context.inventory();
-    find(&inventory, Where::Zone(zone), id)?;
-    reply(id, vec![], Committed { inventory, messages: vec![] })
+    reply(&context.inventory(), place, id)
 }
 
-/// `GET /accounts/{account_id}/load_balancers/{load_balancer_id}`
-async fn details_of_any(State(context): State<Arc<Context>>, PathId(id): PathId<LoadBalancerId>) -> Answer<Table> {
-    reply(id, vec![], Committed { inventory: context.inventory(), messages: vec![] })
-}
-
-/// `PUT /zones/{zone_id}/load_balancers/{load_balancer_id}`
-async fn replace(
-    State(context): State<Arc<Context>>,
-    PathId(zone): PathId<ZoneId>,
-    PathId(id): PathId<LoadBalancerId>,
-    writing: Writing,
-    JsonBody(body): JsonBody,
-) -> Answer<Table> {
-    put(&context, &writing, (Where::Zone(zone), id), &body).await
-}
-
-/// `PUT /accounts/{account_id}/load_balancers/{load_balancer_id}`
-async fn replace_any(
-    State(context): State<Arc<Context>>,
-    PathId(id): PathId<LoadBalancerId>,
-    writing: Writing,
-    JsonBody(body): JsonBody,
-) -> Answer<Table> {
-    put(&context, &writing, (Where::Anywhere, id), &body).await
-}
-
-/// `PATCH /zones/{zone_id}/load_balancers/{load_balancer_id}`
-async fn edit(
-    State(context): State<Arc<Context>>,
-    PathId(zone): PathId<ZoneId>,
-    PathId(id): PathId<LoadBalancerId>,
-    writing: Writing,
-    JsonBody(body): JsonBody,
-) -> Answer<Table> {
-    patch(&context, &writing, (Where::Zone(zone), id), &body).await
-}
-
-/// `PATCH /accounts/{account_id}/load_balancers/{load_balancer_id}`
-async fn edit_any(
-    State(context): State<Arc<Context>>,
-    PathId(id): PathId<LoadBalancerId>,
-    writing: Writing,
-    JsonBody(body): JsonBody,
-) -> Answer<Table> {
-    patch(&context, &writing, (Where::Anywhere, id), &body).await
-}
-
-/// Replaces a load balancer.
-async fn put(context: &Context, writing: &Writing, (place, id): (Where, LoadBalancerId), body: &Node) -> Answer<Table> {
-    let make = |_: &Table, inventory: &Inventory| parsed(|faults| parse_json(body, id, inventory, faults));
-    rewrite(context, writing, (place, id), make, |_| true).await
-}
-
-/// Changes some of a load balancer.
-async fn patch(
-    context: &Context,
-    writing: &Writing,
-    (place, id): (Where, LoadBalancerId),
-    body: &Node,
-) -> Answer<Table> {
-    let said = body::table(body)?;
-    let make = |current: &Table, inventory: &Inventory| {
-        parsed(|faults| parse_json(&body::overlaid(current, said), id, inventory, faults))
-    };
-    rewrite(context, writing, (place, id), make, |message| body::is_about(message, said)).await
-}
-
-/// Writes a load balancer anew, if that changes it. `make` gives the new one, from what the present one says; of what there
-/// is to tell, `is_told` says what is told.
+/// `PUT` and `PATCH .../load_balancers/{load_balancer_id}`
 async fn rewrite(
-    context: &Context,
-    writing: &Writing,
-    (place, id): (Where, LoadBalancerId),
-    make: impl Fn(&Table, &Inventory) -> Result<Parsed<LoadBalancer>, ApiError> + Send + Sync,
-    is_told: impl Fn(&Message) -> bool + Send,
+    State(context): State<Arc<Context>>,
+    place: Where,
+    PathId(id): PathId<LoadBalancerId>,
+    writing: Writing,
+    edit: Edit,
 ) -> Answer<Table> {
-    let mut messages = vec![];
-    let committed = context.commit(writing, |inventory| {
+    let committed = context.commit(&writing, |inventory| {
         let (load_balancer, stamp) = find(inventory, place, id)?;
         let expected = changeable(inventory, ObjectId::LoadBalancer(id), &writing.precondition)?;
-        let parsed = make(&shown(inventory, load_balancer, stamp), inventory)?;
-        check_zone(inventory, place, &parsed.object.name)?;
-        messages = parsed.messages;
-        let changes = parsed.object != **load_balancer;
-        let step = changes.then_some(Step { change: Change::PutLoadBalancer(parsed.object), expected });
-        Ok(step.into_iter().collect())
+        let overlaid = |said: &Table| body::overlaid(&shown(inventory, load_balancer, stamp), said);
+        let new = edit.parsed(overlaid, |body, faults| parse_json(body, id, inventory, faults))?;
+        place.check_name(inventory, &new.object.name)?;
+        Ok(Plan::rewrite(new, load_balancer, Change::PutLoadBalancer, expected))
     });
-    let committed = committed.await?;
-    messages.retain(is_told);
-    reply(id, messages, committed)
+    committed.await?.reply(|inventory| reply(inventory, Where::Anywhere, id))
 }
 
-/// `DELETE /zones/{zone_id}/load_balancers/{load_balancer_id}`
+/// `DELETE .../load_balancers/{load_balancer_id}`
 async fn remove(
     State(context): State<Arc<Context>>,
-    PathId(zone): PathId<ZoneId>,
+    place: Where,
     PathId(id): PathId<LoadBalancerId>,
     writing: Writing,
 ) -> Answer<Deleted> {
-    take_out(&context, &writing, (Where::Zone(zone), id)).await
-}
-
-/// `DELETE /accounts/{account_id}/load_balancers/{load_balancer_id}`
-async fn remove_any(
-    State(context): State<Arc<Context>>,
-    PathId(id): PathId<LoadBalancerId>,
-    writing: Writing,
-) -> Answer<Deleted> {
-    take_out(&context, &writing, (Where::Anywhere, id)).await
-}
-
-/// Deletes a load balancer.
-async fn take_out(context: &Context, writing: &Writing, (place, id): (Where, LoadBalancerId)) -> Answer<Deleted> {
-    let object = ObjectId::LoadBalancer(id);
-    let committed = context.commit(writing, |inventory| {
+    let check = |inventory: &Inventory| match inventory.load_balancers.find(id) {
+        Some(_) => find(inventory, place, id).map(drop),
         // One that is set aside is in no zone.
-        if inventory.load_balancers.find(id).is_some() {
-            find(inventory, place, id)?;
-        }
-        Ok(vec![deletion(inventory, object, &writing.precondition)?])
-    });
-    let committed = committed.await?;
-    Ok(Reply::new(Deleted::of(object)).with_messages(committed.messages))
+        None => Ok(()),
+    };
+    delete(&context, &writing, ObjectId::LoadBalancer(id), check).await
 }
-
-/// The zone that a load balancer is in.
-fn zone_of(inventory: &Inventory, load_balancer: &LoadBalancer) -> Option<ZoneId> {
-    inventory.hosting_of(&load_balancer.name).map(|hosting| hosting.id)
-}
-
-/// A load balancer, and what is known of it.
-type Found<'i> = (&'i Arc<LoadBalancer>, &'i Stamp<LoadBalancerId>);
 
 /// A load balancer, if it is where the path says.
-fn find(inventory: &Inventory, place: Where, id: LoadBalancerId) -> Result<Found<'_>, ApiError> {
-    if let Where::Zone(zone) = place {
-        zones::find(inventory, zone)?;
-    }
-    let found = inventory.load_balancers.find(id).zip(inventory.stamps.load_balancers.find(id));
-    let is_here = |load_balancer: &LoadBalancer| match place {
-        Where::Zone(zone) => zone_of(inventory, load_balancer) == Some(zone),
-        Where::Anywhere => true,
-    };
-    let here = found.filter(|(load_balancer, _)| is_here(load_balancer));
-    here.map(|(load_balancer, stamp)| (load_balancer, &**stamp)).ok_or_else(|| ApiError::not_found("load_balancer", id))
-}
-
-/// A name belongs to the zone of the path; without one, the commit finds that it is in some zone.
-fn check_zone(inventory: &Inventory, place: Where, name: &Name) -> Result<(), ApiError> {
-    let Where::Zone(zone) = place else { return Ok(()) };
-    let (hosting, _) = zones::find(inventory, zone)?;
-    let apex = &hosting.apex;
-    match inventory.hosting_of(name) {
-        Some(other) if other.id == zone => Ok(()),
-        Some(other) if name.is_at_or_below(apex) => {
-            let text = format!("name: {name} belongs to the zone {} ({}), not to {apex}", other.apex, other.id);
-            Err(ApiError::invalid(text).at("/name"))
-        }
-        _ => Err(ApiError::invalid(format!("name: {name} is not in the zone {apex}")).at("/name")),
-    }
+fn find(inventory: &Inventory, place: Where, id: LoadBalancerId) -> Result<Found<'_, LoadBalancer>, ApiError> {
+    place.check(inventory)?;
+    let found = object::find(&inventory.load_balancers, &inventory.stamps.load_balancers, id)?;
+    if place.has(inventory, found.0) { Ok(found) } else { Err(ApiError::not_found(LoadBalancerId::KIND, id)) }
 }
 
 /// A load balancer as it is shown.
@@ -375,13 +238,11 @@ fn shown(inventory: &Inventory, load_balancer: &LoadBalancer, stamp: &Stamp<Load
     build_json(load_balancer, stamp, &zone.map(|zone| zone.apex.to_string()).unwrap_or_default())
 }
 
-/// A load balancer after a commit.
-fn reply(id: LoadBalancerId, messages: Vec<Message>, committed: Committed) -> Answer<Table> {
-    let Committed { inventory, messages: more } = committed;
-    let found = inventory.load_balancers.find(id).zip(inventory.stamps.load_balancers.find(id));
-    let (load_balancer, stamp) = found.ok_or_else(|| ApiError::not_found("load_balancer", id))?;
-    let shown = shown(&inventory, load_balancer, stamp);
-    Ok(Reply::new(shown).at(stamp.revision).with_messages(messages).with_messages(more))
+/// The answer that shows a load balancer. One that has just been written is shown wherever it is: a zone that is newer still
+/// may have taken its name over.
+fn reply(inventory: &Inventory, place: Where, id: LoadBalancerId) -> Answer<Table> {
+    let (load_balancer, stamp) = find(inventory, place, id)?;
+    Ok(Reply::new(shown(inventory, load_balancer, stamp)).at(stamp.revision))
 }
 
 #[cfg(test)]

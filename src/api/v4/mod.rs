@@ -29,6 +29,7 @@ pub mod object;
 pub mod openapi;
 pub mod origins;
 pub mod paging;
+pub mod plan;
 pub mod pools;
 pub mod precondition;
 pub mod preview;

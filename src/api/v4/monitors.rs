@@ -6,22 +6,23 @@ use axum::extract::State;
 use axum::http::Method;
 use utoipa::openapi::{RefOr, Schema};
 
-use crate::api::v4::body::{self, Parsed, parsed};
-use crate::api::v4::context::{Committed, Context, random_bits};
-use crate::api::v4::envelope::{Answer, Message, Reply};
+use crate::api::v4::body::{self, Edit, Parsed, parsed};
+use crate::api::v4::context::{Context, random_bits};
+use crate::api::v4::envelope::{Answer, Reply};
 use crate::api::v4::error::ApiError;
-use crate::api::v4::object::{Deleted, changeable, deletion, in_order};
+use crate::api::v4::object::{self, Deleted, Found, changeable, delete, in_order};
 use crate::api::v4::openapi::description::{Description, Operation};
 use crate::api::v4::openapi::schema::{self, Whole};
 use crate::api::v4::paging::Paging;
+use crate::api::v4::plan::Plan;
 use crate::api::v4::request::{JsonBody, PathId, Writing};
 use crate::api::v4::route::{Route, in_both_views};
 use crate::model::id::{MonitorId, ObjectId};
-use crate::model::inventory::{Change, Inventory, Step};
+use crate::model::inventory::{Change, Inventory};
 use crate::model::limits::{CERTIFICATE_DAYS_MAX, DESCRIPTION_CHARS_MAX};
 use crate::model::monitor::{Check, Monitor};
 use crate::model::stamp::Stamp;
-use crate::model::tree::{Node, Table};
+use crate::model::tree::Table;
 use crate::spec::monitor::{KEYS, build_json, parse_json, types};
 
 /// All monitors.
@@ -35,24 +36,21 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get(ALL, list),
         Route::post(ALL, create),
         Route::get(ONE, details),
-        Route::put(ONE, replace),
-        Route::patch(ONE, edit),
+        Route::put(ONE, rewrite),
+        Route::patch(ONE, rewrite),
         Route::delete(ONE, remove),
     ])
 }
 
 /// What the document says of them.
 pub(super) fn describe() -> Description {
-    let one = || schema::of("Monitor");
     let operations = vec![
-        Operation::new(Method::GET, ALL, "Lists monitors.").lists(one()),
-        Operation::new(Method::POST, ALL, "Makes a monitor.").takes(one()).gives(one()).tagged().writes(),
-        Operation::new(Method::GET, ONE, "Shows a monitor.").gives(one()).tagged(),
-        Operation::new(Method::PUT, ONE, "Replaces a monitor.").takes(one()).gives(one()).tagged().writes(),
-        Operation::new(Method::PATCH, ONE, "Changes some of a monitor.").takes(one()).gives(one()).tagged().writes(),
-        Operation::new(Method::DELETE, ONE, "Deletes a monitor; refused while pools name it.")
-            .gives(schema::deleted())
-            .writes(),
+        Operation::new(Method::GET, ALL, "Lists monitors.").lists(schema::of("Monitor")),
+        Operation::write(Method::POST, ALL, "Makes a monitor.", "Monitor", "Monitor"),
+        Operation::show(ONE, "Shows a monitor.", "Monitor"),
+        Operation::write(Method::PUT, ONE, "Replaces a monitor.", "Monitor", "Monitor"),
+        Operation::write(Method::PATCH, ONE, "Changes some of a monitor.", "Monitor", "Monitor"),
+        Operation::delete(ONE, "Deletes a monitor; refused while pools name it."),
     ];
     // No key has to be there, so that a change has the same schema.
     let monitor = schema::keyed(KEYS, &Table::default(), property, Whole::Yes);
@@ -92,76 +90,51 @@ async fn list(State(context): State<Arc<Context>>, paging: Paging) -> Answer<Vec
 async fn create(State(context): State<Arc<Context>>, writing: Writing, JsonBody(body): JsonBody) -> Answer<Table> {
     let id = MonitorId::random(random_bits()?);
     let expected = writing.precondition.of_new()?;
-    let mut messages = vec![];
     let committed = context.commit(&writing, |inventory| {
-        let parsed = parsed(|faults| parse_json(&body, id, inventory, faults))?;
-        messages = parsed.messages;
-        Ok(vec![Step { change: Change::PutMonitor(parsed.object), expected }])
+        let new = parsed(|faults| parse_json(&body, id, inventory, faults))?;
+        Ok(Plan::write(new, Change::PutMonitor, expected))
     });
-    let committed = committed.await?;
-    shown(id, messages, committed)
+    committed.await?.reply(|inventory| reply(inventory, id))
 }
 
 /// `GET .../monitors/{monitor_id}`
 async fn details(State(context): State<Arc<Context>>, PathId(id): PathId<MonitorId>) -> Answer<Table> {
-    shown(id, vec![], Committed { inventory: context.inventory(), messages: vec![] })
+    reply(&context.inventory(), id)
 }
 
-/// `PUT .../monitors/{monitor_id}`
-async fn replace(
-    State(context): State<Arc<Context>>,
-    PathId(id): PathId<MonitorId>,
-    writing: Writing,
-    JsonBody(body): JsonBody,
-) -> Answer<Table> {
-    rewrite(&context, &writing, id, |_, _| body.clone(), |_| true).await
-}
-
-/// `PATCH .../monitors/{monitor_id}`
-async fn edit(
-    State(context): State<Arc<Context>>,
-    PathId(id): PathId<MonitorId>,
-    writing: Writing,
-    JsonBody(body): JsonBody,
-) -> Answer<Table> {
-    let said = body::table(&body)?;
-    let is_told = |message: &Message| body::is_about(message, said);
-    rewrite(&context, &writing, id, |monitor, stamp| overlaid(monitor, stamp, said), is_told).await
-}
-
-/// What a monitor says with a body laid over it.
-pub fn overlaid(monitor: &Monitor, stamp: &Stamp<MonitorId>, said: &Table) -> Node {
-    let current = build_json(monitor, stamp);
-    let current = match monitor.check {
-        // What stands there for a connection is no method of HTTP, if the body makes it an HTTP check.
-        Check::Tcp { .. } => current.without("method"),
-        _ => current,
-    };
-    body::overlaid(&current, said)
-}
-
-/// Writes a monitor anew, if that changes it. `saying` gives what the new one says, from the present one; of what there
-/// is to tell, `is_told` says what is told.
+/// `PUT` and `PATCH .../monitors/{monitor_id}`
 async fn rewrite(
-    context: &Context,
-    writing: &Writing,
-    id: MonitorId,
-    saying: impl Fn(&Monitor, &Stamp<MonitorId>) -> Node + Send + Sync,
-    is_told: impl Fn(&Message) -> bool + Send,
+    State(context): State<Arc<Context>>,
+    PathId(id): PathId<MonitorId>,
+    writing: Writing,
+    edit: Edit,
 ) -> Answer<Table> {
-    let mut messages = vec![];
-    let committed = context.commit(writing, |inventory| {
-        let expected = changeable(inventory, ObjectId::Monitor(id), &writing.precondition)?;
+    let committed = context.commit(&writing, |inventory| {
         let (monitor, stamp) = find(inventory, id)?;
-        let body = saying(monitor, stamp);
-        let Parsed { object, messages: told } = parsed(|faults| parse_json(&body, id, inventory, faults))?;
-        messages = told;
-        let changes = object != **monitor;
-        Ok(changes.then_some(Step { change: Change::PutMonitor(object), expected }).into_iter().collect())
+        let expected = changeable(inventory, ObjectId::Monitor(id), &writing.precondition)?;
+        let new = edited(inventory, monitor, stamp, &edit)?;
+        Ok(Plan::rewrite(new, monitor, Change::PutMonitor, expected))
     });
-    let committed = committed.await?;
-    messages.retain(is_told);
-    shown(id, messages, committed)
+    committed.await?.reply(|inventory| reply(inventory, id))
+}
+
+/// What an edit makes of a monitor.
+pub fn edited(
+    inventory: &Inventory,
+    monitor: &Monitor,
+    stamp: &Stamp<MonitorId>,
+    edit: &Edit,
+) -> Result<Parsed<Monitor>, ApiError> {
+    let overlaid = |said: &Table| {
+        let current = build_json(monitor, stamp);
+        let current = match monitor.check {
+            // What stands there for a connection is no method of HTTP, if the body makes it an HTTP check.
+            Check::Tcp { .. } => current.without("method"),
+            _ => current,
+        };
+        body::overlaid(&current, said)
+    };
+    edit.parsed(overlaid, |body, faults| parse_json(body, monitor.id, inventory, faults))
 }
 
 /// `DELETE .../monitors/{monitor_id}`: refused while a pool names it.
@@ -170,16 +143,12 @@ async fn remove(
     PathId(id): PathId<MonitorId>,
     writing: Writing,
 ) -> Answer<Deleted> {
-    let object = ObjectId::Monitor(id);
-    let committed = context.commit(&writing, |inventory| Ok(vec![deletion(inventory, object, &writing.precondition)?]));
-    let committed = committed.await?;
-    Ok(Reply::new(Deleted::of(object)).with_messages(committed.messages))
+    delete(&context, &writing, ObjectId::Monitor(id), |_| Ok(())).await
 }
 
 /// A monitor with its stamp.
-pub fn find(inventory: &Inventory, id: MonitorId) -> Result<(&Arc<Monitor>, &Stamp<MonitorId>), ApiError> {
-    let found = inventory.monitors.find(id).zip(inventory.stamps.monitors.find(id));
-    found.map(|(monitor, stamp)| (monitor, stamp.as_ref())).ok_or_else(|| ApiError::not_found("monitor", id))
+pub fn find(inventory: &Inventory, id: MonitorId) -> Result<Found<'_, Monitor>, ApiError> {
+    object::find(&inventory.monitors, &inventory.stamps.monitors, id)
 }
 
 /// What a monitor is called where others name it: one without a name of its own, by its description if it has one.
@@ -188,12 +157,10 @@ pub fn label(monitor: &Monitor) -> &str {
     if has_name || monitor.description.is_empty() { &monitor.name } else { &monitor.description }
 }
 
-/// A monitor after a commit.
-fn shown(id: MonitorId, messages: Vec<Message>, committed: Committed) -> Answer<Table> {
-    let Committed { inventory, messages: more } = committed;
-    let (monitor, stamp) = find(&inventory, id)?;
-    let reply = Reply::new(build_json(monitor, stamp)).at(stamp.revision);
-    Ok(reply.with_messages(messages).with_messages(more))
+/// The answer that shows a monitor.
+fn reply(inventory: &Inventory, id: MonitorId) -> Answer<Table> {
+    let (monitor, stamp) = find(inventory, id)?;
+    Ok(Reply::new(build_json(monitor, stamp)).at(stamp.revision))
 }
 
 #[cfg(test)]

@@ -1,11 +1,16 @@
-//! What single objects have in common: their order in lists, and what has to hold before they change or go.
+//! What single objects have in common: how they are found, their order in lists, and what has to hold before they change
+//! or go.
 
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::api::v4::context::Context;
+use crate::api::v4::envelope::{Answer, Reply};
 use crate::api::v4::error::ApiError;
+use crate::api::v4::plan::Plan;
 use crate::api::v4::precondition::Precondition;
+use crate::api::v4::request::{PathIdentifier, Writing};
 use crate::model::id::ObjectId;
 use crate::model::inventory::{Change, Contradiction, Expected, IdMap, Identified, Inventory, Step};
 use crate::model::stamp::Stamp;
@@ -24,13 +29,30 @@ impl Deleted {
     }
 }
 
+/// An object, and what is known of it.
+pub type Found<'i, T> = (&'i Arc<T>, &'i Stamp<<T as Identified>::Id>);
+
+/// The object with an id.
+pub fn find<'i, T: Identified>(
+    objects: &'i IdMap<T>,
+    stamps: &'i IdMap<Stamp<T::Id>>,
+    id: T::Id,
+) -> Result<Found<'i, T>, ApiError>
+where
+    T::Id: PathIdentifier,
+    Stamp<T::Id>: Identified<Id = T::Id>,
+{
+    let found = objects.find(id).zip(stamps.find(id));
+    found.map(|(object, stamp)| (object, stamp.as_ref())).ok_or_else(|| ApiError::not_found(T::Id::KIND, id))
+}
+
 /// Objects with their stamps in the order of lists: the oldest first, by name where they are of one age. Thus what is
 /// new comes last, and pages that were read before stay as they were.
 pub fn in_order<'i, T: Identified, N: Ord + ?Sized>(
     objects: impl Iterator<Item = &'i Arc<T>>,
     stamps: &'i IdMap<Stamp<T::Id>>,
     name: impl Fn(&T) -> &N,
-) -> Vec<(&'i Arc<T>, &'i Stamp<T::Id>)>
+) -> Vec<Found<'i, T>>
 where
     Stamp<T::Id>: Identified<Id = T::Id>,
 {
@@ -51,6 +73,20 @@ pub fn changeable(inventory: &Inventory, object: ObjectId, precondition: &Precon
         Some(file) => Err(Contradiction::ReadOnly { object, file: Arc::clone(file) }.into()),
         None => Ok(expected),
     }
+}
+
+/// Deletes an object, if `check` has nothing against it.
+pub async fn delete(
+    context: &Context,
+    writing: &Writing,
+    object: ObjectId,
+    check: impl Fn(&Inventory) -> Result<(), ApiError> + Send + Sync,
+) -> Answer<Deleted> {
+    let committed = context.commit(writing, |inventory| {
+        check(inventory)?;
+        deletion(inventory, object, &writing.precondition).map(Plan::from)
+    });
+    committed.await?.reply(|_| Ok(Reply::new(Deleted::of(object))))
 }
 
 /// The step by which an object goes. One that is set aside has no revision to expect.

@@ -8,23 +8,25 @@ use axum::http::Method;
 use serde::Serialize;
 use utoipa::openapi::{RefOr, Schema};
 
-use crate::api::v4::body::{self, Parsed};
+use crate::api::v4::body::{self, Edit, Parsed};
 use crate::api::v4::context::{Committed, Context};
-use crate::api::v4::envelope::{Answer, Message, Reply};
+use crate::api::v4::envelope::{Answer, Reply};
 use crate::api::v4::error::ApiError;
+use crate::api::v4::object::changeable;
 use crate::api::v4::openapi::description::{Description, Operation};
 use crate::api::v4::openapi::schema::{self, Whole};
-use crate::api::v4::pools::rewritten;
+use crate::api::v4::plan::Plan;
+use crate::api::v4::pools;
 use crate::api::v4::pools::shown::{ORIGINS, ShownPool};
-use crate::api::v4::request::{JsonBody, PathId, PathParts, Writing};
+use crate::api::v4::request::{PathId, PathParts, Writing};
 use crate::api::v4::route::{Route, in_both_views};
 use crate::model::id::{ObjectId, PoolId};
-use crate::model::inventory::Inventory;
+use crate::model::inventory::{Change, Inventory};
 use crate::model::pool::Pool;
 use crate::model::tree::{Node, Table, Value};
 use crate::spec::dialect::Dialect;
 use crate::spec::fault::{Fault, Faults, Severity};
-use crate::spec::pool::{ORIGIN_KEYS, kept_origin_properties, parse_json};
+use crate::spec::pool::{ORIGIN_KEYS, build_json, kept_origin_properties, parse_json};
 
 /// One origin.
 const ONE: &str = "/load_balancers/pools/{pool_id}/origins/{origin_name}";
@@ -33,28 +35,25 @@ const ONE: &str = "/load_balancers/pools/{pool_id}/origins/{origin_name}";
 pub(super) fn routes() -> Vec<Route> {
     in_both_views(&[
         Route::get(ONE, details),
-        Route::put(ONE, put).for_its_pool(),
-        Route::patch(ONE, edit).for_its_pool(),
+        Route::put(ONE, write).for_its_pool(),
+        Route::patch(ONE, write).for_its_pool(),
         Route::delete(ONE, remove).for_its_pool(),
     ])
 }
 
 /// What the document says of them.
 pub(super) fn describe() -> Description {
-    let one = || schema::of("Origin");
     let removed = schema::object([("name", schema::text())], []);
     let operations = vec![
-        Operation::new(Method::GET, ONE, "Shows an origin of a pool.").gives(one()).tagged(),
-        Operation::new(Method::PUT, ONE, "Puts an origin into a pool, or in the place of the one with its name.")
-            .takes(schema::of("OriginChange"))
-            .gives(one())
-            .tagged()
-            .writes(),
-        Operation::new(Method::PATCH, ONE, "Changes some of an origin.")
-            .takes(schema::of("OriginChange"))
-            .gives(one())
-            .tagged()
-            .writes(),
+        Operation::show(ONE, "Shows an origin of a pool.", "Origin"),
+        Operation::write(
+            Method::PUT,
+            ONE,
+            "Puts an origin into a pool, or in the place of the one with its name.",
+            "OriginChange",
+            "Origin",
+        ),
+        Operation::write(Method::PATCH, ONE, "Changes some of an origin.", "OriginChange", "Origin"),
         Operation::new(Method::DELETE, ONE, "Takes an origin out of its pool.").gives(removed).writes(),
     ];
     let said = |whole| schema::keyed(ORIGIN_KEYS, &kept_origin_properties(), property, whole);
@@ -104,60 +103,45 @@ impl Serialize for Shown {
 
 /// `GET .../origins/{name}`
 async fn details(State(context): State<Arc<Context>>, PathId(id): PathId<PoolId>, path: PathParts) -> Answer<Shown> {
-    let found = Committed { inventory: context.inventory(), messages: vec![] };
-    shown(&context, id, path.part("origin_name")?, vec![], found)
+    reply(&context, &context.inventory(), id, path.part("origin_name")?)
 }
 
-/// `PUT .../origins/{name}`: in the place of the origin with that name, or else as the pool's last.
-async fn put(
+/// `PUT` and `PATCH .../origins/{name}`. PUT puts it in the place of the origin with that name, or else as the pool's last;
+/// PATCH can change the name too.
+async fn write(
     State(context): State<Arc<Context>>,
     PathId(id): PathId<PoolId>,
     path: PathParts,
     writing: Writing,
-    JsonBody(body): JsonBody,
+    edit: Edit,
 ) -> Answer<Shown> {
     let name = path.part("origin_name")?;
-    let said = named(body::table(&body)?, name)?;
-    let (committed, messages) = rewrite(&context, &writing, id, &|pool, origins| {
-        let index = position(pool, name).unwrap_or(origins.len());
-        let node = Node::built(Value::Table(said.clone()));
+    let said = match &edit {
+        Edit::Whole(body) => &named(body::table(body)?, name)?,
+        Edit::Part(said) => said,
+    };
+    let mut committed = rewrite(&context, &writing, id, &|pool, origins| {
+        let index = match edit {
+            Edit::Whole(_) => position(pool, name).unwrap_or(origins.len()),
+            Edit::Part(_) => found(pool, name)?,
+        };
+        let new = match (&edit, origins.get(index)) {
+            (Edit::Part(said), Some(Node { value: Value::Table(current), .. })) => body::overlaid(current, said),
+            _ => Node::built(Value::Table(said.clone())),
+        };
         match origins.get_mut(index) {
-            Some(origin) => *origin = node,
-            None => origins.push(node),
+            Some(origin) => *origin = new,
+            None => origins.push(new),
         }
         Ok(Some(index))
     })
     .await?;
-    shown(&context, id, name, messages, committed)
-}
-
-/// `PATCH .../origins/{name}`; the name can be changed too.
-async fn edit(
-    State(context): State<Arc<Context>>,
-    PathId(id): PathId<PoolId>,
-    path: PathParts,
-    writing: Writing,
-    JsonBody(body): JsonBody,
-) -> Answer<Shown> {
-    let name = path.part("origin_name")?;
-    let said = body::table(&body)?;
-    let (committed, mut messages) = rewrite(&context, &writing, id, &|pool, origins| {
-        let index = found(pool, name)?;
-        if let Some(Node { value: Value::Table(current), .. }) = origins.get(index)
-            && let patched = body::overlaid(current, said)
-            && let Some(origin) = origins.get_mut(index)
-        {
-            *origin = patched;
-        }
-        Ok(Some(index))
-    })
-    .await?;
-    messages.retain(|message| body::is_about(message, said));
+    committed.messages.retain(|message| edit.tells(message));
     let name = match said.value("name") {
         Some(Value::String(name)) => name,
         _ => name,
     };
-    shown(&context, id, name, messages, committed)
+    committed.reply(|inventory| reply(&context, inventory, id, name))
 }
 
 /// `DELETE .../origins/{name}`
@@ -168,7 +152,7 @@ async fn remove(
     writing: Writing,
 ) -> Answer<Removed> {
     let name = path.part("origin_name")?;
-    let (Committed { inventory, messages }, _) = rewrite(&context, &writing, id, &|pool, origins| {
+    let committed = rewrite(&context, &writing, id, &|pool, origins| {
         let index = found(pool, name)?;
         if origins.len() == 1 {
             let text = "a pool has at least one origin, and this is its last: delete the pool, or add another first";
@@ -178,10 +162,9 @@ async fn remove(
         Ok(None)
     })
     .await?;
-    let reply = Reply::new(Removed { name: name.to_owned() }).with_messages(messages);
-    Ok(match inventory.revision(ObjectId::Pool(id)) {
-        Some(revision) => reply.at(revision),
-        None => reply,
+    committed.reply(|inventory| {
+        let (_, stamp) = pools::find(inventory, id)?;
+        Ok(Reply::new(Removed { name: name.to_owned() }).at(stamp.revision))
     })
 }
 
@@ -198,29 +181,31 @@ fn named(said: &Table, name: &str) -> Result<Table, ApiError> {
 }
 
 /// Edits the origins of a pool, as JSON, and gives the place of the one that the body is about.
-type Edit<'e> = &'e (dyn Fn(&Pool, &mut Vec<Node>) -> Result<Option<usize>, ApiError> + Sync);
+type EditOrigins<'e> = &'e (dyn Fn(&Pool, &mut Vec<Node>) -> Result<Option<usize>, ApiError> + Sync);
 
 /// Changes the origins of a pool, if they are others then.
 async fn rewrite(
     context: &Context,
     writing: &Writing,
     id: PoolId,
-    edit: Edit<'_>,
-) -> Result<(Committed, Vec<Message>), ApiError> {
-    let mut messages = vec![];
+    edit: EditOrigins<'_>,
+) -> Result<Committed, ApiError> {
     let committed = context.commit(writing, |inventory| {
-        let make = |current: &Table, inventory: &Inventory| edited(current, id, inventory, edit);
-        let parsed = rewritten(inventory, id, &writing.precondition, make)?;
-        messages = parsed.messages;
-        Ok(parsed.object.into_iter().collect())
+        let (pool, stamp) = pools::find(inventory, id)?;
+        let expected = changeable(inventory, ObjectId::Pool(id), &writing.precondition)?;
+        let new = edited(&build_json(pool, stamp), pool, inventory, edit)?;
+        Ok(Plan::rewrite(new, pool, Change::PutPool, expected))
     });
-    let committed = committed.await?;
-    Ok((committed, messages))
+    committed.await
 }
 
 /// The pool with edited origins.
-fn edited(current: &Table, id: PoolId, inventory: &Inventory, edit: Edit<'_>) -> Result<Parsed<Pool>, ApiError> {
-    let pool = inventory.pools.find(id).ok_or_else(|| ApiError::not_found("pool", id))?;
+fn edited(
+    current: &Table,
+    pool: &Pool,
+    inventory: &Inventory,
+    edit: EditOrigins<'_>,
+) -> Result<Parsed<Pool>, ApiError> {
     let mut origins = match current.value(ORIGINS) {
         Some(Value::Array(origins)) => origins.clone(),
         _ => vec![],
@@ -228,7 +213,7 @@ fn edited(current: &Table, id: PoolId, inventory: &Inventory, edit: Edit<'_>) ->
     let index = edit(pool, &mut origins)?;
     let said = Table::default().with(ORIGINS, Node::built(Value::Array(origins)));
     let mut faults = Faults::of(Dialect::Json);
-    let object = parse_json(&body::overlaid(current, &said), id, inventory, &mut faults);
+    let object = parse_json(&body::overlaid(current, &said), pool.id, inventory, &mut faults);
     body::finished(object, told(&faults, index))
 }
 
@@ -268,15 +253,13 @@ fn found(pool: &Pool, name: &str) -> Result<usize, ApiError> {
     position(pool, name).ok_or_else(missing)
 }
 
-/// An origin after a commit.
-fn shown(context: &Context, id: PoolId, name: &str, messages: Vec<Message>, committed: Committed) -> Answer<Shown> {
-    let Committed { inventory, messages: more } = committed;
-    let pool = inventory.pools.find(id).ok_or_else(|| ApiError::not_found("pool", id))?;
+/// The answer that shows an origin.
+fn reply(context: &Context, inventory: &Inventory, id: PoolId, name: &str) -> Answer<Shown> {
+    let (pool, stamp) = pools::find(inventory, id)?;
     let index = found(pool, name)?;
-    let shown = ShownPool::find(&inventory, id, &context.assigned());
-    let (pool, stamp) = shown.ok_or_else(|| ApiError::not_found("pool", id))?;
+    let pool = ShownPool::of(pool, stamp, &context.assigned());
     let seen = pool.seen();
-    Ok(Reply::new(Shown { pool, index }).at_seen(stamp.revision, seen).with_messages(messages).with_messages(more))
+    Ok(Reply::new(Shown { pool, index }).at_seen(stamp.revision, seen))
 }
 
 #[cfg(test)]

@@ -10,19 +10,20 @@ use axum::extract::State;
 use axum::http::Method;
 use utoipa::openapi::{RefOr, Schema};
 
-use crate::api::v4::body::{self, Parsed, parsed};
+use crate::api::v4::body::{self, Edit, parsed};
 use crate::api::v4::context::{Committed, Context, random_bits};
-use crate::api::v4::envelope::{Answer, Message, Reply};
+use crate::api::v4::envelope::{Answer, Reply};
 use crate::api::v4::error::ApiError;
-use crate::api::v4::object::{Deleted, changeable, deletion, in_order};
+use crate::api::v4::object::{self, Deleted, Found, changeable, deletion, in_order};
 use crate::api::v4::openapi::description::{Description, Operation};
 use crate::api::v4::openapi::schema::{self, Whole};
 use crate::api::v4::paging::Paging;
+use crate::api::v4::plan::Plan;
 use crate::api::v4::precondition::Precondition;
 use crate::api::v4::request::{JsonBody, Parameters, PathId, PathIdentifier as _, Writing};
 use crate::api::v4::route::{Route, in_both_views};
 use crate::model::id::{MonitorId, ObjectId, PoolId};
-use crate::model::inventory::{Change, Inventory, Step};
+use crate::model::inventory::{Change, Inventory};
 use crate::model::limits::DESCRIPTION_CHARS_MAX;
 use crate::model::pool::Pool;
 use crate::model::tree::{Table, Value};
@@ -49,8 +50,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post(ALL, create),
         Route::patch(ALL, reset_emails),
         Route::get(ONE, details),
-        Route::put(ONE, replace).for_its_pool(),
-        Route::patch(ONE, edit).for_its_pool(),
+        Route::put(ONE, rewrite).for_its_pool(),
+        Route::patch(ONE, rewrite).for_its_pool(),
         Route::delete(ONE, remove),
     ])
 }
@@ -64,18 +65,14 @@ pub(super) fn describe() -> Description {
             .lists(one())
             .query("monitor", schema::text(), "Only pools with this monitor.")
             .query("name", schema::text(), "Only the pool with this name."),
-        Operation::new(Method::POST, ALL, "Makes a pool.").takes(one()).gives(one()).tagged().writes(),
+        Operation::write(Method::POST, ALL, "Makes a pool.", "Pool", "Pool"),
         Operation::new(Method::PATCH, ALL, "Takes the addresses that are told of events from many pools.")
             .takes(schema::object([(EMAIL, schema::words(&[""]))], []))
             .lists(one())
             .writes(),
-        Operation::new(Method::GET, ONE, "Shows a pool.").gives(one()).tagged(),
-        Operation::new(Method::PUT, ONE, "Replaces a pool.").takes(one()).gives(one()).tagged().writes(),
-        Operation::new(Method::PATCH, ONE, "Changes some of a pool.")
-            .takes(schema::of("PoolChange"))
-            .gives(one())
-            .tagged()
-            .writes(),
+        Operation::show(ONE, "Shows a pool.", "Pool"),
+        Operation::write(Method::PUT, ONE, "Replaces a pool.", "Pool", "Pool"),
+        Operation::write(Method::PATCH, ONE, "Changes some of a pool.", "PoolChange", "Pool"),
         Operation::new(Method::DELETE, ONE, "Deletes a pool; refused while load balancers name it.")
             .gives(schema::deleted())
             .query("detach", schema::boolean(), detach)
@@ -120,84 +117,36 @@ async fn list(State(context): State<Arc<Context>>, parameters: Parameters, pagin
 async fn create(State(context): State<Arc<Context>>, writing: Writing, JsonBody(body): JsonBody) -> Answer<ShownPool> {
     let id = PoolId::random(random_bits()?);
     let expected = writing.precondition.of_new()?;
-    let mut messages = vec![];
     let committed = context.commit(&writing, |inventory| {
-        let parsed = parsed(|faults| parse_json(&body, id, inventory, faults))?;
-        messages = parsed.messages;
-        Ok(vec![Step { change: Change::PutPool(parsed.object), expected }])
+        let new = parsed(|faults| parse_json(&body, id, inventory, faults))?;
+        Ok(Plan::write(new, Change::PutPool, expected))
     });
-    let committed = committed.await?;
-    shown(&context, id, messages, committed)
+    committed.await?.reply(|inventory| reply(&context, inventory, id))
 }
 
 /// `GET .../pools/{pool_id}`
 async fn details(State(context): State<Arc<Context>>, PathId(id): PathId<PoolId>) -> Answer<ShownPool> {
-    let found = Committed { inventory: context.inventory(), messages: vec![] };
-    shown(&context, id, vec![], found)
+    reply(&context, &context.inventory(), id)
 }
 
-/// `PUT .../pools/{pool_id}`
-async fn replace(
-    State(context): State<Arc<Context>>,
-    PathId(id): PathId<PoolId>,
-    writing: Writing,
-    JsonBody(body): JsonBody,
-) -> Answer<ShownPool> {
-    let make = |_: &Table, inventory: &Inventory| parsed(|faults| parse_json(&body, id, inventory, faults));
-    rewrite(&context, &writing, id, make, |_| true).await
-}
-
-/// `PATCH .../pools/{pool_id}`
-async fn edit(
-    State(context): State<Arc<Context>>,
-    PathId(id): PathId<PoolId>,
-    writing: Writing,
-    JsonBody(body): JsonBody,
-) -> Answer<ShownPool> {
-    let said = body::table(&body)?;
-    let is_told = |message: &Message| body::is_about(message, said);
-    rewrite(&context, &writing, id, |current, inventory| patched(current, said, id, inventory), is_told).await
-}
-
-/// A pool with a body laid over what it says.
-fn patched(current: &Table, said: &Table, id: PoolId, inventory: &Inventory) -> Result<Parsed<Pool>, ApiError> {
-    parsed(|faults| parse_json(&body::overlaid(current, said), id, inventory, faults))
-}
-
-/// Writes a pool anew, if that changes it. `make` gives the new one, from what the present one says; of what there is to
-/// tell, `is_told` says what is told.
+/// `PUT` and `PATCH .../pools/{pool_id}`
 async fn rewrite(
-    context: &Context,
-    writing: &Writing,
-    id: PoolId,
-    make: impl Fn(&Table, &Inventory) -> Result<Parsed<Pool>, ApiError> + Send + Sync,
-    is_told: impl Fn(&Message) -> bool + Send,
+    State(context): State<Arc<Context>>,
+    PathId(id): PathId<PoolId>,
+    writing: Writing,
+    edit: Edit,
 ) -> Answer<ShownPool> {
-    let mut messages = vec![];
-    let committed = context.commit(writing, |inventory| {
-        let Parsed { object, messages: told } = rewritten(inventory, id, &writing.precondition, &make)?;
-        messages = told;
-        Ok(object.into_iter().collect())
-    });
-    let committed = committed.await?;
-    messages.retain(is_told);
-    shown(context, id, messages, committed)
+    let committed = context.commit(&writing, |inventory| rewritten(inventory, id, &writing.precondition, &edit));
+    committed.await?.reply(|inventory| reply(&context, inventory, id))
 }
 
-/// The step that writes a pool anew; none if nothing changes.
-pub fn rewritten(
-    inventory: &Inventory,
-    id: PoolId,
-    precondition: &Precondition,
-    make: impl Fn(&Table, &Inventory) -> Result<Parsed<Pool>, ApiError>,
-) -> Result<Parsed<Option<Step>>, ApiError> {
+/// The plan by which a pool is written anew.
+fn rewritten(inventory: &Inventory, id: PoolId, precondition: &Precondition, edit: &Edit) -> Result<Plan, ApiError> {
+    let (pool, stamp) = find(inventory, id)?;
     let expected = changeable(inventory, ObjectId::Pool(id), precondition)?;
-    let present = inventory.pools.find(id).zip(inventory.stamps.pools.find(id));
-    let (pool, stamp) = present.ok_or_else(|| ApiError::not_found("pool", id))?;
-    let Parsed { object, messages } = make(&build_json(pool, stamp), inventory)?;
-    let changes = object != **pool;
-    let step = changes.then_some(Step { change: Change::PutPool(object), expected });
-    Ok(Parsed { object: step, messages })
+    let overlaid = |said: &Table| body::overlaid(&build_json(pool, stamp), said);
+    let new = edit.parsed(overlaid, |body, faults| parse_json(body, id, inventory, faults))?;
+    Ok(Plan::rewrite(new, pool, Change::PutPool, expected))
 }
 
 /// `PATCH .../pools`: takes the addresses that are told of events from many pools, in order of their names.
@@ -219,20 +168,25 @@ async fn reset_emails(
         Paging::Everything => Paging::Part { offset: 0, limit: PATCHED_DEFAULT },
         part @ Paging::Part { .. } => part,
     };
+    let edit = Edit::Part(said.clone());
     let mut page = None;
     let committed = context.commit(&writing, |inventory| {
         let mut pools: Vec<&Arc<Pool>> = inventory.pools.iter().collect();
         pools.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let ids = paging.part(pools.into_iter(), |pool| pool.id);
-        let steps = ids.items.iter().filter_map(|id| reset(inventory, *id, said).transpose()).collect();
+        let mut plan = Plan::default();
+        for id in ids.items.iter().filter(|id| has_emails(inventory, **id)) {
+            plan.steps.extend(rewritten(inventory, *id, &Precondition::None, &edit)?.steps);
+        }
         page = Some(ids);
-        steps
+        Ok(plan)
     });
     let Committed { inventory, messages } = committed.await?;
     let page = page.ok_or_else(|| ApiError::internal("no page was made"))?;
     let assigned = context.assigned();
-    let shown = page.items.iter().filter_map(|id| ShownPool::find(&inventory, *id, &assigned));
-    Ok(Reply::new(shown.map(|(pool, _)| pool).collect()).with_info(page.info).with_messages(messages))
+    let found = page.items.iter().filter_map(|id| find(&inventory, *id).ok());
+    let shown = found.map(|(pool, stamp)| ShownPool::of(pool, stamp, &assigned));
+    Ok(Reply::new(shown.collect()).with_info(page.info).with_messages(messages))
 }
 
 /// Whether a body says the only thing that can be said of many pools.
@@ -241,14 +195,10 @@ fn is_reset(said: &Table) -> bool {
     keys == BTreeSet::from([EMAIL]) && said.value(EMAIL) == Some(&Value::String(String::new()))
 }
 
-/// The step that takes the addresses from a pool, if it has some. A declared pool without any is no hindrance.
-fn reset(inventory: &Inventory, id: PoolId, said: &Table) -> Result<Option<Step>, ApiError> {
+/// Whether a pool has such addresses. A declared pool without any is no hindrance.
+fn has_emails(inventory: &Inventory, id: PoolId) -> bool {
     let kept = inventory.pools.find(id).and_then(|pool| pool.kept.table());
-    if kept.and_then(|kept| kept.entry(EMAIL)).is_none() {
-        return Ok(None);
-    }
-    let make = |current: &Table, inventory: &Inventory| patched(current, said, id, inventory);
-    rewritten(inventory, id, &Precondition::None, make).map(|parsed| parsed.object)
+    kept.and_then(|kept| kept.entry(EMAIL)).is_some()
 }
 
 /// `DELETE .../pools/{pool_id}`: refused while others refer to it, unless `detach` takes it out of them first.
@@ -260,25 +210,26 @@ async fn remove(
 ) -> Answer<Deleted> {
     let object = ObjectId::Pool(id);
     let detaches = parameters.boolean("detach")?.unwrap_or(false);
-    let mut messages = vec![];
     let committed = context.commit(&writing, |inventory| {
         let deletion = deletion(inventory, object, &writing.precondition)?;
-        let (mut steps, told) = if detaches { detach::steps(inventory, id)? } else { (vec![], vec![]) };
-        messages = told;
-        steps.push(deletion);
-        Ok(steps)
+        let mut plan = if detaches { detach::plan(inventory, id)? } else { Plan::default() };
+        plan.steps.push(deletion);
+        Ok(plan)
     });
-    let committed = committed.await?;
-    Ok(Reply::new(Deleted::of(object)).with_messages(messages).with_messages(committed.messages))
+    committed.await?.reply(|_| Ok(Reply::new(Deleted::of(object))))
 }
 
-/// A pool after a commit.
-fn shown(context: &Context, id: PoolId, messages: Vec<Message>, committed: Committed) -> Answer<ShownPool> {
-    let Committed { inventory, messages: more } = committed;
-    let found = ShownPool::find(&inventory, id, &context.assigned());
-    let (pool, stamp) = found.ok_or_else(|| ApiError::not_found("pool", id))?;
-    let seen = pool.seen();
-    Ok(Reply::new(pool).at_seen(stamp.revision, seen).with_messages(messages).with_messages(more))
+/// A pool with its stamp.
+pub fn find(inventory: &Inventory, id: PoolId) -> Result<Found<'_, Pool>, ApiError> {
+    object::find(&inventory.pools, &inventory.stamps.pools, id)
+}
+
+/// The answer that shows a pool.
+fn reply(context: &Context, inventory: &Inventory, id: PoolId) -> Answer<ShownPool> {
+    let (pool, stamp) = find(inventory, id)?;
+    let shown = ShownPool::of(pool, stamp, &context.assigned());
+    let seen = shown.seen();
+    Ok(Reply::new(shown).at_seen(stamp.revision, seen))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::api::v4::body::{self, Parsed, parsed};
+use crate::api::v4::body::{Edit, Parsed, parsed};
 use crate::api::v4::code::{Code, Note};
 use crate::api::v4::context::{Context, random_bits};
 use crate::api::v4::envelope::{Answer, Message, Reply};
@@ -23,6 +23,7 @@ use crate::api::v4::health::{HealthDetails, OriginDetails, is_enough};
 use crate::api::v4::monitors;
 use crate::api::v4::openapi::description::{Description, Operation};
 use crate::api::v4::openapi::schema;
+use crate::api::v4::pools;
 use crate::api::v4::request::{JsonBody, OptionalJsonBody, PathId};
 use crate::api::v4::route::{Route, in_both_views};
 use crate::health::probe::Probe;
@@ -239,7 +240,7 @@ async fn of_pool(
     JsonBody(body): JsonBody,
 ) -> Answer<Started> {
     let inventory = context.inventory();
-    let pool = inventory.pools.find(id).ok_or_else(|| ApiError::not_found("pool", id))?;
+    let (pool, _) = pools::find(&inventory, id)?;
     let monitor_id = MonitorId::random(random_bits()?);
     let parsed = parsed(|faults| parse_json(&body, monitor_id, &inventory, faults))?;
     start(&context, parsed.object, vec![Arc::clone(pool)], parsed.messages)
@@ -253,13 +254,10 @@ async fn of_monitor(
 ) -> Answer<Started> {
     let inventory = context.inventory();
     let (monitor, stamp) = monitors::find(&inventory, id)?;
-    let (monitor, mut messages) = match &body {
+    let (monitor, mut messages) = match body {
         None => (Monitor::clone(monitor), vec![]),
         Some(body) => {
-            let said = body::table(body)?;
-            let overlaid = monitors::overlaid(monitor, stamp, said);
-            let Parsed { object, mut messages } = parsed(|faults| parse_json(&overlaid, id, &inventory, faults))?;
-            messages.retain(|message| body::is_about(message, said));
+            let Parsed { object, messages } = monitors::edited(&inventory, monitor, stamp, &Edit::part(body)?)?;
             (object, messages)
         }
     };

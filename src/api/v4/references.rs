@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use crate::api::v4::context::Context;
 use crate::api::v4::envelope::{Answer, Reply};
-use crate::api::v4::error::ApiError;
 use crate::api::v4::monitors;
 use crate::api::v4::openapi::description::{Description, Operation};
 use crate::api::v4::openapi::schema;
 use crate::api::v4::paging::Paging;
+use crate::api::v4::pools;
 use crate::api::v4::request::PathId;
 use crate::api::v4::route::{Route, in_both_views};
 use crate::model::id::{MonitorId, ObjectId, PoolId};
@@ -98,7 +98,7 @@ async fn of_pool(
     paging: Paging,
 ) -> Answer<Vec<Reference>> {
     let inventory = context.inventory();
-    let pool = inventory.pools.find(id).ok_or_else(|| ApiError::not_found("pool", id))?;
+    let (pool, _) = pools::find(&inventory, id)?;
     let referrers = inventory.referrers(ObjectId::Pool(id)).into_iter().map(Reference::of);
     let all: Vec<Reference> = referrers.chain(monitor_of(pool, &inventory)).collect();
     Ok(Reply::page(paging.part(all.into_iter(), |reference| reference)))

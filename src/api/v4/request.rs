@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::http::Method;
 use axum::http::header::{CONTENT_TYPE, HeaderMap};
 use axum::http::request::Parts;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
+use crate::api::v4::body::Edit;
 use crate::api::v4::caller::Caller;
 use crate::api::v4::code::Code;
 use crate::api::v4::error::ApiError;
@@ -202,7 +204,17 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
     }
 }
 
-/// The same where a body may be left out.
+impl<S: Send + Sync> FromRequest<S> for Edit {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let is_patch = *request.method() == Method::PATCH;
+        let JsonBody(body) = JsonBody::from_request(request, state).await?;
+        if is_patch { Self::part(body) } else { Ok(Self::Whole(body)) }
+    }
+}
+
+/// A body that may be left out.
 #[derive(Clone, Debug)]
 pub struct OptionalJsonBody(pub Option<Node>);
 

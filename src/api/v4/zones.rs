@@ -10,19 +10,20 @@ use axum::http::Method;
 
 use crate::api::v4::accounts;
 use crate::api::v4::body::{Parsed, parsed, table};
-use crate::api::v4::context::{Committed, Context, random_bits};
-use crate::api::v4::envelope::{Answer, Message, Reply};
+use crate::api::v4::context::{Context, random_bits};
+use crate::api::v4::envelope::{Answer, Reply};
 use crate::api::v4::error::ApiError;
-use crate::api::v4::object::{Deleted, deletion};
+use crate::api::v4::object::{self, Deleted, Found, delete};
 use crate::api::v4::openapi::description::{Description, Operation};
 use crate::api::v4::openapi::schema::{self, Whole};
 use crate::api::v4::paging::Paging;
+use crate::api::v4::plan::Plan;
 use crate::api::v4::request::{JsonBody, Parameters, PathId, Writing};
 use crate::api::v4::route::Route;
 use crate::config::api::ApiZones;
 use crate::model::hosting::Hosting;
 use crate::model::id::{ObjectId, ZoneId};
-use crate::model::inventory::{Change, Inventory, Step};
+use crate::model::inventory::{Change, Inventory};
 use crate::model::name::Name;
 use crate::model::stamp::Stamp;
 use crate::model::tree::{Node, Table, Value};
@@ -57,9 +58,7 @@ pub(super) fn describe() -> Description {
             .gives(one())
             .writes(),
         Operation::new(Method::GET, ONE, "Shows a zone.").gives(one()),
-        Operation::new(Method::DELETE, ONE, "Deletes a zone and its records; refused while it has load balancers.")
-            .gives(schema::deleted())
-            .writes(),
+        Operation::delete(ONE, "Deletes a zone and its records; refused while it has load balancers."),
     ];
     let account = || schema::object([("id", schema::id()), ("name", schema::text())], []);
     let zone = schema::object(
@@ -134,13 +133,10 @@ async fn create(State(context): State<Arc<Context>>, writing: Writing, JsonBody(
     let id = ZoneId::random(random_bits()?);
     let expected = writing.precondition.of_new()?;
     let policy = context.policy.load_full();
-    let Parsed { object: NewZone { hosting, records }, messages } = new_zone(&body, id, &policy.api_zones)?;
-    let committed = context.commit(&writing, |_| {
-        let change = Change::CreateZone { hosting: hosting.clone(), records: records.clone() };
-        Ok(vec![Step { change, expected }])
-    });
-    let committed = committed.await?;
-    reply(id, messages, committed)
+    let new = new_zone(&body, id, &policy.api_zones)?;
+    let create = |NewZone { hosting, records }| Change::CreateZone { hosting, records };
+    let committed = context.commit(&writing, |_| Ok(Plan::write(new.clone(), create, expected)));
+    committed.await?.reply(|inventory| reply(inventory, id))
 }
 
 /// The zone that a body says, with what the configuration says of such zones.
@@ -178,21 +174,17 @@ fn new_zone(body: &Node, id: ZoneId, policy: &ApiZones) -> Result<Parsed<NewZone
 
 /// `GET /zones/{zone_id}`
 async fn details(State(context): State<Arc<Context>>, PathId(id): PathId<ZoneId>) -> Answer<Table> {
-    reply(id, vec![], Committed { inventory: context.inventory(), messages: vec![] })
+    reply(&context.inventory(), id)
 }
 
 /// `DELETE /zones/{zone_id}`: refused while it has load balancers. Its records go with it.
 async fn remove(State(context): State<Arc<Context>>, PathId(id): PathId<ZoneId>, writing: Writing) -> Answer<Deleted> {
-    let object = ObjectId::Zone(id);
-    let committed = context.commit(&writing, |inventory| Ok(vec![deletion(inventory, object, &writing.precondition)?]));
-    let committed = committed.await?;
-    Ok(Reply::new(Deleted::of(object)).with_messages(committed.messages))
+    delete(&context, &writing, ObjectId::Zone(id), |_| Ok(())).await
 }
 
 /// The zone with an id: how it is hosted, and what is known of it.
-pub fn find(inventory: &Inventory, id: ZoneId) -> Result<(&Arc<Hosting>, &Arc<Stamp<ZoneId>>), ApiError> {
-    let found = inventory.hostings.find(id).zip(inventory.stamps.zones.find(id));
-    found.ok_or_else(|| ApiError::not_found("zone", id))
+pub fn find(inventory: &Inventory, id: ZoneId) -> Result<Found<'_, Hosting>, ApiError> {
+    object::find(&inventory.hostings, &inventory.stamps.zones, id)
 }
 
 /// A zone as it is shown.
@@ -202,11 +194,10 @@ fn shown(inventory: &Inventory, hosting: &Hosting, stamp: &Stamp<ZoneId>) -> Tab
     zone_json::build_json(hosting, &name_servers, stamp, Account { id: &id, name: accounts::NAME })
 }
 
-/// A zone after a commit.
-fn reply(id: ZoneId, messages: Vec<Message>, committed: Committed) -> Answer<Table> {
-    let Committed { inventory, messages: more } = committed;
-    let (hosting, stamp) = find(&inventory, id)?;
-    Ok(Reply::new(shown(&inventory, hosting, stamp)).with_messages(messages).with_messages(more))
+/// The answer that shows a zone.
+fn reply(inventory: &Inventory, id: ZoneId) -> Answer<Table> {
+    let (hosting, stamp) = find(inventory, id)?;
+    Ok(Reply::new(shown(inventory, hosting, stamp)))
 }
 
 #[cfg(test)]

@@ -53,6 +53,21 @@ impl Operation {
         Self { method, path, summary, parameters, body, result, is_paged: false, is_tagged: false }
     }
 
+    /// One that shows an object of a schema.
+    pub fn show(path: &'static str, summary: &'static str, schema: &str) -> Self {
+        Self::new(Method::GET, path, summary).gives(schema::of(schema)).tagged()
+    }
+
+    /// One that writes an object: it takes one schema and gives another.
+    pub fn write(method: Method, path: &'static str, summary: &'static str, takes: &str, gives: &str) -> Self {
+        Self::new(method, path, summary).takes(schema::of(takes)).gives(schema::of(gives)).tagged().writes()
+    }
+
+    /// One that deletes an object.
+    pub fn delete(path: &'static str, summary: &'static str) -> Self {
+        Self::new(Method::DELETE, path, summary).gives(schema::deleted()).writes()
+    }
+
     /// The same, which gives this.
     #[must_use]
     pub fn gives(self, result: RefOr<Schema>) -> Self {

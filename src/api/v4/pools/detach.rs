@@ -5,14 +5,15 @@ use std::sync::Arc;
 use crate::api::v4::code::{Code, Note};
 use crate::api::v4::envelope::Message;
 use crate::api::v4::error::ApiError;
+use crate::api::v4::plan::Plan;
 use crate::model::id::{ObjectId, PoolId};
 use crate::model::inventory::{Change, Expected, Inventory, Step};
 use crate::model::load_balancer::LoadBalancer;
 
-/// The steps that take a pool out of all load balancers, and what there is to tell of them. Refused if one of them would
-/// be left without a pool; nothing is done to the others then either.
-pub(super) fn steps(inventory: &Inventory, pool: PoolId) -> Result<(Vec<Step>, Vec<Message>), ApiError> {
-    let (mut steps, mut done, mut stuck) = (vec![], vec![], vec![]);
+/// The plan that takes a pool out of all load balancers. Refused if one of them would be left without a
+/// pool; nothing is done to the others then either.
+pub(super) fn plan(inventory: &Inventory, pool: PoolId) -> Result<Plan, ApiError> {
+    let (mut plan, mut stuck) = (Plan::default(), vec![]);
     for referrer in inventory.referrers(ObjectId::Pool(pool)) {
         let ObjectId::LoadBalancer(id) = referrer.object else { continue };
         let present = inventory.load_balancers.find(id).zip(inventory.revision(referrer.object));
@@ -21,11 +22,11 @@ pub(super) fn steps(inventory: &Inventory, pool: PoolId) -> Result<(Vec<Step>, V
             stuck.push(referrer.name);
             continue;
         };
-        done.push(told(load_balancer, &detached, &referrer.name));
-        steps.push(Step { change: Change::PutLoadBalancer(detached), expected: Expected::At(revision) });
+        plan.messages.push(told(load_balancer, &detached, &referrer.name));
+        plan.steps.push(Step { change: Change::PutLoadBalancer(detached), expected: Expected::At(revision) });
     }
     if stuck.is_empty() {
-        return Ok((steps, done));
+        return Ok(plan);
     }
     let text = format!(
         "pool {pool} cannot be taken out of load balancer {}, which would have no pool left: give it another pool, or \

@@ -7,7 +7,6 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use crate::api::v4::health::{OriginStanding, PoolStanding};
 use crate::health::schedule::Assigned;
 use crate::model::id::PoolId;
-use crate::model::inventory::Inventory;
 use crate::model::pool::Pool;
 use crate::model::stamp::Stamp;
 use crate::model::tree::{Node, Table, Value};
@@ -43,12 +42,6 @@ impl ShownPool {
         let standing = PoolStanding::of(pool, probed);
         let seen = standing.digest(pool);
         Self { said: build_json(pool, stamp), standing, seen }
-    }
-
-    /// The pool with an id, if there is one, with its stamp.
-    pub fn find<'i>(inventory: &'i Inventory, id: PoolId, assigned: &Assigned) -> Option<(Self, &'i Stamp<PoolId>)> {
-        let (pool, stamp) = (inventory.pools.find(id)?, inventory.stamps.pools.find(id)?);
-        Some((Self::of(pool, stamp, assigned), stamp))
     }
 
     /// What differs when its health is shown in another way.

@@ -14,7 +14,7 @@ use std::time::SystemTime;
 use crate::model::event::Transition;
 use crate::model::id::MonitorId;
 use crate::model::monitor::Monitor;
-use crate::model::pool::Origin;
+use crate::model::pool::{Address, Origin};
 use crate::model::verdict::{FailReason, Outcome, Verdict};
 
 /// All cells that are in use.
@@ -119,11 +119,17 @@ impl HealthTable {
 }
 
 impl TargetKey {
-    /// What `monitor` probes for `origin`.
-    pub fn new(origin: &Origin, monitor: &Monitor) -> Self {
+    /// What `monitor` probes for `origin`, one of whose addresses is `address`.
+    pub fn new(origin: &Origin, address: IpAddr, monitor: &Monitor) -> Self {
+        let own = || origin.host.as_deref().or_else(|| monitor.host()).map(Arc::from);
+        // What is asked for is what clients would ask for, also where it is probed under another address.
+        let written = || match &origin.address {
+            Address::Host(name) => Some(Arc::from(name.to_string())),
+            Address::Ip(address) => origin.probe_address.map(|_| Arc::from(address.to_string())),
+        };
         // A connection carries no header field, so origins that differ only in it are one target.
-        let host = monitor.check.names_host().then(|| origin.host.as_deref().or_else(|| monitor.host())).flatten();
-        Self { address: origin.address, monitor: monitor.id, host: host.map(Arc::from) }
+        let host = monitor.check.names_host().then(|| own().or_else(written)).flatten();
+        Self { address: origin.probe_address.unwrap_or(address), monitor: monitor.id, host }
     }
 }
 

@@ -303,6 +303,23 @@ mod tests {
         answer.family(Family::V4).unwrap().clone()
     }
 
+    #[test]
+    fn addresses_of_one_host_have_its_weight_together() {
+        let mut pool = fake(&[0.5, 1.0, 0.25], Verdict::Up).0;
+        for (index, origin) in pool.origins.iter_mut().enumerate() {
+            origin.name = index.to_string();
+        }
+        let candidates: Vec<Candidate<'_>> = [(0, 1), (1, 2), (1, 3), (1, 4), (2, 5), (2, 6)]
+            .map(|(origin, last)| Candidate { origin: &pool.origins[origin], address: [192, 0, 2, last].into() })
+            .to_vec();
+        // 50 : 100 : 25, the second among three, the third among two.
+        let shares = shares(&candidates);
+        let sum = |range: std::ops::Range<usize>| f64::from(shares[range].iter().sum::<u32>());
+        assert!((sum(1..4) / sum(0..1) - 2.0).abs() < 1e-9 && (sum(4..6) / sum(0..1) - 0.5).abs() < 1e-9);
+        assert!(shares[1] == shares[2] && shares[2] == shares[3] && shares[4] == shares[5]);
+        assert_eq!(super::shares(&candidates[..1]), [50], "addresses by themselves keep their weights");
+    }
+
     /// The last octet of each address of an answer.
     fn hosts(rendered: &[u8]) -> Vec<u8> {
         rendered.chunks(16).map(|record| record[15]).collect()

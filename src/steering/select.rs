@@ -100,7 +100,13 @@ pub fn select<'p, P: PoolHealth>(
         | SteeringPolicy::LeastOutstandingRequests
         | SteeringPolicy::LeastConnections => pools.iter().find_map(|pool| from_pool(*pool, family)),
     };
-    found.unwrap_or_else(|| from_fallback(pools, fallback, family))
+    let mut selection = found.unwrap_or_else(|| from_fallback(pools, fallback, family));
+    // A pool before it has the family in service, and could not answer: that is trouble, not how the pools are meant.
+    let passed_over = pools.iter().take_while(|pool| Some(pool.pool().id) != selection.pool);
+    if selection.source == Source::NoFamily && passed_over.into_iter().any(|pool| has_family(*pool, family)) {
+        selection.source = Source::Exhausted;
+    }
+    selection
 }
 
 /// What a default pool gives; none if steering has to go on to the next.
@@ -284,6 +290,7 @@ mod tests {
             ("a disabled pool is passed over", vec![disabled(pool(1, "a+")), pool(1, "b+")], "Pool b", "NoFamily"),
             ("a family that is all down goes on", vec![pool(1, "a+ b-6"), pool(1, "c+ d+6")], "Pool a", "Pool d"),
             ("a family that is not there does not", vec![pool(1, "a+"), pool(1, "c+ d+6")], "Pool a", "NoFamily"),
+            ("a family that is down and has no next", vec![pool(1, "a+ b-6"), pool(1, "c+")], "Pool a", "Exhausted"),
             ("a drained family goes on", vec![pool(1, "a+ b+60"), pool(1, "c+6")], "Pool a", "Pool c"),
             ("minimum 0 cannot answer with nothing", vec![pool(0, "a- b-"), pool(1, "c+")], "Pool c", "NoFamily"),
             ("all weights zero gets no traffic", vec![pool(1, "a+0"), pool(1, "c+")], "Pool c", "NoFamily"),

@@ -3,7 +3,7 @@
 mod json;
 mod kept;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 pub(super) use self::json::build_fields;
@@ -160,6 +160,22 @@ fn check_unique(spot: &Spot<'_, '_>, items: &[Node], faults: &mut Faults) {
                 let first = Place { source: spot.source, span: first.span.clone() };
                 faults.push(fault.found(node.shown()).first(first));
             }
+        }
+    }
+}
+
+/// Adds a fault for each origin whose host has the name of a load balancer: it would be answered from itself.
+pub fn check_hosts(spot: &Spot<'_, '_>, live: &HashSet<Name>, faults: &mut Faults) {
+    let Value::Table(pool) = &spot.node.value else { return };
+    let Some(Value::Array(origins)) = pool.entry("origins").map(|entry| &entry.node.value) else { return };
+    for (index, origin) in origins.iter().enumerate() {
+        let Value::Table(origin) = &origin.value else { continue };
+        let Some(node) = origin.entry("address").map(|entry| &entry.node) else { continue };
+        let Value::String(text) = &node.value else { continue };
+        if Name::parse(text, None).is_ok_and(|name| live.contains(&name)) {
+            let path = spot.path.key("origins");
+            let why = "a load balancer has this name, so its addresses would come from itself";
+            faults.push(spot.inner(&path.index(index).key("address"), node).fault(why).found(node.shown()));
         }
     }
 }

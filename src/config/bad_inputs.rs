@@ -262,8 +262,12 @@ fn pools() {
             "3:36 pools[1].origins[0].address: found \"www_.-example.com\"; allowed: an IPv4 or IPv6 address, or the name",
         ),
         (
-            "name = 'o', address = 'www.example.com', probe_address = 'h.example.net'",
-            "3:71 pools[1].origins[0].probe_address: found \"h.example.net\"; allowed: an IPv4 or IPv6 address",
+            "name = 'o', address = 'www.example.com'",
+            "3:36 pools[1].origins[0].address: found \"www.example.com\"; a load balancer has this name",
+        ),
+        (
+            "name = 'o', address = 'h.example.net', probe_address = 'i.example.net'",
+            "3:69 pools[1].origins[0].probe_address: found \"i.example.net\"; allowed: an IPv4 or IPv6 address",
         ),
         (
             "name = 'o', address = 'h.example.net' }, { name = 'q', address = 'H.example.net.'",

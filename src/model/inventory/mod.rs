@@ -238,19 +238,21 @@ impl Inventory {
         if self.load_balancer_named(host).is_some() {
             return Some(host.clone());
         }
-        let hosting = self.hosting_of(host)?;
+        self.wildcards_over(host).into_iter().find(|wildcard| self.load_balancer_named(wildcard).is_some())
+    }
+
+    /// The wildcards that could answer for a name of ours, up to its closest encloser (RFC 4592 §3.3.1).
+    fn wildcards_over(&self, name: &Name) -> Vec<Name> {
+        let mut wildcards = Vec::new();
+        let Some(hosting) = self.hosting_of(name) else { return wildcards };
         let zone = self.zones.find(hosting.id);
-        let exists = |name: &Name| zone.is_some_and(|zone| zone.has_name(name));
-        let mut below = host.clone();
-        // Up to the closest encloser (RFC 4592 §3.3.1).
-        while below != hosting.apex && !exists(&below) {
-            below = below.parent()?;
-            let wildcard = below.wildcard()?;
-            if self.load_balancer_named(&wildcard).is_some() {
-                return Some(wildcard);
-            }
+        let mut below = name.clone();
+        while below != hosting.apex && !zone.is_some_and(|zone| zone.has_name(&below)) {
+            let Some(parent) = below.parent() else { break };
+            wildcards.extend(parent.wildcard());
+            below = parent;
         }
-        None
+        wildcards
     }
 
     /// The pool with an origin that a load balancer would answer for.
@@ -258,14 +260,9 @@ impl Inventory {
         if self.hosts.is_empty() {
             return None;
         }
-        let is_ours = |host: &Name| match load_balancer.parent().filter(|_| load_balancer.is_wildcard()) {
-            Some(parent) => {
-                host.is_at_or_below(&parent) && self.load_balancer_over(host).as_ref() == Some(load_balancer)
-            }
-            None => host == load_balancer,
-        };
+        let is_ours = |host: &Name| host == load_balancer || self.wildcards_over(host).contains(load_balancer);
         let origin_of =
-            |pool: &'_ Arc<Pool>| pool.origins.iter().position(|origin| origin.address.host().is_some_and(is_ours));
+            |pool: &Arc<Pool>| pool.origins.iter().position(|origin| origin.address.host().is_some_and(is_ours));
         let found = if load_balancer.is_wildcard() {
             self.hosts.all(&self.pools).find_map(|pool| Some((pool, origin_of(pool)?)))
         } else {

@@ -204,12 +204,12 @@ fn parse_origin(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Origin> {
 /// Reads where an origin is: an address that can be answered and reached, or the name of a host.
 fn parse_address(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Address> {
     let text = spot.text(faults)?;
+    let name = text.strip_suffix('.').unwrap_or(text);
     // What ends in a number is an address or a mistake, never a name (RFC 1123 §2.1).
-    let ends_in_number = text.rsplit('.').next().is_some_and(|label| label.bytes().all(|c| c.is_ascii_digit()));
-    if text.contains([':', '%', '/']) || ends_in_number || text.is_empty() {
+    let ends_in_number = name.rsplit('.').next().is_some_and(|label| label.bytes().all(|c| c.is_ascii_digit()));
+    if text.contains([':', '%', '/']) || ends_in_number {
         return parse_ip(spot, faults).map(Address::Ip);
     }
-    let name = text.strip_suffix('.').unwrap_or(text);
     match Name::parse(name, None) {
         Ok(name_in_wire_form) if header::is_host_name(name) => Some(Address::Host(name_in_wire_form)),
         _ => spot.refuse("an IPv4 or IPv6 address, or the name of a host, such as \"app.example.net\"", faults),

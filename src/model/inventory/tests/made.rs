@@ -20,7 +20,12 @@ fn using(name: &str, pool: PoolId) -> LoadBalancer {
 
 /// An inventory with the zone `example.com` and the pool `declared` in a file.
 fn start() -> Inventory {
-    let mut declared = Declared { zones: vec![Arc::new(zone())], ..Declared::default() };
+    start_with(zone())
+}
+
+/// The same with another zone.
+fn start_with(zone: Zone) -> Inventory {
+    let mut declared = Declared { zones: vec![Arc::new(zone)], ..Declared::default() };
     declared.pools.push(pool("declared", [192, 0, 2, 9]));
     declared.files.insert(ObjectId::Pool(PoolId::declared("declared")), "pools.toml".into());
     Inventory::default().apply(Change::Declare(declared)).unwrap()
@@ -62,6 +67,7 @@ fn an_origin_is_no_host_that_a_load_balancer_answers_for() {
         Change::PutPool(pool)
     };
     let live = |name: &str| Change::PutLoadBalancer(using(name, PoolId::declared("declared")));
+    let start = || start_with(zone_with(&["taken"]));
     let is_own = |refused: Result<Inventory, Contradiction>| matches!(refused, Err(Contradiction::OwnName { pool, origin, .. }) if pool == "p1" && origin == "o");
     // The load balancer, the host, and whether they exclude each other.
     for (name, origin, excludes) in [
@@ -69,7 +75,7 @@ fn an_origin_is_no_host_that_a_load_balancer_answers_for() {
         ("app.example.com", "other.example.com", false),
         ("*.apps.example.com", "a.b.apps.example.com", true),
         ("*.apps.example.com", "apps.example.com", false),
-        ("*.example.com", "ns.example.com", false),
+        ("*.example.com", "taken.example.com", false),
         ("*.example.com", "a.example.org", false),
     ] {
         let first_live = start().apply(live(name)).unwrap().apply(host(1, origin));

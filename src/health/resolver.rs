@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::lookup::Lookup;
@@ -69,7 +69,7 @@ impl Resolve for StubResolver {
                 },
             );
             let is_empty = found.addresses.is_empty();
-            if is_empty { Err(v4.err().or(v6.err()).unwrap_or(FailReason::UnknownHost)) } else { Ok(found) }
+            if is_empty { Err(v4.err().or_else(|| v6.err()).unwrap_or(FailReason::UnknownHost)) } else { Ok(found) }
         })
     }
 }
@@ -84,6 +84,7 @@ fn family(looked_up: Result<Lookup, NetError>) -> Result<Option<Found>, FailReas
     };
     let address = |rdata: &RData| rdata.ip_addr();
     let addresses = lookup.answers().iter().filter_map(|record| address(&record.data)).collect();
-    let ttl = lookup.valid_until().saturating_duration_since(Instant::now());
-    Ok(Some(Found { addresses, ttl, is_complete: true }))
+    // Of all records that led to the addresses.
+    let ttl = lookup.answers().iter().map(|record| record.ttl).min().unwrap_or(0);
+    Ok(Some(Found { addresses, ttl: Duration::from_secs(ttl.into()), is_complete: true }))
 }

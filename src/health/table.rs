@@ -298,7 +298,7 @@ mod tests {
             (address.into(), Some(probe), None, probe, Some("192.0.2.1")),
             (name.clone(), None, None, address, Some("app.example.net")),
             (name.clone(), Some(probe), None, probe, Some("app.example.net")),
-            (name.clone(), None, Some("www.example.com"), address, Some("www.example.com")),
+            (name, None, Some("www.example.com"), address, Some("www.example.com")),
         ] {
             let origin = Origin {
                 name: "o".into(),

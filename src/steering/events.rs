@@ -133,7 +133,7 @@ impl Changed {
             before: origin.verdict_by(&before).unwrap_or_default(),
             verdict,
             reason: origin.reason_by(&reason).filter(|_| verdict == Verdict::Down),
-            ip: changed.or(endpoints.first()).map(|endpoint| endpoint.address),
+            ip: changed.or_else(|| endpoints.first()).map(|endpoint| endpoint.address),
         }
     }
 }

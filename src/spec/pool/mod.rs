@@ -165,7 +165,7 @@ fn check_unique(spot: &Spot<'_, '_>, items: &[Node], faults: &mut Faults) {
 }
 
 /// Adds a fault for each origin whose host has the name of a load balancer: it would be answered from itself.
-pub fn check_hosts(spot: &Spot<'_, '_>, live: &HashSet<Name>, faults: &mut Faults) {
+pub(in crate::spec) fn check_hosts(spot: &Spot<'_, '_>, live: &HashSet<Name>, faults: &mut Faults) {
     let Value::Table(pool) = &spot.node.value else { return };
     let Some(Value::Array(origins)) = pool.entry("origins").map(|entry| &entry.node.value) else { return };
     for (index, origin) in origins.iter().enumerate() {

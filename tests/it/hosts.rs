@@ -18,7 +18,13 @@ fn hosts(addresses: &[IpAddr]) -> String {
     let records: Vec<String> = addresses.iter().map(|address| format!("app 5 A {address}")).collect();
     format!(
         "\n[[zones]]\nname = \"hosts.test\"\nrecords = {}\n",
-        json!([vec!["@ NS ns".to_owned(), "ns A 127.0.0.1".to_owned()], records].concat())
+        json!(
+            [
+                vec!["@ SOA ns admin 1 60 60 60 60".to_owned(), "@ NS ns".to_owned(), "ns A 127.0.0.1".to_owned()],
+                records
+            ]
+            .concat()
+        )
     )
 }
 

@@ -97,6 +97,7 @@ fn step(number: u128, address: u8, expected: Expected) -> Step {
     let origin = |(index, last): (usize, u8)| Origin {
         name: format!("origin-{index}"),
         address: [192, 0, 2, last].into(),
+        probe_address: None,
         enabled: true,
         weight: Weight::ONE,
         host: None,

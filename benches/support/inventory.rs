@@ -102,7 +102,8 @@ fn monitor(name: &str, interval: Duration) -> Monitor {
 pub fn pool(size: Size, number: usize) -> Pool {
     let origin = |index: usize| Origin {
         name: format!("origin-{index}"),
-        address: address(number * size.origins + index),
+        address: address(number * size.origins + index).into(),
+        probe_address: None,
         enabled: true,
         weight: Weight::ONE,
         host: None,

@@ -39,8 +39,9 @@ impl Readiness {
         }
         let (mut origins, mut count) = (Vec::new(), 0);
         for probed in assigned.pools.iter() {
-            for (origin, cell) in probed.pool.origins.iter().zip(&probed.cells) {
-                if cell.as_ref().is_some_and(|cell| cell.verdict() == Verdict::Unknown) {
+            for (origin, probed_origin) in probed.pool.origins.iter().zip(&probed.origins) {
+                let is_in_use = probed.pool.enabled && origin.enabled;
+                if is_in_use && probed_origin.verdict() == Some(Verdict::Unknown) {
                     count += 1;
                     if origins.len() < TOLD {
                         origins.push(format!("{}: {} at {}", probed.pool.name, origin.name, origin.address));

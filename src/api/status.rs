@@ -1,19 +1,20 @@
 //! What the server knows and does, as one document: for `pooldns status` and for scripts.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::health::schedule::{Assigned, ProbedPool};
+use crate::health::endpoint::{Endpoint, ProbedOrigin, ProbedPool};
+use crate::health::schedule::Assigned;
 use crate::health::table::TargetCell;
 use crate::model::hosting::Hosting;
 use crate::model::inventory::Inventory;
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::pool::{Origin, Pool};
 use crate::model::rrset::Rtype;
+use crate::model::verdict::Verdict;
 use crate::steering::lookup::{Found, lookup};
 use crate::steering::publish::Serials;
 use crate::steering::state::{Condition, PoolState};
@@ -128,11 +129,26 @@ pub struct PoolStatus {
 pub struct OriginStatus {
     /// Its name.
     pub name: String,
-    /// Its address.
-    pub address: IpAddr,
+    /// Its address, or the name of its host.
+    pub address: String,
     /// Its share of the pool's traffic.
     pub weight: f64,
     /// `up`, `down`, `unknown`, `not monitored` or `disabled`.
+    pub verdict: String,
+    /// When the verdict last changed.
+    pub since: Option<Timestamp>,
+    /// What the last probe saw.
+    pub last: Option<ProbeStatus>,
+    /// The addresses of its host; empty if it is an address itself.
+    pub addresses: Vec<AddressStatus>,
+}
+
+/// An address of an origin that is a host.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct AddressStatus {
+    /// It.
+    pub address: IpAddr,
+    /// `up`, `down`, `unknown` or `not monitored`.
     pub verdict: String,
     /// When the verdict last changed.
     pub since: Option<Timestamp>,
@@ -246,38 +262,63 @@ fn sorted<T, K: Ord>(items: impl Iterator<Item = T>, key: impl Fn(&T) -> K) -> V
 fn pool_status(probed: &ProbedPool, assigned: &Assigned) -> PoolStatus {
     let pool = &probed.pool;
     let monitor = pool.monitor.and_then(|id| assigned.inventory.monitors.find(id));
-    let origins = pool.origins.iter().zip(&probed.cells).map(|(origin, cell)| OriginStatus {
-        name: origin.name.clone(),
-        address: origin.address,
-        weight: origin.weight.value(),
-        verdict: verdict(pool, origin, cell.as_deref()).to_owned(),
-        since: cell.as_deref().and_then(TargetCell::since).and_then(timestamp),
-        last: cell.as_ref().and_then(probe_status),
-    });
+    let origins = pool.origins.iter().zip(&probed.origins);
     PoolStatus {
         name: pool.name.clone(),
         id: pool.id.to_string(),
         state: PoolState::of(probed).word().to_owned(),
         minimum_origins: pool.minimum_origins,
         monitor: monitor.map(|monitor| monitor.name.clone()),
-        origins: origins.collect(),
+        origins: origins.map(|(origin, probed)| origin_status(pool, origin, probed)).collect(),
+    }
+}
+
+/// One origin.
+fn origin_status(pool: &Pool, origin: &Origin, probed: &ProbedOrigin) -> OriginStatus {
+    let endpoints = match probed {
+        ProbedOrigin::Host(endpoints) => &**endpoints,
+        ProbedOrigin::Address(_) | ProbedOrigin::Awaited | ProbedOrigin::Lost(_) => &[],
+    };
+    let address_status = |endpoint: &Endpoint| {
+        let cell = endpoint.checks.telling();
+        AddressStatus {
+            address: endpoint.address,
+            verdict: endpoint.checks.verdict().map_or(NOT_MONITORED, Verdict::word).to_owned(),
+            since: cell.and_then(|cell| cell.since()).and_then(timestamp),
+            last: cell.and_then(|cell| probe_status(cell)),
+        }
+    };
+    let cell = match probed {
+        ProbedOrigin::Address(endpoint) => endpoint.checks.telling(),
+        ProbedOrigin::Host(_) | ProbedOrigin::Awaited | ProbedOrigin::Lost(_) => None,
+    };
+    OriginStatus {
+        name: origin.name.clone(),
+        address: origin.address.to_string(),
+        weight: origin.weight.value(),
+        verdict: verdict(pool, origin, probed).to_owned(),
+        since: cell.and_then(|cell| cell.since()).and_then(timestamp),
+        last: cell.and_then(|cell| probe_status(cell)),
+        addresses: endpoints.iter().map(address_status).collect(),
     }
 }
 
 /// All words that [`verdict`] has.
-pub(super) const VERDICTS: &[&str] = &["up", "down", "unknown", "not monitored", "disabled"];
+pub(super) const VERDICTS: &[&str] = &["up", "down", "unknown", NOT_MONITORED, "disabled"];
+
+/// The word for what nothing probes.
+const NOT_MONITORED: &str = "not monitored";
 
 /// The verdict on an origin of a pool, in a word.
-pub(super) fn verdict(pool: &Pool, origin: &Origin, cell: Option<&TargetCell>) -> &'static str {
-    match cell {
-        Some(cell) => cell.verdict().word(),
-        None if pool.enabled && origin.enabled => "not monitored",
-        None => "disabled",
+pub(super) fn verdict(pool: &Pool, origin: &Origin, probed: &ProbedOrigin) -> &'static str {
+    if !pool.enabled || !origin.enabled {
+        return "disabled";
     }
+    probed.verdict().map_or(NOT_MONITORED, Verdict::word)
 }
 
 /// What a target's last probe saw.
-fn probe_status(cell: &Arc<TargetCell>) -> Option<ProbeStatus> {
+fn probe_status(cell: &TargetCell) -> Option<ProbeStatus> {
     let (outcome, at) = cell.last()?;
     Some(ProbeStatus {
         at: timestamp(at)?,

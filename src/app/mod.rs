@@ -44,6 +44,7 @@ use crate::dns::listen::{self, BindError, Listeners};
 use crate::dns::tcp::{TcpLimits, TcpServer};
 use crate::dns::udp::UdpWorkers;
 use crate::health::probe::{Prober, tls};
+use crate::health::resolver::StubResolver;
 use crate::health::schedule::{self, Assigned, Schedule};
 use crate::model::hosting::Hosting;
 use crate::model::inventory::Change;
@@ -324,7 +325,14 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let previews = prober.clone();
     let registry = Registry::default();
     let schedule = Schedule::new(prober, flips, settings.health.probes_in_flight_max, health.handle()?);
-    let mut schedule = schedule.counting_into(registry.clone());
+    let schedule = schedule.counting_into(registry.clone());
+    let mut schedule = match StubResolver::new(&settings.health.resolvers) {
+        Ok(resolver) => schedule.resolving_with(Arc::new(resolver)),
+        Err(error) => {
+            warn!(error, "there is nobody to ask for names of hosts: origins that are hosts stay down");
+            schedule
+        }
+    };
     let first = schedule.reconcile(store.load());
     let (assign, assigned) = watch_channel::channel(Arc::clone(&first));
     let table = Arc::new(ArcSwap::from_pointee(RecordTable::new(seed())));

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 
 use crate::api::client;
 use crate::api::status::{
-    LoadBalancerStatus, OriginStatus, PoolStatus, ReloadStatus, SecondaryStatus, SetAsideStatus, Status,
+    AddressStatus, LoadBalancerStatus, OriginStatus, PoolStatus, ProbeStatus, ReloadStatus, SecondaryStatus,
+    SetAsideStatus, Status,
 };
 use crate::cli::{CliError, ControlArgs, block_on};
 
@@ -126,6 +127,9 @@ fn origin_table(pools: &[PoolStatus], now: Timestamp) -> Table {
     for pool in pools {
         for (index, origin) in pool.origins.iter().enumerate() {
             table.add_row(origin_row(pool, index, origin, now));
+            for address in &origin.addresses {
+                table.add_row(address_row(address, now));
+            }
         }
     }
     table
@@ -141,12 +145,26 @@ fn new_table<const N: usize>(header: [&str; N]) -> Table {
 /// One origin. The pool is named in its first row only.
 fn origin_row(pool: &PoolStatus, index: usize, origin: &OriginStatus, now: Timestamp) -> [String; 7] {
     let (name, state) = if index == 0 { (pool.name.clone(), pool.state.clone()) } else { Default::default() };
-    let last = origin.last.as_ref().map_or_else(String::new, |last| {
+    let OriginStatus { name: origin_name, address, weight: _, verdict, since, last, addresses: _ } = origin;
+    let [since, last] = probe_columns(*since, last.as_ref(), now);
+    [name, state, origin_name.clone(), address.clone(), verdict.clone(), since, last]
+}
+
+/// One address of an origin that is a host, below it.
+fn address_row(status: &AddressStatus, now: Timestamp) -> [String; 7] {
+    let AddressStatus { address, verdict, since, last } = status;
+    let [since, last] = probe_columns(*since, last.as_ref(), now);
+    let empty = String::new;
+    [empty(), empty(), empty(), format!("  {address}"), verdict.clone(), since, last]
+}
+
+/// How long a verdict stands, and what the last probe saw.
+fn probe_columns(since: Option<Timestamp>, last: Option<&ProbeStatus>, now: Timestamp) -> [String; 2] {
+    let last = last.map_or_else(String::new, |last| {
         let code = last.code.map_or_else(String::new, |code| format!(" ({code})"));
         format!("{}{code}, {:.1} ms, {} ago", last.reason, last.rtt_ms, ago(last.at, now))
     });
-    let since = origin.since.map_or_else(String::new, |since| ago(since, now));
-    [name, state, origin.name.clone(), origin.address.to_string(), origin.verdict.clone(), since, last]
+    [since.map_or_else(String::new, |since| ago(since, now)), last]
 }
 
 /// How long ago something was, in its two largest units.

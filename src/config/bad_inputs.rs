@@ -258,8 +258,20 @@ fn pools() {
         ("name = 'o', address = '192.0.2.1', weight = nan", "3:58 pools[1].origins[0].weight: found NaN"),
         ("name = 'o', address = '192.0.2.1', weight = 2", "3:58 pools[1].origins[0].weight: found 2"),
         (
+            "name = 'o', address = 'www_.-example.com'",
+            "3:36 pools[1].origins[0].address: found \"www_.-example.com\"; allowed: an IPv4 or IPv6 address, or the name",
+        ),
+        (
             "name = 'o', address = 'www.example.com'",
-            "3:36 pools[1].origins[0].address: found \"www.example.com\"; host names are not supported yet",
+            "3:36 pools[1].origins[0].address: found \"www.example.com\"; a load balancer has this name",
+        ),
+        (
+            "name = 'o', address = 'h.example.net', probe_address = 'i.example.net'",
+            "3:69 pools[1].origins[0].probe_address: found \"i.example.net\"; allowed: an IPv4 or IPv6 address",
+        ),
+        (
+            "name = 'o', address = 'h.example.net' }, { name = 'q', address = 'H.example.net.'",
+            "3:79 pools[1].origins[1].address: found \"H.example.net.\"; another origin",
         ),
         (
             "name = 'o', address = '192.0.2.256'",

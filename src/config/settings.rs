@@ -9,13 +9,13 @@ use crate::config::guard::{CookiePolicy, RrlPolicy};
 use crate::config::reach::{self, Reach};
 use crate::model::limits::{
     CONNECTIONS_MAX, CONTROL_PATH_OCTETS_MAX, DRAIN_MAX, FIRST_VERDICT_MAX, IDENTITY_OCTETS_MAX, LISTEN_MAX,
-    NSID_OCTETS_MAX, PROBER_THREADS_MAX, PROBES_IN_FLIGHT_MAX, STREAM_TIMEOUT_MAX, STREAM_TIMEOUT_MIN, THREADS_MAX,
-    UDP_PAYLOAD_DEFAULT, UDP_PAYLOAD_MAX, UDP_PAYLOAD_MIN,
+    NSID_OCTETS_MAX, PROBER_THREADS_MAX, PROBES_IN_FLIGHT_MAX, RESOLVERS_MAX, STREAM_TIMEOUT_MAX, STREAM_TIMEOUT_MIN,
+    THREADS_MAX, UDP_PAYLOAD_DEFAULT, UDP_PAYLOAD_MAX, UDP_PAYLOAD_MIN,
 };
 use crate::model::tree::Node;
 use crate::spec::fault::{Faults, Place};
 use crate::spec::fields::{Fields, Key, Spot, defaulted};
-use crate::spec::value::{Word, boolean, duration, integer, octets, word};
+use crate::spec::value::{Word, boolean, duration, integer, list, octets, word};
 
 /// What is fixed while the process runs: a reload says which of them changed and wait for a restart.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,6 +66,8 @@ pub struct HealthSettings {
     pub probes_in_flight_max: usize,
     /// Threads of the probers' runtime.
     pub threads: usize,
+    /// Who is asked for the names of hosts that are origins; this system's resolvers if it is empty.
+    pub resolvers: Vec<SocketAddr>,
 }
 
 /// Logs.
@@ -155,7 +157,7 @@ impl Default for Settings {
             },
             // 4 MB, for half a million networks at a time.
             rrl_table_size: 1 << 19,
-            health: HealthSettings { probes_in_flight_max: 2000, threads: 1 },
+            health: HealthSettings { probes_in_flight_max: 2000, threads: 1, resolvers: vec![] },
             store: PathBuf::from("/var/lib/pooldns"),
             api: ApiSettings::default(),
             log: LogSettings { level: LogLevel::Info, format: LogFormat::Text },
@@ -186,7 +188,7 @@ impl Settings {
             self;
         let TcpSettings { connections_max, connections_per_prefix_max, idle_timeout, read_timeout, write_timeout } =
             tcp;
-        let HealthSettings { probes_in_flight_max, threads: prober_threads } = health;
+        let HealthSettings { probes_in_flight_max, threads: prober_threads, resolvers } = health;
         let LogSettings { level, format } = log;
         let same = [
             ("server.listen", *listen == other.listen),
@@ -201,6 +203,7 @@ impl Settings {
             ("tcp.write_timeout", *write_timeout == other.tcp.write_timeout),
             ("rrl.table_size", *rrl_table_size == other.rrl_table_size),
             ("health.probes_in_flight_max", *probes_in_flight_max == other.health.probes_in_flight_max),
+            ("health.resolvers", *resolvers == other.health.resolvers),
             ("health.threads", *prober_threads == other.health.threads),
             ("store.path", *store == other.store),
             ("api.listen", api.listen == other.api.listen),
@@ -243,6 +246,7 @@ pub const HEALTH_KEYS: &[Key] = &[
     defaulted("first_verdict_timeout"),
     defaulted("probes_in_flight_max"),
     defaulted("threads"),
+    defaulted("resolvers"),
     defaulted("deny_addresses"),
     defaulted("allow_addresses"),
     defaulted("redirects_to_other_hosts"),
@@ -314,6 +318,7 @@ pub(super) fn read_health(spot: Spot<'_, '_>, settings: &mut Settings, policy: &
     set!(fields, "first_verdict_timeout", wait => policy.first_verdict_timeout);
     set!(fields, "probes_in_flight_max", integer(1, PROBES_IN_FLIGHT_MAX) => settings.health.probes_in_flight_max);
     set!(fields, "threads", integer(1, PROBER_THREADS_MAX) => settings.health.threads);
+    set!(fields, "resolvers", read_resolvers => settings.health.resolvers);
     reach::read(&mut fields, &mut policy.reach);
 }
 
@@ -356,6 +361,16 @@ pub(super) fn read_addresses(spot: Spot<'_, '_>, min: usize, faults: &mut Faults
         }
     }
     (firsts.len() == items.len()).then(|| firsts.into_iter().map(|(address, _)| address).collect())
+}
+
+/// Reads the servers that are asked for names of hosts.
+fn read_resolvers(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Vec<SocketAddr>> {
+    let example = "an address with a port, such as \"127.0.0.1:53\" or \"[::1]:53\"";
+    let server = |spot: Spot<'_, '_>, faults: &mut Faults| match spot.text(faults)?.parse::<SocketAddr>() {
+        Ok(server) if server.port() > 0 && !server.ip().is_unspecified() => Some(server),
+        _ => spot.refuse(example, faults),
+    };
+    list(RESOLVERS_MAX, server)(spot, faults)
 }
 
 /// Whether two listeners would want the same queries: the same address, or one of them has all addresses of the family.

@@ -6,6 +6,7 @@
 //! `Unknown`. Verdicts are not kept over a restart here; that is the store's.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -14,16 +15,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::health::endpoint::{Checks, Endpoint, Member, ProbedOrigin, ProbedPool};
+use crate::health::hosts::{Hosts, Resolution, Resolve, Resolved};
 use crate::health::places::Places;
 use crate::health::probe::Probe;
 use crate::health::shortage::Shortage;
 use crate::health::table::{HealthTable, Inherited, TargetCell, TargetKey};
 use crate::health::target::{Flip, Shared, Target};
 use crate::model::id::{MonitorId, PoolId};
-use crate::model::inventory::{IdMap, Identified, Inventory};
+use crate::model::inventory::{IdMap, Inventory};
 use crate::model::monitor::Monitor;
-use crate::model::pool::{Origin, Pool};
-use crate::model::verdict::Verdict;
+use crate::model::pool::{Address, Origin, Pool};
+use crate::model::verdict::{Verdict, Vote};
 use crate::telemetry::Registry;
 use crate::telemetry::probes::MonitorProbes;
 
@@ -40,6 +43,8 @@ pub struct Schedule<P> {
     targets: HashMap<TargetKey, Running>,
     /// Monitors that pools use.
     rules: HashMap<MonitorId, Rule>,
+    /// Hosts that origins name.
+    hosts: Hosts,
     /// Where probes are counted.
     registry: Registry,
     /// What the last `reconcile` gave.
@@ -57,27 +62,6 @@ pub struct Assigned {
     pub inventory: Arc<Inventory>,
     /// Its pools, each with its targets.
     pub pools: IdMap<ProbedPool>,
-}
-
-/// A pool, and the target of each of its origins.
-#[derive(Clone, Debug)]
-pub struct ProbedPool {
-    /// The pool.
-    pub pool: Arc<Pool>,
-    /// In the order of its origins; none where nothing is probed: no monitor, or pool or origin is disabled.
-    pub cells: Box<[Option<Arc<TargetCell>>]>,
-}
-
-impl Identified for ProbedPool {
-    type Id = PoolId;
-
-    fn id(&self) -> PoolId {
-        self.pool.id
-    }
-
-    fn hash64(id: PoolId) -> u64 {
-        Pool::hash64(id)
-    }
 }
 
 /// A target that runs.
@@ -104,6 +88,7 @@ impl<P: Probe> Schedule<P> {
     /// A schedule without targets. Targets will run on `runtime`, transitions go to `flips`.
     pub fn new(probe: P, flips: mpsc::Sender<Flip>, probes_in_flight_max: usize, runtime: Handle) -> Self {
         let permits = Semaphore::new(probes_in_flight_max.clamp(1, Semaphore::MAX_PERMITS));
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         Self {
             shared: Arc::new(Shared {
                 probe,
@@ -117,10 +102,11 @@ impl<P: Probe> Schedule<P> {
             table: HealthTable::default(),
             targets: HashMap::new(),
             rules: HashMap::new(),
+            hosts: Hosts::new(stop.clone(), tasks.clone()),
             registry: Registry::default(),
             assigned: Arc::default(),
-            stop: CancellationToken::new(),
-            tasks: TaskTracker::new(),
+            stop,
+            tasks,
         }
     }
 
@@ -131,35 +117,57 @@ impl<P: Probe> Schedule<P> {
         self
     }
 
+    /// Looks names of hosts up with `resolver`.
+    #[must_use]
+    pub fn resolving_with(mut self, resolver: Arc<dyn Resolve>) -> Self {
+        self.hosts.ask(resolver, self.runtime.clone());
+        self
+    }
+
     /// Makes the running targets those of `inventory`: starts, stops, keeps and replaces.
     pub fn reconcile(&mut self, inventory: Arc<Inventory>) -> Arc<Assigned> {
-        let before = Arc::clone(&self.assigned);
-        if Arc::ptr_eq(&before.inventory, &inventory) {
-            return before;
+        let before = &self.assigned.inventory;
+        if Arc::ptr_eq(before, &inventory) {
+            return Arc::clone(&self.assigned);
         }
-        let mut affected: HashSet<PoolId> = inventory.pools.differences(&before.inventory.pools).into_iter().collect();
-        for id in inventory.monitors.differences(&before.inventory.monitors) {
+        let mut affected: HashSet<PoolId> = inventory.pools.differences(&before.pools).into_iter().collect();
+        for id in inventory.monitors.differences(&before.monitors) {
             let Some(rule) = self.rules.get(&id) else { continue };
             affected.extend(&rule.pools);
             if let Some(monitor) = inventory.monitors.find(id) {
                 rule.redefine(monitor);
             }
         }
+        self.assign_all(&affected, inventory)
+    }
 
-        let heirs = heirs(&affected, &before, &inventory);
+    /// Takes in what hosts were found to have, and gives the pools that name them the targets that follow from it.
+    pub fn resolve(&mut self, found: impl IntoIterator<Item = Resolved>) -> Arc<Assigned> {
+        let affected = found.into_iter().flat_map(|found| self.hosts.note(found)).collect();
+        let inventory = Arc::clone(&self.assigned.inventory);
+        self.assign_all(&affected, inventory)
+    }
+
+    /// Gives the pools in `affected` their targets under `inventory`.
+    fn assign_all(&mut self, affected: &HashSet<PoolId>, inventory: Arc<Inventory>) -> Arc<Assigned> {
+        let before = Arc::clone(&self.assigned);
+        for id in affected {
+            self.hosts.follow(*id, inventory.pools.find(*id).map(Arc::as_ref));
+        }
+        let heirs = self.heirs(affected, &before, &inventory);
         let mut next = Assigned { inventory, pools: before.pools.clone() };
         // Uses are released at the end, so that a target that moves between pools keeps running.
         let mut released = Vec::new();
         for id in affected {
-            let old = before.pools.find(id).map(Arc::as_ref);
-            let new = next.inventory.pools.find(id).map(Arc::clone);
+            let old = before.pools.find(*id).map(Arc::as_ref);
+            let new = next.inventory.pools.find(*id).map(Arc::clone);
             let new = new.map(|pool| self.assign(pool, &next.inventory, &heirs));
-            self.index_monitors(id, old, new.as_ref());
-            released.extend(old.iter().flat_map(|old| old.cells.iter().flatten()).map(|cell| cell.key().clone()));
+            self.index_monitors(*id, old, new.as_ref());
+            released.extend(old.into_iter().flat_map(ProbedPool::cells).map(|cell| cell.key().clone()));
             match new {
                 Some(new) if old.is_some_and(|old| old.same_as(&new)) => {}
                 Some(new) => next.pools.put(new),
-                None => drop(next.pools.remove(id)),
+                None => drop(next.pools.remove(*id)),
             }
         }
         for key in released {
@@ -168,6 +176,12 @@ impl<P: Probe> Schedule<P> {
         self.rules.retain(|_, rule| !rule.pools.is_empty());
         self.assigned = Arc::new(next);
         Arc::clone(&self.assigned)
+    }
+
+    /// The hosts, for tests of theirs.
+    #[cfg(test)]
+    pub(in crate::health) fn hosts_mut(&mut self) -> &mut Hosts {
+        &mut self.hosts
     }
 
     /// How many distinct targets run.
@@ -182,17 +196,47 @@ impl<P: Probe> Schedule<P> {
         self.tasks.wait().await;
     }
 
-    /// Gives each origin of a pool its target, and the target one more use.
+    /// Gives each address of a pool its targets, and the targets one more use.
     fn assign(&mut self, pool: Arc<Pool>, inventory: &Inventory, heirs: &HashMap<TargetKey, Inherited>) -> ProbedPool {
-        let monitor = monitor_of(&pool, inventory);
-        let cells = pool.origins.iter().map(|origin| {
-            let monitor = monitor.filter(|_| origin.enabled)?;
-            let key = TargetKey::new(origin, monitor);
+        let probing = Probing::of(&pool, inventory);
+        let assign = |origin: &Origin| match &origin.address {
+            Address::Ip(address) => ProbedOrigin::Address(self.endpoint(origin, *address, &probing, heirs)),
+            Address::Host(name) => match self.hosts.resolution(name) {
+                Resolution::Awaited => ProbedOrigin::Awaited,
+                Resolution::Lost(reason) => ProbedOrigin::Lost(reason),
+                Resolution::Known(addresses) => {
+                    let endpoints = addresses.iter().map(|address| self.endpoint(origin, *address, &probing, heirs));
+                    ProbedOrigin::Host(endpoints.collect())
+                }
+            },
+        };
+        let origins = pool.origins.iter().map(assign).collect();
+        ProbedPool { pool, origins }
+    }
+
+    /// One address of an origin with its targets.
+    fn endpoint(
+        &mut self,
+        origin: &Origin,
+        address: IpAddr,
+        probing: &Probing<'_>,
+        heirs: &HashMap<TargetKey, Inherited>,
+    ) -> Endpoint {
+        let mut acquire = |monitor: &Arc<Monitor>| {
+            let key = TargetKey::new(origin, address, monitor);
             let inherited = heirs.get(&key).copied().unwrap_or_default();
-            Some(self.acquire(&key, monitor, inherited))
-        });
-        let cells = cells.collect();
-        ProbedPool { pool, cells }
+            self.acquire(&key, monitor, inherited)
+        };
+        let checks = match probing {
+            _ if !origin.enabled => Checks::None,
+            Probing::None => Checks::None,
+            Probing::By(monitor) => Checks::One(acquire(monitor)),
+            Probing::ByGroup(members) => {
+                let member = |(monitor, vote): &(&Arc<Monitor>, Vote)| Member { cell: acquire(monitor), vote: *vote };
+                Checks::Group(members.iter().map(member).collect())
+            }
+        };
+        Endpoint { address, checks }
     }
 
     /// The cell of a target, which has one more use and runs from now on.
@@ -227,16 +271,44 @@ impl<P: Probe> Schedule<P> {
         }
     }
 
-    /// Keeps the index from monitors to pools.
+    /// Keeps the index from monitors to pools. A monitor of which nothing runs has no rule.
     fn index_monitors(&mut self, id: PoolId, old: Option<&ProbedPool>, new: Option<&ProbedPool>) {
-        let monitor = |pool: Option<&ProbedPool>| pool.and_then(|pool| pool.pool.monitor);
-        if let Some(rule) = monitor(old).and_then(|monitor| self.rules.get_mut(&monitor)) {
-            rule.pools.remove(&id);
+        for cell in old.into_iter().flat_map(ProbedPool::cells) {
+            if let Some(rule) = self.rules.get_mut(&cell.key().monitor) {
+                rule.pools.remove(&id);
+            }
         }
-        // A monitor of which nothing runs has no rule; the pool's own edit will make one.
-        if let Some(rule) = monitor(new).and_then(|monitor| self.rules.get_mut(&monitor)) {
-            rule.pools.insert(id);
+        for cell in new.into_iter().flat_map(ProbedPool::cells) {
+            if let Some(rule) = self.rules.get_mut(&cell.key().monitor) {
+                rule.pools.insert(id);
+            }
         }
+    }
+
+    /// The verdicts that new targets of the pools in `affected` start with. They are collected before any target is made:
+    /// a pool that knows nothing of an origin may share the target with one that does.
+    fn heirs(
+        &self,
+        affected: &HashSet<PoolId>,
+        before: &Assigned,
+        inventory: &Inventory,
+    ) -> HashMap<TargetKey, Inherited> {
+        let mut heirs = HashMap::new();
+        for id in affected {
+            let (Some(old), Some(pool)) = (before.pools.find(*id), inventory.pools.find(*id)) else { continue };
+            let probing = Probing::of(pool, inventory);
+            for origin in pool.origins.iter().filter(|origin| origin.enabled) {
+                for address in self.hosts.addresses(&origin.address).iter() {
+                    let inherited = bequeath(old, origin, *address);
+                    if inherited != Inherited::default() {
+                        for monitor in probing.monitors() {
+                            heirs.entry(TargetKey::new(origin, *address, monitor)).or_insert(inherited);
+                        }
+                    }
+                }
+            }
+        }
+        heirs
     }
 }
 
@@ -246,53 +318,52 @@ impl<P> Drop for Schedule<P> {
     }
 }
 
-/// What probes the origins of a pool, if they are probed at all.
-fn monitor_of<'i>(pool: &Pool, inventory: &'i Inventory) -> Option<&'i Arc<Monitor>> {
-    pool.monitor.filter(|_| pool.enabled).and_then(|id| inventory.monitors.find(id))
+/// By what the origins of a pool are probed.
+enum Probing<'i> {
+    /// Not at all.
+    None,
+    /// By one monitor.
+    By(&'i Arc<Monitor>),
+    /// By the members of a group.
+    #[expect(dead_code, reason = "pools name no groups yet")]
+    ByGroup(Vec<(&'i Arc<Monitor>, Vote)>),
 }
 
-/// The verdicts that new targets of the pools in `affected` start with. They are collected before any target is made:
-/// a pool that knows nothing of an origin may share the target with one that does.
-fn heirs(affected: &HashSet<PoolId>, before: &Assigned, inventory: &Inventory) -> HashMap<TargetKey, Inherited> {
-    let mut heirs = HashMap::new();
-    for id in affected {
-        let (Some(old), Some(pool)) = (before.pools.find(*id), inventory.pools.find(*id)) else { continue };
-        let Some(monitor) = monitor_of(pool, inventory) else { continue };
-        for origin in pool.origins.iter().filter(|origin| origin.enabled) {
-            let inherited = old.bequeath(origin);
-            if inherited != Inherited::default() {
-                heirs.entry(TargetKey::new(origin, monitor)).or_insert(inherited);
-            }
-        }
+impl<'i> Probing<'i> {
+    /// What the pool says.
+    fn of(pool: &Pool, inventory: &'i Inventory) -> Self {
+        let monitor = pool.monitor.filter(|_| pool.enabled).and_then(|id| inventory.monitors.find(id));
+        monitor.map_or(Self::None, Self::By)
     }
-    heirs
+
+    /// The monitors.
+    fn monitors(&self) -> impl Iterator<Item = &'i Arc<Monitor>> {
+        let (one, group) = match self {
+            Self::None => (None, &[][..]),
+            Self::By(monitor) => (Some(*monitor), &[][..]),
+            Self::ByGroup(members) => (None, &members[..]),
+        };
+        one.into_iter().chain(group.iter().map(|(monitor, _)| *monitor))
+    }
 }
 
-impl ProbedPool {
-    /// The verdict that a new target of `origin` starts with, from what this older version of the pool says of it.
-    fn bequeath(&self, origin: &Origin) -> Inherited {
-        let mut pairs = self.pool.origins.iter().zip(&self.cells);
-        let Some((old, cell)) = pairs.find(|(old, _)| old.address == origin.address) else {
-            return Inherited::default();
-        };
-        match cell {
-            Some(cell) => Inherited::from_cell(cell),
-            // Without a monitor it counted as healthy, and attaching one shall change no answer by itself.
-            None if self.pool.monitor.is_none() && self.pool.enabled && old.enabled => {
-                Inherited::from_verdict(Verdict::Up)
-            }
-            None => Inherited::default(),
+/// The verdict that a new target of an address of `origin` starts with, from what an older version of its pool says of it.
+fn bequeath(old: &ProbedPool, origin: &Origin, address: IpAddr) -> Inherited {
+    let mut pairs = old.pool.origins.iter().zip(&old.origins);
+    let Some((old_origin, probed)) = pairs.find(|(old, _)| old.address == origin.address) else {
+        return Inherited::default();
+    };
+    let Some(endpoint) = probed.endpoints().iter().find(|endpoint| endpoint.address == address) else {
+        return Inherited::default();
+    };
+    match &endpoint.checks {
+        Checks::One(cell) => Inherited::from_cell(cell),
+        Checks::Group(_) => Inherited::from_verdict(endpoint.checks.verdict().unwrap_or_default()),
+        // Without a monitor it counted as healthy, and attaching one shall change no answer by itself.
+        Checks::None if old.pool.monitor.is_none() && old.pool.enabled && old_origin.enabled => {
+            Inherited::from_verdict(Verdict::Up)
         }
-    }
-
-    /// Whether `other` is the same pool with the same targets.
-    fn same_as(&self, other: &Self) -> bool {
-        let same_cell = |pair: (&Option<Arc<TargetCell>>, &Option<Arc<TargetCell>>)| match pair {
-            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
-            (ours, theirs) => ours.is_none() && theirs.is_none(),
-        };
-        // The same value has as many origins.
-        Arc::ptr_eq(&self.pool, &other.pool) && self.cells.iter().zip(&other.cells).all(same_cell)
+        Checks::None => Inherited::default(),
     }
 }
 
@@ -338,25 +409,27 @@ fn probes_alike(one: &Monitor, other: &Monitor) -> bool {
         && *consecutive_down == other.consecutive_down
 }
 
-/// Reconciles whenever the inventory changes, until `token` is cancelled or nobody can change it any more; then stops
-/// all targets. The composition root reconciles once before, so that `assigned` has a value for its first reader.
+/// Reconciles whenever the inventory or the addresses of a host change, until `token` is cancelled or nobody can change the
+/// inventory any more; then stops all targets. The composition root reconciles once before, so that `assigned` has a value for
+/// its first reader.
 pub async fn run<P: Probe>(
     mut schedule: Schedule<P>,
     mut inventory: watch::Receiver<Arc<Inventory>>,
     assigned: watch::Sender<Arc<Assigned>>,
     token: CancellationToken,
 ) {
+    let mut found = Vec::new();
     loop {
-        let changed = tokio::select! {
+        let next = tokio::select! {
             biased;
             () = token.cancelled() => break,
-            changed = inventory.changed() => changed,
+            changed = inventory.changed() => match changed {
+                Ok(()) => schedule.reconcile(Arc::clone(&inventory.borrow_and_update())),
+                Err(_) => break,
+            },
+            () = schedule.hosts.heard(&mut found) => schedule.resolve(found.drain(..)),
         };
-        if changed.is_err() {
-            break;
-        }
-        let now = Arc::clone(&inventory.borrow_and_update());
-        assigned.send_replace(schedule.reconcile(now));
+        assigned.send_replace(next);
     }
     schedule.shutdown().await;
 }

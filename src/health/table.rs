@@ -14,7 +14,7 @@ use std::time::SystemTime;
 use crate::model::event::Transition;
 use crate::model::id::MonitorId;
 use crate::model::monitor::Monitor;
-use crate::model::pool::Origin;
+use crate::model::pool::{Address, Origin};
 use crate::model::verdict::{FailReason, Outcome, Verdict};
 
 /// All cells that are in use.
@@ -119,11 +119,17 @@ impl HealthTable {
 }
 
 impl TargetKey {
-    /// What `monitor` probes for `origin`.
-    pub fn new(origin: &Origin, monitor: &Monitor) -> Self {
+    /// What `monitor` probes for `origin`, one of whose addresses is `address`.
+    pub fn new(origin: &Origin, address: IpAddr, monitor: &Monitor) -> Self {
+        let own = || origin.host.as_deref().or_else(|| monitor.host()).map(Arc::from);
+        // What is asked for is what clients would ask for, also where it is probed under another address.
+        let written = || match &origin.address {
+            Address::Host(name) => Some(Arc::from(name.to_string())),
+            Address::Ip(address) => origin.probe_address.map(|_| Arc::from(address.to_string())),
+        };
         // A connection carries no header field, so origins that differ only in it are one target.
-        let host = monitor.check.names_host().then(|| origin.host.as_deref().or_else(|| monitor.host())).flatten();
-        Self { address: origin.address, monitor: monitor.id, host: host.map(Arc::from) }
+        let host = monitor.check.names_host().then(|| own().or_else(written)).flatten();
+        Self { address: origin.probe_address.unwrap_or(address), monitor: monitor.id, host }
     }
 }
 
@@ -241,10 +247,73 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::model::kept::Kept;
+    use crate::model::monitor::{Check, ExpectedCodes, HttpCheck};
+    use crate::model::name::Name;
+    use crate::model::pool::Weight;
+
+    fn http() -> HttpCheck {
+        HttpCheck {
+            tls: None,
+            method: "GET".into(),
+            path: "/".into(),
+            port: None,
+            headers: vec![],
+            expected_codes: ExpectedCodes::parse("200").unwrap(),
+            expected_body: String::new(),
+            follow_redirects: false,
+        }
+    }
+
+    fn monitor(check: Check) -> Monitor {
+        Monitor {
+            id: MonitorId::declared("m"),
+            name: "m".into(),
+            description: String::new(),
+            probe_zone: String::new(),
+            check,
+            source_address: None,
+            timeout: Duration::from_secs(1),
+            retries: 0,
+            interval: Duration::from_secs(5),
+            consecutive_up: 0,
+            consecutive_down: 0,
+        }
+    }
 
     fn key(last: u8) -> TargetKey {
         let address = Ipv4Addr::new(192, 0, 2, last).into();
         TargetKey { address, monitor: MonitorId::declared("m"), host: None }
+    }
+
+    #[test]
+    fn what_is_asked_for_is_what_clients_ask_for() {
+        let tcp = Check::Tcp { port: 80 };
+        let address: IpAddr = [192, 0, 2, 1].into();
+        let probe: IpAddr = [10, 0, 0, 1].into();
+        let name = Address::Host(Name::parse("App.example.net", None).unwrap());
+        // Where it is, where it is probed instead, its Host; then the address and the Host of the target.
+        for (written, probe_address, own, at, host) in [
+            (address.into(), None, None, address, None),
+            (address.into(), Some(probe), None, probe, Some("192.0.2.1")),
+            (name.clone(), None, None, address, Some("app.example.net")),
+            (name.clone(), Some(probe), None, probe, Some("app.example.net")),
+            (name, None, Some("www.example.com"), address, Some("www.example.com")),
+        ] {
+            let origin = Origin {
+                name: "o".into(),
+                address: written,
+                probe_address,
+                enabled: true,
+                weight: Weight::ONE,
+                host: own.map(str::to_owned),
+                kept: Kept::default(),
+            };
+            let key = TargetKey::new(&origin, address, &monitor(Check::Http(http())));
+            assert_eq!((key.address, key.host.as_deref()), (at, host), "{origin:?}");
+            let key = TargetKey::new(&origin, address, &monitor(tcp.clone()));
+            assert_eq!((key.address, key.host), (at, None), "a connection asks for nothing");
+        }
     }
 
     #[test]

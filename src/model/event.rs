@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::model::id::PoolId;
+use crate::model::pool::Address;
 use crate::model::stamp::UnixMicros;
 use crate::model::verdict::{FailReason, Verdict};
 
@@ -43,8 +44,10 @@ pub struct PoolEvent {
 pub struct OriginEvent {
     /// Its name.
     pub name: String,
-    /// Where it is.
-    pub address: IpAddr,
+    /// Where it is, as it is written.
+    pub address: Address,
+    /// The address of it that changed, or its first; none while a host has none.
+    pub ip: Option<IpAddr>,
     /// Whether it is enabled.
     pub enabled: bool,
     /// Its verdict.

@@ -51,6 +51,24 @@ pub const FIRST_VERDICT_MAX: Duration = Duration::from_mins(10);
 pub const PROBES_IN_FLIGHT_MAX: usize = 100_000;
 /// Probes of one address at one time; more at once is a load test, and a host that is silent must not take all places.
 pub const PROBES_PER_ADDRESS_MAX: usize = 128;
+/// Addresses of each family that are taken of one host name; whoever answers for the name chooses how many there are.
+pub const HOST_ADDRESSES_MAX: usize = 8;
+/// How soon a host name is looked up again at the soonest, whatever TTL its records have.
+pub const HOST_TTL_MIN: Duration = Duration::from_secs(5);
+/// And at the latest: an origin that moves is followed within minutes.
+pub const HOST_TTL_MAX: Duration = Duration::from_mins(5);
+/// How soon a host name is looked up again that could not be.
+pub const HOST_RETRY: Duration = Duration::from_secs(5);
+/// How long one server is waited for when a host name is looked up.
+pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often servers are asked in one look-up.
+pub const LOOKUP_ATTEMPTS: usize = 2;
+/// Servers that can be named for looking up host names.
+pub const RESOLVERS_MAX: usize = 8;
+/// Look-ups of host names at one time; a resolver is somebody else's.
+pub const LOOKUPS_IN_FLIGHT_MAX: usize = 64;
+/// News of host names that wait for the schedule; whoever looks up waits when it is full.
+pub const RESOLUTIONS_QUEUED_MAX: usize = 1024;
 /// Networks in each of the lists of addresses that may be probed; all are compared for every probe.
 pub const REACH_NETWORKS_MAX: usize = 256;
 /// Threads of the probers' runtime.

@@ -99,6 +99,11 @@ impl Name {
         self.0.get(1 + length..).map(|wire| Self(wire.into()))
     }
 
+    /// The wildcard below it (RFC 4592 §2.1.1); none if that would be too long.
+    pub fn wildcard(&self) -> Option<Self> {
+        (self.0.len() + 2 <= NAME_OCTETS_MAX).then(|| Self([b"\x01*", &*self.0].concat().into()))
+    }
+
     /// Whether it is `ancestor` or lies below it.
     pub fn is_at_or_below(&self, ancestor: &Self) -> bool {
         let mut rest = self.labels();

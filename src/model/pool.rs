@@ -1,9 +1,11 @@
 //! A pool: a record set of origins that can stand in for one another.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use crate::model::id::{MonitorId, PoolId};
 use crate::model::kept::Kept;
+use crate::model::name::Name;
 
 /// Origins, and the rule by which they are probed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,19 +22,28 @@ pub struct Pool {
     pub minimum_origins: u32,
     /// How its origins are probed; without one their health is not considered.
     pub monitor: Option<MonitorId>,
-    /// The origins, in the order in which they were given; never empty, addresses unique.
+    /// The origins, in the order in which they were given; never empty, addresses and names of hosts unique.
     pub origins: Vec<Origin>,
     /// What is kept for those who gave it.
     pub kept: Kept,
 }
 
-/// One address of a pool.
+impl Pool {
+    /// Whether the health of its origins is considered.
+    pub const fn is_monitored(&self) -> bool {
+        self.monitor.is_some()
+    }
+}
+
+/// One member of a pool: an address, or a host with one or more.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Origin {
     /// Its name, unique within the pool.
     pub name: String,
     /// Where it is.
-    pub address: IpAddr,
+    pub address: Address,
+    /// Where it is probed instead, beyond the original: a management network, or a health service beside it.
+    pub probe_address: Option<IpAddr>,
     /// A disabled origin gets no traffic and is not probed, in this pool only.
     pub enabled: bool,
     /// Its share of the pool's traffic.
@@ -41,6 +52,72 @@ pub struct Origin {
     pub host: Option<String>,
     /// What is kept for those who gave it.
     pub kept: Kept,
+}
+
+/// Where an origin is.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Address {
+    /// There.
+    Ip(IpAddr),
+    /// Wherever DNS says that the host of this name is.
+    Host(Name),
+}
+
+impl Address {
+    /// The address, unless it has to be looked up.
+    pub const fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Ip(address) => Some(*address),
+            Self::Host(_) => None,
+        }
+    }
+
+    /// The name of the host, if it has to be looked up.
+    pub const fn host(&self) -> Option<&Name> {
+        match self {
+            Self::Ip(_) => None,
+            Self::Host(name) => Some(name),
+        }
+    }
+}
+
+impl<T: Into<IpAddr>> From<T> for Address {
+    fn from(address: T) -> Self {
+        Self::Ip(address.into())
+    }
+}
+
+/// As it is written; the name of a host has no dot at its end.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Host(name) => name.fmt(f),
+        }
+    }
+}
+
+/// Why an address can be no origin's, in words for whoever wrote it.
+pub fn unusable(address: IpAddr) -> Option<String> {
+    if address.is_unspecified() {
+        return Some("the unspecified address can never be reached; allowed: the address of a host".to_owned());
+    }
+    if address.is_multicast() {
+        return Some("a multicast address can never be an origin; allowed: the address of one host".to_owned());
+    }
+    match address {
+        IpAddr::V4(v4) if v4.is_broadcast() => {
+            Some("the broadcast address can never be an origin; allowed: the address of one host".to_owned())
+        }
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+            Some("a link-local address can never be reached by others; allowed: the address of a host".to_owned())
+        }
+        IpAddr::V6(v6) => {
+            let v4 = v6.to_ipv4_mapped()?;
+            Some(format!("an IPv4-mapped address can never be answered; write it as IPv4: \"{v4}\""))
+        }
+        IpAddr::V4(_) => None,
+    }
 }
 
 /// A share in hundredths, 0 to 1. Zero gets no traffic and is still probed.

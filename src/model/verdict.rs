@@ -32,6 +32,40 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// What the verdict of one member of a monitor group counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Vote {
+    /// Nothing: it is probed for people.
+    None,
+    /// As much as any other.
+    One,
+    /// As much as any other, and alone it decides that something is down (`must_be_healthy`).
+    Veto,
+}
+
+/// What votes add up to: down if one with a veto says so, or more than half of all; none if nobody has a vote. What is not
+/// known yet may be either, and matters only where it could still change the result.
+pub fn elect(votes: impl Iterator<Item = (Vote, Verdict)>) -> Option<Verdict> {
+    let (mut all, mut down, mut unknown) = (0_u32, 0_u32, 0_u32);
+    let (mut vetoed, mut may_be_vetoed) = (false, false);
+    for (vote, verdict) in votes.filter(|(vote, _)| *vote != Vote::None) {
+        all += 1;
+        down += u32::from(verdict == Verdict::Down);
+        unknown += u32::from(verdict == Verdict::Unknown);
+        vetoed |= vote == Vote::Veto && verdict == Verdict::Down;
+        may_be_vetoed |= vote == Vote::Veto && verdict == Verdict::Unknown;
+    }
+    let more_than_half = |count: u32| count * 2 > all;
+    let verdict = if vetoed || more_than_half(down) {
+        Verdict::Down
+    } else if may_be_vetoed || more_than_half(down + unknown) {
+        Verdict::Unknown
+    } else {
+        Verdict::Up
+    };
+    (all > 0).then_some(verdict)
+}
+
 /// What one probe saw.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Outcome {
@@ -95,8 +129,12 @@ pub enum FailReason {
     GrpcNotServing,
     /// The call of the gRPC health service itself failed.
     GrpcCallFailed,
-    /// A name that a redirect leads to has no address.
+    /// A name has no address: that of the origin's host, or one that a redirect leads to.
     UnknownHost,
+    /// The servers that were asked for the name of the origin's host did not answer in time.
+    LookupTimeout,
+    /// They answered, or could be asked, only with an error.
+    LookupFailed,
     /// The probe could not be built from the monitor and the origin; nothing was sent.
     MonitorConfig,
     /// The policy of addresses that may be probed forbids this one; nothing was sent.
@@ -111,7 +149,7 @@ pub enum FailReason {
 
 impl FailReason {
     /// Every reason.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::TcpConnectionFailed,
         Self::TcpTimeout,
         Self::HttpTimeout,
@@ -134,6 +172,8 @@ impl FailReason {
         Self::GrpcNotServing,
         Self::GrpcCallFailed,
         Self::UnknownHost,
+        Self::LookupTimeout,
+        Self::LookupFailed,
         Self::MonitorConfig,
         Self::AddressDenied,
         Self::LocalResource,
@@ -167,6 +207,8 @@ impl FailReason {
             Self::GrpcNotServing => "gRPC not serving",
             Self::GrpcCallFailed => "gRPC call failed",
             Self::UnknownHost => "DNS Unknown Host",
+            Self::LookupTimeout => "DNS Timeout",
+            Self::LookupFailed => "DNS Failure",
             Self::MonitorConfig => "Monitor Config Error",
             Self::AddressDenied => "Address Denied by Policy",
             Self::LocalResource => "Monitor Out of Resources",
@@ -196,7 +238,76 @@ impl fmt::Display for FailReason {
 mod tests {
     use std::collections::HashSet;
 
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// A verdict by its letter.
+    fn verdict(letter: char) -> Verdict {
+        match letter {
+            '+' => Verdict::Up,
+            '-' => Verdict::Down,
+            _ => Verdict::Unknown,
+        }
+    }
+
+    #[test]
+    fn more_than_half_or_a_veto_decides() {
+        // Votes as words: + up, - down, ? unknown; then ! for a veto, 0 for no vote.
+        for (votes, elected) in [
+            ("", None),
+            ("-0 +0", None),
+            ("+", Some('+')),
+            ("-", Some('-')),
+            ("+ -", Some('+')),
+            ("+ - -", Some('-')),
+            ("+ + -!", Some('-')),
+            ("+! + -", Some('+')),
+            ("+ -0 -0", Some('+')),
+            ("+ ?", Some('+')),
+            ("+ ? ?", Some('?')),
+            ("+ ? -", Some('?')),
+            ("- - ?", Some('-')),
+            ("+ + + ?!", Some('?')),
+            ("-! ?", Some('-')),
+        ] {
+            let parsed = votes.split_whitespace().map(|word| {
+                let vote = match word.get(1..) {
+                    Some("!") => Vote::Veto,
+                    Some("0") => Vote::None,
+                    _ => Vote::One,
+                };
+                (vote, verdict(word.chars().next().unwrap()))
+            });
+            assert_eq!(elect(parsed), elected.map(verdict), "{votes}");
+        }
+    }
+
+    proptest! {
+        /// What is not known yet can only become what is known: an elected verdict stands whatever it turns out to be.
+        #[test]
+        fn what_is_elected_stands_whatever_the_unknown_turn_out_to_be(
+            votes in prop::collection::vec((prop::sample::select(vec![Vote::None, Vote::One, Vote::Veto]),
+                prop::sample::select(vec!['+', '-', '?'])), 0..8),
+        ) {
+            let elected = elect(votes.iter().map(|(vote, letter)| (*vote, verdict(*letter))));
+            let with = |turn: &dyn Fn(usize) -> char| {
+                let known = |(index, (vote, letter)): (usize, &(Vote, char))| {
+                    (*vote, verdict(if *letter == '?' { turn(index) } else { *letter }))
+                };
+                elect(votes.iter().enumerate().map(known))
+            };
+            let all: Vec<_> = (0..256_usize)
+                .map(|bits| with(&|index| if bits >> index & 1 == 1 { '+' } else { '-' }))
+                .collect();
+            match elected {
+                Some(Verdict::Unknown) => {
+                    prop_assert!(all.contains(&Some(Verdict::Up)) && all.contains(&Some(Verdict::Down)));
+                }
+                known => prop_assert!(all.iter().all(|other| *other == known)),
+            }
+        }
+    }
 
     #[test]
     fn each_reason_has_words_of_its_own() {

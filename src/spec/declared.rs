@@ -129,6 +129,9 @@ pub fn parse(
     let pools = each(&pool_items, |item| {
         item.read(pools, |spot| pool::parse(spot, Identity::Declared, &monitor_names, faults))
     });
+    for item in &pool_items {
+        item.read(ARRAYS[3], |spot| pool::check_hosts(&spot, &live, faults));
+    }
     let (hostings, zones): (Vec<_>, Vec<_>) = zones.into_iter().unzip();
     let zones: Vec<Arc<Zone>> = zones.into_iter().flatten().collect();
     let mut by_apex: load_balancer::Zones<'_> = apexes.iter().map(|apex| (apex, None)).collect();

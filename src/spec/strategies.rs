@@ -23,7 +23,7 @@ use crate::model::monitor::{
     TlsTerms,
 };
 use crate::model::name::Name;
-use crate::model::pool::{Origin, Pool, Weight};
+use crate::model::pool::{Address, Origin, Pool, Weight};
 use crate::model::rrset::{Record, Rtype};
 use crate::model::zone::Zone;
 use crate::spec::{json_text, record};
@@ -298,12 +298,15 @@ fn pools(monitors: Vec<MonitorId>) -> impl Strategy<Value = Vec<Pool>> {
         r#""flatten_cname":false"#.to_owned(),
         r#""virtual_network_id":"a5624d4e-044a-4ff0-b3e1-e2465353d4b4""#.to_owned(),
     ]);
-    let origin = (label(), any::<bool>(), weight, host, kept_origin);
+    let origin = (label(), prop::option::of(address.clone()), any::<bool>(), weight, host, kept_origin);
+    let hosts =
+        select(vec!["a.example.net", "xn--a.example"]).prop_map(|name| Address::Host(Name::parse(name, None).unwrap()));
+    let address = prop_oneof![4 => address.prop_map(Address::Ip), 1 => hosts];
     let origins = prop::collection::btree_map(address, origin, 1..5).prop_map(|origins| {
         let by_name: BTreeMap<String, Origin> = origins
             .into_iter()
-            .map(|(address, (name, enabled, weight, host, kept))| {
-                (name.clone(), Origin { name, address, enabled, weight, host, kept })
+            .map(|(address, (name, probe_address, enabled, weight, host, kept))| {
+                (name.clone(), Origin { name, address, probe_address, enabled, weight, host, kept })
             })
             .collect();
         by_name.into_values().collect::<Vec<_>>()

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 
 use crate::model::id::PoolId;
-use crate::model::limits::UDP_PAYLOAD_DEFAULT;
+use crate::model::limits::{HOST_ADDRESSES_MAX, UDP_PAYLOAD_DEFAULT};
 use crate::model::load_balancer::{Answers, SteeringPolicy};
 use crate::model::name::NAME_OCTETS_MAX;
 use crate::model::pool::{Origin, Pool};
@@ -14,7 +14,7 @@ use crate::model::rrset::{RECORD_HEAD_OCTETS, Rtype, render_record};
 use crate::model::verdict::Verdict;
 use crate::steering::alias;
 use crate::steering::draw::{Draws, draws};
-use crate::steering::select::{Family, PoolHealth, Selection, Source, select};
+use crate::steering::select::{Candidate, Family, PoolHealth, Selection, Source, select};
 use crate::telemetry::series::SeriesId;
 
 /// All that decides how a load balancer answers. Names with equal steering share one live answer.
@@ -147,28 +147,30 @@ pub fn compile<P: PoolHealth>(steering: &Steering, pools: &[&P], fallback: &P, p
         return LiveAnswer::NotReady;
     }
     // A name that has nothing in service in either family is in trouble, whatever the reason.
-    if v4.origins.is_empty() && v6.origins.is_empty() {
+    if v4.candidates.is_empty() && v6.candidates.is_empty() {
         (v4.source, v6.source) = (Source::Exhausted, Source::Exhausted);
     }
     let prepare = |selection, family| prepare_family(selection, family, steering.ttl, steering.answers);
     LiveAnswer::Ready(Addresses { v4: prepare(v4, Family::V4), v6: prepare(v6, Family::V6) })
 }
 
-/// Whether a target of an enabled pool has no verdict yet.
+/// Whether a target of an enabled pool has no verdict yet, or a host no addresses.
 fn is_undecided<P: PoolHealth>(health: &P) -> bool {
     let Pool { enabled, origins, .. } = health.pool();
-    let undecided =
-        |(index, origin): (usize, &Origin)| origin.enabled && health.verdict(index) == Some(Verdict::Unknown);
+    let undecided = |(index, origin): (usize, &Origin)| {
+        let mut verdicts = health.addresses(index).map(|(_, verdict)| verdict).chain([health.origin_verdict(index)]);
+        origin.enabled && verdicts.any(|verdict| verdict == Some(Verdict::Unknown))
+    };
     *enabled && origins.iter().enumerate().any(undecided)
 }
 
 /// Renders a selection and prepares its draws.
 fn prepare_family(selection: Selection<'_>, family: Family, ttl: u32, answers: Answers) -> FamilyAnswer {
-    let Selection { source, pool, origins } = selection;
-    if origins.is_empty() {
+    let Selection { source, pool, candidates } = selection;
+    if candidates.is_empty() {
         return FamilyAnswer::none(source, pool);
     }
-    let weights: Vec<u32> = origins.iter().map(|origin| origin.weight.hundredths()).collect();
+    let weights = shares(&candidates);
     let record_octets = record_octets(family);
     let Draws { sets, draws, shares } = draws(&weights, answer_count(answers, record_octets));
     let size = sets.first().map_or(0, Vec::len);
@@ -179,8 +181,8 @@ fn prepare_family(selection: Selection<'_>, family: Family, ttl: u32, answers: A
     alias::render(&mut prepared, &outcomes, shares);
     for set in &sets {
         let start = prepared.len();
-        for origin in set.iter().filter_map(|index| origins.get(*index)) {
-            render_address(&mut prepared, origin, ttl);
+        for candidate in set.iter().filter_map(|index| candidates.get(*index)) {
+            render_address(&mut prepared, candidate.address, ttl);
         }
         prepared.extend_from_within(start..);
     }
@@ -194,6 +196,29 @@ fn prepare_family(selection: Selection<'_>, family: Family, ttl: u32, answers: A
         prepared: prepared.into(),
     }
 }
+
+/// The share of each candidate: the addresses of one origin have its weight together.
+fn shares(candidates: &[Candidate<'_>]) -> Vec<u32> {
+    let weight = |candidate: &Candidate<'_>| candidate.origin.weight.hundredths();
+    // Addresses of one origin follow each other.
+    let of_one = |one: &Candidate<'_>, other: &Candidate<'_>| std::ptr::eq(one.origin, other.origin);
+    let counts = || candidates.chunk_by(of_one).map(|group| u32::try_from(group.len()).unwrap_or(u32::MAX));
+    let unit = counts().fold(1, least_common_multiple);
+    let groups = candidates.chunk_by(of_one).zip(counts());
+    groups.flat_map(|(group, count)| group.iter().map(move |one| weight(one) * (unit / count))).collect()
+}
+
+/// The least common multiple of numbers up to [`HOST_ADDRESSES_MAX`], thus at most 840.
+const fn least_common_multiple(one: u32, other: u32) -> u32 {
+    let (mut divisor, mut rest) = (one, other);
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    one / divisor * other
+}
+
+// The sum of all weights of a pool stays below 2^28, so that products of two sums fit into 64 bits.
+const _: () = assert!(HOST_ADDRESSES_MAX <= 8);
 
 /// Octets of one rendered address record.
 const fn record_octets(family: Family) -> usize {
@@ -215,8 +240,8 @@ fn answer_count(answers: Answers, record_octets: usize) -> usize {
 }
 
 /// Appends an A or AAAA record.
-fn render_address(octets: &mut Vec<u8>, origin: &Origin, ttl: u32) {
-    let rendered = match origin.address {
+fn render_address(octets: &mut Vec<u8>, address: IpAddr, ttl: u32) {
+    let rendered = match address {
         IpAddr::V4(address) => render_record(octets, Rtype::A, ttl, &address.octets()),
         IpAddr::V6(address) => render_record(octets, Rtype::AAAA, ttl, &address.octets()),
     };
@@ -237,7 +262,10 @@ mod tests {
         fn pool(&self) -> &Pool {
             &self.0
         }
-        fn verdict(&self, origin: usize) -> Option<Verdict> {
+        fn addresses(&self, origin: usize) -> impl Iterator<Item = (IpAddr, Option<Verdict>)> {
+            self.0.origins[origin].address.ip().map(|address| (address, self.1[origin])).into_iter()
+        }
+        fn origin_verdict(&self, origin: usize) -> Option<Verdict> {
             self.1[origin]
         }
     }
@@ -246,6 +274,7 @@ mod tests {
         let origin = |(index, weight): (usize, &f64)| Origin {
             name: index.to_string(),
             address: [192, 0, 2, u8::try_from(index).unwrap()].into(),
+            probe_address: None,
             enabled: true,
             weight: Weight::try_new(*weight).unwrap(),
             host: None,
@@ -272,6 +301,23 @@ mod tests {
     fn compiled(fake: &Fake, answers: Answers) -> FamilyAnswer {
         let answer = compile(&steering(answers), &[fake], fake, Patience::Start);
         answer.family(Family::V4).unwrap().clone()
+    }
+
+    #[test]
+    fn addresses_of_one_host_have_its_weight_together() {
+        let mut pool = fake(&[0.5, 1.0, 0.25], Verdict::Up).0;
+        for (index, origin) in pool.origins.iter_mut().enumerate() {
+            origin.name = index.to_string();
+        }
+        let candidates: Vec<Candidate<'_>> = [(0, 1), (1, 2), (1, 3), (1, 4), (2, 5), (2, 6)]
+            .map(|(origin, last)| Candidate { origin: &pool.origins[origin], address: [192, 0, 2, last].into() })
+            .to_vec();
+        // 50 : 100 : 25, the second among three, the third among two.
+        let shares = shares(&candidates);
+        let sum = |range: std::ops::Range<usize>| f64::from(shares[range].iter().sum::<u32>());
+        assert!((sum(1..4) / sum(0..1) - 2.0).abs() < 1e-9 && (sum(4..6) / sum(0..1) - 0.5).abs() < 1e-9);
+        assert!(shares[1] == shares[2] && shares[2] == shares[3] && shares[4] == shares[5]);
+        assert_eq!(super::shares(&candidates[..1]), [50], "addresses by themselves keep their weights");
     }
 
     /// The last octet of each address of an answer.

@@ -4,11 +4,13 @@
 //! and lost. Events are made by whoever reads the queue.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::health::schedule::{Assigned, ProbedPool};
+use crate::health::endpoint::{ProbedOrigin, ProbedPool};
+use crate::health::schedule::Assigned;
 use crate::health::table::TargetCell;
 use crate::health::target::Flip;
 use crate::model::event::{OriginEvent, PoolEvent, Transition};
@@ -78,13 +80,14 @@ fn pool_event(probed: &ProbedPool, changes: &HashMap<usize, (Verdict, Transition
     let pool = &probed.pool;
     let (mut up_before, mut up) = (0_u32, 0_u32);
     let mut origins = Vec::with_capacity(pool.origins.len());
-    for (origin, cell) in pool.origins.iter().zip(&probed.cells) {
-        let (before, verdict, reason) = verdicts(cell.as_deref(), changes);
+    for (origin, probed) in pool.origins.iter().zip(&probed.origins) {
+        let Changed { before, verdict, reason, ip } = Changed::of(probed, changes);
         up_before += u32::from(before == Verdict::Up);
         up += u32::from(verdict == Verdict::Up);
         origins.push(OriginEvent {
             name: origin.name.clone(),
-            address: origin.address,
+            address: origin.address.clone(),
+            ip,
             enabled: origin.enabled,
             verdict,
             changed: before != verdict,
@@ -104,14 +107,33 @@ fn pool_event(probed: &ProbedPool, changes: &HashMap<usize, (Verdict, Transition
     }
 }
 
-/// The verdict of an origin before and after the changes, and why it is down. One that is not probed has none.
-fn verdicts(
-    cell: Option<&TargetCell>,
-    changes: &HashMap<usize, (Verdict, Transition)>,
-) -> (Verdict, Verdict, Option<FailReason>) {
-    let Some(cell) = cell else { return (Verdict::Unknown, Verdict::Unknown, None) };
-    match changes.get(&cell.index()) {
-        Some((before, Transition { to, reason, .. })) => (*before, *to, *reason),
-        None => (cell.verdict(), cell.verdict(), cell.reason()),
+/// An origin before and after some changes.
+struct Changed {
+    /// Its verdict before.
+    before: Verdict,
+    /// Its verdict after.
+    verdict: Verdict,
+    /// Why it is down, if it is.
+    reason: Option<FailReason>,
+    /// The address whose verdict changed, or else its first.
+    ip: Option<IpAddr>,
+}
+
+impl Changed {
+    /// What changes of targets come to. An origin that is not probed has no verdict.
+    fn of(origin: &ProbedOrigin, changes: &HashMap<usize, (Verdict, Transition)>) -> Self {
+        let change = |cell: &TargetCell| changes.get(&cell.index());
+        let before = |cell: &TargetCell| change(cell).map_or_else(|| cell.verdict(), |(before, _)| *before);
+        let after = |cell: &TargetCell| change(cell).map_or_else(|| cell.verdict(), |(_, change)| change.to);
+        let reason = |cell: &TargetCell| change(cell).map_or_else(|| cell.reason(), |(_, change)| change.reason);
+        let verdict = origin.verdict_by(&after).unwrap_or_default();
+        let endpoints = origin.endpoints();
+        let changed = endpoints.iter().find(|endpoint| endpoint.checks.cells().any(|cell| change(cell).is_some()));
+        Self {
+            before: origin.verdict_by(&before).unwrap_or_default(),
+            verdict,
+            reason: origin.reason_by(&reason).filter(|_| verdict == Verdict::Down),
+            ip: changed.or_else(|| endpoints.first()).map(|endpoint| endpoint.address),
+        }
     }
 }

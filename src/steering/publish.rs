@@ -12,6 +12,7 @@ mod serials;
 mod zones;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,8 @@ use self::serials::{SerialKeeper, follows};
 pub use self::serials::{Serials, ZoneSerial};
 use self::zones::{absence, rebuild_zones, set_static};
 use crate::config::Policy;
-use crate::health::schedule::{Assigned, ProbedPool};
+use crate::health::endpoint::{ProbedOrigin, ProbedPool};
+use crate::health::schedule::Assigned;
 use crate::health::target::Flip;
 use crate::model::id::{LoadBalancerId, PoolId, ZoneId};
 use crate::model::inventory::{Generation, Inventory};
@@ -52,8 +54,13 @@ impl PoolHealth for ProbedPool {
         &self.pool
     }
 
-    fn verdict(&self, origin: usize) -> Option<Verdict> {
-        self.cells.get(origin)?.as_ref().map(|cell| cell.verdict())
+    fn addresses(&self, origin: usize) -> impl Iterator<Item = (IpAddr, Option<Verdict>)> {
+        let endpoints = self.origins.get(origin).map_or(&[][..], ProbedOrigin::endpoints);
+        endpoints.iter().map(|endpoint| (endpoint.address, endpoint.checks.verdict()))
+    }
+
+    fn origin_verdict(&self, origin: usize) -> Option<Verdict> {
+        self.origins.get(origin)?.verdict()
     }
 }
 
@@ -251,14 +258,14 @@ impl Publisher {
         let mut stale = HashSet::new();
         let timeout = self.policy.load().first_verdict_timeout;
         for id in self.assigned.pools.differences(&before.pools) {
-            for cell in before.pools.find(id).iter().flat_map(|pool| pool.cells.iter().flatten()) {
+            for cell in before.pools.find(id).into_iter().flat_map(|pool| pool.cells()) {
                 if let Some(pools) = self.by_target.get_mut(cell.index()) {
                     pools.retain(|pool| *pool != id);
                 }
             }
             let after = self.assigned.pools.find(id).cloned();
             self.named.set_pool(id, after.as_deref());
-            for cell in after.iter().flat_map(|pool| pool.cells.iter().flatten()) {
+            for cell in after.iter().flat_map(|pool| pool.cells()) {
                 self.use_target(cell.index(), id);
             }
             for class in self.by_pool.get(&id).into_iter().flatten() {

@@ -40,8 +40,12 @@ pub trait PoolHealth {
     /// The pool.
     fn pool(&self) -> &Pool;
 
-    /// The verdict on the origin at an index; none where health is not considered, because the pool has no monitor.
-    fn verdict(&self, origin: usize) -> Option<Verdict>;
+    /// The addresses of the origin at an index, each with its verdict; none where health is not considered, because the pool
+    /// has no monitor.
+    fn addresses(&self, origin: usize) -> impl Iterator<Item = (IpAddr, Option<Verdict>)>;
+
+    /// The verdict on the origin at an index, that of its best address; none where health is not considered.
+    fn origin_verdict(&self, origin: usize) -> Option<Verdict>;
 }
 
 /// Where the origins of an answer come from.
@@ -59,18 +63,27 @@ pub enum Source {
     Exhausted,
 }
 
-/// The origins that may answer, all of one family and of weight above zero.
+/// The addresses that may answer, all of one family and of origins with a weight above zero.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Selection<'p> {
     /// Where they come from.
     pub source: Source,
     /// The pool that was chosen, if one was.
     pub pool: Option<PoolId>,
-    /// The origins, in the pool's order.
-    pub origins: Vec<&'p Origin>,
+    /// The addresses, in the order of the pool's origins.
+    pub candidates: Vec<Candidate<'p>>,
 }
 
-/// Selects the origins that answer for `family`.
+/// One address of an origin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Candidate<'p> {
+    /// The origin.
+    pub origin: &'p Origin,
+    /// The address.
+    pub address: IpAddr,
+}
+
+/// Selects the addresses that answer for `family`.
 pub fn select<'p, P: PoolHealth>(
     policy: SteeringPolicy,
     pools: &[&'p P],
@@ -87,7 +100,13 @@ pub fn select<'p, P: PoolHealth>(
         | SteeringPolicy::LeastOutstandingRequests
         | SteeringPolicy::LeastConnections => pools.iter().find_map(|pool| from_pool(*pool, family)),
     };
-    found.unwrap_or_else(|| from_fallback(pools, fallback, family))
+    let mut selection = found.unwrap_or_else(|| from_fallback(pools, fallback, family));
+    // A pool before it has the family in service, and could not answer: that is trouble, not how the pools are meant.
+    let passed_over = pools.iter().take_while(|pool| Some(pool.pool().id) != selection.pool);
+    if selection.source == Source::NoFamily && passed_over.into_iter().any(|pool| has_family(*pool, family)) {
+        selection.source = Source::Exhausted;
+    }
+    selection
 }
 
 /// What a default pool gives; none if steering has to go on to the next.
@@ -95,19 +114,16 @@ fn from_pool<P: PoolHealth>(health: &P, family: Family) -> Option<Selection<'_>>
     let pool = health.pool();
     // Health of the pool counts origins of both families; so does whether it can return anything. Where there is no
     // monitor health is not considered at all, thus there is no minimum either.
-    let minimum = pool.monitor.map_or(0, |_| usize::try_from(pool.minimum_origins).unwrap_or(usize::MAX));
-    let returnable = |origin: &(usize, &Origin)| is_healthy(health, origin) && takes_traffic(origin);
-    let healthy = pool.origins.iter().enumerate().filter(|origin| is_healthy(health, origin)).count();
-    if !pool.enabled || healthy < minimum || !pool.origins.iter().enumerate().any(|origin| returnable(&origin)) {
+    let minimum = if pool.is_monitored() { usize::try_from(pool.minimum_origins).unwrap_or(usize::MAX) } else { 0 };
+    let healthy = || pool.origins.iter().enumerate().filter(|origin| is_healthy(health, origin));
+    if !pool.enabled || healthy().count() < minimum || !healthy().any(|(_, origin)| takes_traffic(origin)) {
         return None;
     }
-    let mut of_family =
-        pool.origins.iter().enumerate().filter(|(_, origin)| Family::of(origin.address) == family).peekable();
-    if of_family.peek().is_none() {
-        return Some(Selection { source: Source::NoFamily, pool: Some(pool.id), origins: vec![] });
+    if !pool.origins.iter().enumerate().any(|(index, _)| is_of(health, index, family)) {
+        return Some(Selection { source: Source::NoFamily, pool: Some(pool.id), candidates: vec![] });
     }
-    let origins: Vec<&Origin> = of_family.filter(returnable).map(|(_, origin)| origin).collect();
-    (!origins.is_empty()).then_some(Selection { source: Source::Pool, pool: Some(pool.id), origins })
+    let candidates = candidates(health, family, is_usable);
+    (!candidates.is_empty()).then_some(Selection { source: Source::Pool, pool: Some(pool.id), candidates })
 }
 
 /// What the fallback pool gives when no default pool can.
@@ -115,31 +131,44 @@ fn from_fallback<'p, P: PoolHealth>(pools: &[&'p P], fallback: &'p P, family: Fa
     let pool = fallback.pool();
     // Where no pool has the family in service, health has no part in it.
     if !pools.iter().chain([&fallback]).any(|health| has_family(*health, family)) {
-        return Selection { source: Source::NoFamily, pool: None, origins: vec![] };
+        return Selection { source: Source::NoFamily, pool: None, candidates: vec![] };
     }
-    let exhausted = Selection { source: Source::Exhausted, pool: None, origins: vec![] };
+    let exhausted = Selection { source: Source::Exhausted, pool: None, candidates: vec![] };
     if !pool.enabled {
         return exhausted;
     }
-    let candidates = pool
-        .origins
-        .iter()
-        .enumerate()
-        .filter(|(_, origin)| Family::of(origin.address) == family)
-        .filter(takes_traffic);
-    let healthy: Vec<&Origin> =
-        candidates.clone().filter(|origin| is_healthy(fallback, origin)).map(|(_, origin)| origin).collect();
+    let healthy = candidates(fallback, family, is_usable);
     if !healthy.is_empty() {
-        return Selection { source: Source::Fallback, pool: Some(pool.id), origins: healthy };
+        return Selection { source: Source::Fallback, pool: Some(pool.id), candidates: healthy };
     }
     // The last resort is for when health knows of no way at all: as long as any origin of either family is healthy,
     // clients can be served by it, and this family has no address.
     let anything_healthy = pools.iter().chain([&fallback]).any(|health| has_healthy(*health));
-    let all: Vec<&Origin> = candidates.map(|(_, origin)| origin).filter(|origin| origin.enabled).collect();
+    let all = candidates(fallback, family, |_| true);
     if anything_healthy || all.is_empty() {
         return exhausted;
     }
-    Selection { source: Source::LastResort, pool: Some(pool.id), origins: all }
+    Selection { source: Source::LastResort, pool: Some(pool.id), candidates: all }
+}
+
+/// The addresses of a family that take traffic and whose verdict will do. One that several origins have is the first one's.
+fn candidates<P: PoolHealth>(
+    health: &P,
+    family: Family,
+    will_do: impl Fn(Option<Verdict>) -> bool,
+) -> Vec<Candidate<'_>> {
+    let origins = health.pool().origins.iter().enumerate();
+    let mut found: Vec<Candidate<'_>> = Vec::new();
+    for (index, origin) in origins.filter(|(_, origin)| origin.enabled && takes_traffic(origin)) {
+        for (address, verdict) in health.addresses(index) {
+            // Only names of hosts can lead to the same address; a record stands in a set once (RFC 2181 §5).
+            let is_taken = || origin.address.ip().is_none() && found.iter().any(|other| other.address == address);
+            if Family::of(address) == family && will_do(verdict) && !is_taken() {
+                found.push(Candidate { origin, address });
+            }
+        }
+    }
+    found
 }
 
 /// Whether any origin of an enabled pool is healthy.
@@ -151,17 +180,28 @@ fn has_healthy<P: PoolHealth>(health: &P) -> bool {
 /// Whether a pool has an origin of a family in service: neither disabled nor drained, and the pool neither.
 fn has_family<P: PoolHealth>(health: &P, family: Family) -> bool {
     let pool = health.pool();
-    let in_service = |origin: &Origin| origin.enabled && origin.weight > Weight::ZERO;
-    pool.enabled && pool.origins.iter().any(|origin| Family::of(origin.address) == family && in_service(origin))
+    let in_service =
+        |(index, origin): (usize, &Origin)| origin.enabled && takes_traffic(origin) && is_of(health, index, family);
+    pool.enabled && pool.origins.iter().enumerate().any(in_service)
 }
 
-/// Enabled, and up if monitored. A target without a verdict counts as not healthy, as in the original.
+/// Whether an origin has an address of a family.
+fn is_of<P: PoolHealth>(health: &P, origin: usize, family: Family) -> bool {
+    health.addresses(origin).any(|(address, _)| Family::of(address) == family)
+}
+
+/// Enabled, and one of its addresses is usable.
 fn is_healthy<P: PoolHealth>(health: &P, (index, origin): &(usize, &Origin)) -> bool {
-    origin.enabled && health.verdict(*index).is_none_or(|verdict| verdict == Verdict::Up)
+    origin.enabled && health.addresses(*index).any(|(_, verdict)| is_usable(verdict))
+}
+
+/// Up if monitored. A target without a verdict counts as not healthy, as in the original.
+fn is_usable(verdict: Option<Verdict>) -> bool {
+    verdict.is_none_or(|verdict| verdict == Verdict::Up)
 }
 
 /// Weight zero gets no traffic, the way operators drain an origin.
-fn takes_traffic((_, origin): &(usize, &Origin)) -> bool {
+fn takes_traffic(origin: &Origin) -> bool {
     origin.weight > Weight::ZERO
 }
 
@@ -170,6 +210,7 @@ mod tests {
     use super::*;
     use crate::model::id::{MonitorId, PoolId};
     use crate::model::kept::Kept;
+    use crate::model::pool::Address;
 
     /// A pool written as one word an origin: `name`, `+` up, `-` down, `?` unknown, `=` no monitor, then flags `6` for IPv6, `0` for
     /// weight zero, `x` for disabled.
@@ -179,7 +220,10 @@ mod tests {
         fn pool(&self) -> &Pool {
             &self.0
         }
-        fn verdict(&self, origin: usize) -> Option<Verdict> {
+        fn addresses(&self, origin: usize) -> impl Iterator<Item = (IpAddr, Option<Verdict>)> {
+            self.0.origins[origin].address.ip().map(|address| (address, self.1[origin])).into_iter()
+        }
+        fn origin_verdict(&self, origin: usize) -> Option<Verdict> {
             self.1[origin]
         }
     }
@@ -198,7 +242,8 @@ mod tests {
             });
             origins.push(Origin {
                 name: word[..at].into(),
-                address: if flags.contains('6') { "2001:db8::1" } else { "192.0.2.1" }.parse().unwrap(),
+                address: Address::Ip(if flags.contains('6') { "2001:db8::1" } else { "192.0.2.1" }.parse().unwrap()),
+                probe_address: None,
                 enabled: !flags.contains('x'),
                 weight: if flags.contains('0') { Weight::ZERO } else { Weight::ONE },
                 host: None,
@@ -220,7 +265,7 @@ mod tests {
 
     fn off(pools: &[&Fake], fallback: &Fake, family: Family) -> String {
         let selection = select(SteeringPolicy::Off, pools, fallback, family);
-        let names: Vec<&str> = selection.origins.iter().map(|origin| origin.name.as_str()).collect();
+        let names: Vec<&str> = selection.candidates.iter().map(|candidate| candidate.origin.name.as_str()).collect();
         format!("{:?} {}", selection.source, names.join(",")).trim_end().to_owned()
     }
 
@@ -245,6 +290,7 @@ mod tests {
             ("a disabled pool is passed over", vec![disabled(pool(1, "a+")), pool(1, "b+")], "Pool b", "NoFamily"),
             ("a family that is all down goes on", vec![pool(1, "a+ b-6"), pool(1, "c+ d+6")], "Pool a", "Pool d"),
             ("a family that is not there does not", vec![pool(1, "a+"), pool(1, "c+ d+6")], "Pool a", "NoFamily"),
+            ("a family that is down and has no next", vec![pool(1, "a+ b-6"), pool(1, "c+")], "Pool a", "Exhausted"),
             ("a drained family goes on", vec![pool(1, "a+ b+60"), pool(1, "c+6")], "Pool a", "Pool c"),
             ("minimum 0 cannot answer with nothing", vec![pool(0, "a- b-"), pool(1, "c+")], "Pool c", "NoFamily"),
             ("all weights zero gets no traffic", vec![pool(1, "a+0"), pool(1, "c+")], "Pool c", "NoFamily"),

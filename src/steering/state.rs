@@ -108,15 +108,16 @@ pub enum PoolState {
 impl PoolState {
     /// The state of a pool.
     pub fn of<P: PoolHealth>(health: &P) -> Self {
-        let Pool { enabled, minimum_origins, monitor, origins, .. } = health.pool();
+        let pool = health.pool();
+        let Pool { enabled, minimum_origins, origins, .. } = pool;
         if !enabled {
             return Self::Disabled;
         }
-        if monitor.is_none() {
+        if !pool.is_monitored() {
             return Self::NotMonitored;
         }
         let in_use = origins.iter().enumerate().filter(|(_, origin)| origin.enabled);
-        let verdicts: Vec<Verdict> = in_use.filter_map(|(index, _)| health.verdict(index)).collect();
+        let verdicts: Vec<Verdict> = in_use.filter_map(|(index, _)| health.origin_verdict(index)).collect();
         let up = verdicts.iter().filter(|verdict| **verdict == Verdict::Up).count();
         let enough = up >= usize::try_from(*minimum_origins).unwrap_or(usize::MAX);
         match (up == verdicts.len(), enough) {

@@ -40,6 +40,7 @@ pub(super) fn pool(number: u128, address: u8) -> Pool {
     let origin = Origin {
         name: "o".into(),
         address: [192, 0, 2, address].into(),
+        probe_address: None,
         enabled: !address.is_multiple_of(3),
         weight: Weight::ONE,
         host: None,

@@ -16,6 +16,7 @@ mod clients;
 mod differential;
 mod exchange;
 mod failover;
+mod hosts;
 mod guard;
 mod harness;
 mod kill;

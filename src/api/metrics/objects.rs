@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Scrape;
 use super::exposition::{Exposition, Type};
 use crate::api::status::{self, ZoneStatus};
-use crate::health::schedule::ProbedPool;
+use crate::health::endpoint::ProbedPool;
 use crate::model::id::MonitorId;
 use crate::model::inventory::Inventory;
 use crate::model::pool::Origin;
@@ -150,8 +150,8 @@ fn write_pools(exposition: &mut Exposition, scrape: &Scrape<'_>) -> (&'static st
 
 /// The origins of a pool, each with its verdict.
 fn verdicts(probed: &ProbedPool) -> impl Iterator<Item = (&Origin, &'static str)> {
-    let ProbedPool { pool, cells } = probed;
-    pool.origins.iter().zip(cells).map(|(origin, cell)| (origin, status::verdict(pool, origin, cell.as_deref())))
+    let ProbedPool { pool, origins } = probed;
+    pool.origins.iter().zip(origins).map(|(origin, probed)| (origin, status::verdict(pool, origin, probed)))
 }
 
 /// Origins, and whether they are healthy. Those of pools with series, while there is room.
@@ -192,7 +192,7 @@ fn write_monitors(exposition: &mut Exposition, scrape: &Scrape<'_>) -> (&'static
     let all = scrape.assigned.inventory.monitors.iter().count();
     exposition.single("pooldns_monitors", Type::Gauge, help, all);
     let pools = scrape.assigned.pools.iter();
-    let probing = pools.flat_map(|probed| probed.cells.iter().flatten()).map(|cell| cell.key().monitor);
+    let probing = pools.flat_map(|probed| probed.cells()).map(|cell| cell.key().monitor);
     let probing: HashSet<MonitorId> = probing.collect();
     let named = scrape.registry.rows(Kind::Monitor).len() - 2;
     ("monitor", probing.len().saturating_sub(named))

@@ -120,6 +120,8 @@ impl From<Contradiction> for ApiError {
             Contradiction::Exists(_) => Self::new(Code::NotUnique, format!("value not unique: {contradiction}")),
             Contradiction::MonitorMissing { .. } => invalid("/monitor"),
             Contradiction::OutsideZones(_) | Contradiction::Covered { .. } => invalid("/name"),
+            // Whichever of the two is put, the other one is in the way.
+            Contradiction::OwnName { .. } => invalid(""),
             Contradiction::PoolMissing { .. }
             | Contradiction::KeyMissing { .. }
             | Contradiction::NotSecondary(_)

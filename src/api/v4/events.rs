@@ -60,9 +60,10 @@ struct EventOrigin {
     /// Its name.
     name: String,
     /// Its address as it is written.
-    address: IpAddr,
-    /// The address that was probed: the same, as long as origins have no names of hosts.
-    ip: IpAddr,
+    address: String,
+    /// The address that changed, or the first; none while a host has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<IpAddr>,
     /// Whether it was enabled.
     enabled: bool,
     /// Whether it was healthy.
@@ -84,9 +85,17 @@ impl From<KeptEvent> for Event {
 
 impl From<OriginEvent> for EventOrigin {
     fn from(event: OriginEvent) -> Self {
-        let OriginEvent { name, address, enabled, verdict, changed, reason } = event;
+        let OriginEvent { name, address, ip, enabled, verdict, changed, reason } = event;
         let failure_reason = reason_words(enabled, verdict, reason);
-        Self { name, address, ip: address, enabled, healthy: verdict == Verdict::Up, changed, failure_reason }
+        Self {
+            name,
+            address: address.to_string(),
+            ip,
+            enabled,
+            healthy: verdict == Verdict::Up,
+            changed,
+            failure_reason,
+        }
     }
 }
 

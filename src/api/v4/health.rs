@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher as _;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,10 +20,9 @@ use crate::api::v4::openapi::description::{Description, Operation};
 use crate::api::v4::openapi::schema;
 use crate::api::v4::request::PathId;
 use crate::api::v4::route::{Route, in_both_views};
-use crate::health::schedule::ProbedPool;
-use crate::health::table::TargetCell;
+use crate::health::endpoint::{Endpoint, ProbedOrigin, ProbedPool};
 use crate::model::id::PoolId;
-use crate::model::pool::{Origin, Pool};
+use crate::model::pool::{Address, Origin, Pool};
 use crate::model::verdict::{FailReason, Outcome, Verdict};
 
 /// The original's words for a target that is up.
@@ -80,8 +78,17 @@ pub struct OriginStanding {
     pub healthy: bool,
     /// Why it is not, in the original's words where it has some.
     pub reason: &'static str,
+    /// Its addresses; for a host without one, its name.
+    places: Vec<Place>,
+}
+
+/// An address of an origin, and what is known of it.
+#[derive(Debug)]
+struct Place {
+    /// The address, or the name of a host with a dot at its end.
+    address: String,
     /// What its last probe saw.
-    last: Option<Outcome>,
+    details: OriginDetails,
 }
 
 impl PoolStanding {
@@ -92,18 +99,19 @@ impl PoolStanding {
             .iter()
             .enumerate()
             .map(|(index, origin)| {
-                let cell = probed.and_then(|probed| cell(pool, index, origin, probed));
-                OriginStanding::of(pool, origin, cell)
+                OriginStanding::of(pool, origin, probed.and_then(|probed| probed_origin(pool, index, origin, probed)))
             })
             .collect();
         let up = origins.iter().filter(|origin| origin.healthy).count();
-        let healthy = pool.monitor.is_none() || pool.enabled && is_enough(up, pool);
+        let healthy = !pool.is_monitored() || pool.enabled && is_enough(up, pool);
         Self { healthy, origins }
     }
 
     /// A number that differs when what is shown of it does; none while health is not considered.
     pub fn digest(&self, pool: &Pool) -> Option<u32> {
-        pool.monitor?;
+        if !pool.is_monitored() {
+            return None;
+        }
         let shown: Vec<_> = self.origins.iter().map(|origin| (origin.healthy, origin.reason)).collect();
         let hash = foldhash::quality::FixedState::default().hash_one((self.healthy, shown));
         // The upper half is as good as the lower.
@@ -116,8 +124,13 @@ pub fn is_enough(up: usize, pool: &Pool) -> bool {
     u32::try_from(up).unwrap_or(u32::MAX) >= pool.minimum_origins
 }
 
-/// The target of an origin.
-fn cell<'p>(pool: &Arc<Pool>, index: usize, origin: &Origin, probed: &'p ProbedPool) -> Option<&'p TargetCell> {
+/// What an origin comes to.
+fn probed_origin<'p>(
+    pool: &Arc<Pool>,
+    index: usize,
+    origin: &Origin,
+    probed: &'p ProbedPool,
+) -> Option<&'p ProbedOrigin> {
     let index = if Arc::ptr_eq(&probed.pool, pool) {
         Some(index)
     } else {
@@ -126,20 +139,37 @@ fn cell<'p>(pool: &Arc<Pool>, index: usize, origin: &Origin, probed: &'p ProbedP
         let mut origins = probed.pool.origins.iter();
         is_monitored_alike.then(|| origins.position(|other| other.address == origin.address)).flatten()
     };
-    probed.cells.get(index?)?.as_deref()
+    probed.origins.get(index?)
 }
 
 impl OriginStanding {
     /// What probes say of an origin.
-    fn of(pool: &Pool, origin: &Origin, cell: Option<&TargetCell>) -> Self {
-        if pool.monitor.is_none() {
-            return Self { healthy: true, reason: NO_FAILURES, last: None };
-        }
-        let verdict = cell.map_or(Verdict::Unknown, TargetCell::verdict);
+    fn of(pool: &Pool, origin: &Origin, probed: Option<&ProbedOrigin>) -> Self {
         let is_enabled = pool.enabled && origin.enabled;
-        let reason = reason_words(is_enabled, verdict, cell.and_then(TargetCell::reason));
-        let last = cell.and_then(TargetCell::last).map(|(outcome, _)| outcome);
-        Self { healthy: is_enabled && verdict == Verdict::Up, reason, last }
+        let standing = |verdict: Option<Verdict>, reason: Option<FailReason>| {
+            let verdict = verdict.unwrap_or_default();
+            (is_enabled && verdict == Verdict::Up, reason_words(is_enabled, verdict, reason))
+        };
+        let endpoints = probed.map_or(&[][..], ProbedOrigin::endpoints);
+        let (healthy, reason) = if pool.is_monitored() {
+            standing(probed.and_then(ProbedOrigin::verdict), probed.and_then(ProbedOrigin::reason))
+        } else {
+            (true, NO_FAILURES)
+        };
+        let place = |endpoint: &Endpoint| {
+            let (healthy, reason) = standing(endpoint.checks.verdict(), endpoint.checks.reason());
+            let last = endpoint.checks.telling().and_then(|cell| cell.last()).map(|(outcome, _)| outcome);
+            Place { address: endpoint.address.to_string(), details: OriginDetails::new(healthy, reason, last.as_ref()) }
+        };
+        let mut places: Vec<Place> = endpoints.iter().map(place).collect();
+        if places.is_empty() {
+            let address = match &origin.address {
+                Address::Ip(address) => address.to_string(),
+                Address::Host(name) => format!("{name}."),
+            };
+            places.push(Place { address, details: OriginDetails::new(healthy, reason, None) });
+        }
+        Self { healthy, reason, places }
     }
 }
 
@@ -167,8 +197,8 @@ struct PoolHealth {
 pub struct HealthDetails {
     /// Whether it is healthy.
     pub healthy: bool,
-    /// Its origins in its order, each an object with one key, its address.
-    pub origins: Vec<BTreeMap<IpAddr, OriginDetails>>,
+    /// The addresses of its origins in its order, each an object with one key, itself.
+    pub origins: Vec<BTreeMap<String, OriginDetails>>,
 }
 
 /// What is seen of an origin from one place.
@@ -233,17 +263,15 @@ fn go_duration(duration: Duration) -> String {
 async fn details(State(context): State<Arc<Context>>, PathId(id): PathId<PoolId>) -> Answer<impl Serialize> {
     let inventory = context.inventory();
     let pool = inventory.pools.find(id).ok_or_else(|| ApiError::not_found("pool", id))?;
-    if pool.monitor.is_none() {
+    if !pool.is_monitored() {
         // The original's words; its number is not known.
         let text = "Health info unavailable: the pool has no monitor, so its health is not considered";
         return Err(ApiError::new(Code::NotFound, text));
     }
     let assigned = Arc::clone(&context.assigned.borrow());
     let PoolStanding { healthy, origins } = PoolStanding::of(pool, assigned.pools.find(id).map(Arc::as_ref));
-    let shown = pool.origins.iter().zip(&origins).map(|(origin, standing)| {
-        let OriginStanding { healthy, reason, last } = standing;
-        BTreeMap::from([(origin.address, OriginDetails::new(*healthy, reason, last.as_ref()))])
-    });
+    let places = origins.into_iter().flat_map(|standing| standing.places);
+    let shown = places.map(|Place { address, details }| BTreeMap::from([(address, details)]));
     let details = HealthDetails { healthy, origins: shown.collect() };
     let policy = context.policy.load();
     let label = if policy.id_server.is_empty() { VANTAGE_POINT } else { &policy.id_server };

@@ -68,7 +68,8 @@ pub(super) fn describe() -> Description {
 fn property(key: &str) -> Option<RefOr<Schema>> {
     Some(match key {
         "name" => schema::text_about("No other origin of the pool has it."),
-        "address" => schema::text_about("An IPv4 or IPv6 address."),
+        "address" => schema::text_about("An IPv4 or IPv6 address, or the name of a host."),
+        "probe_address" => schema::text_about("The address to probe instead; beyond the original."),
         "enabled" => schema::boolean_or(true),
         "weight" => schema::number(0.0, 1.0),
         "header" => schema::object([], [("Host", schema::list(schema::text()))]),

@@ -4,8 +4,10 @@
 //! the pools that are finished so far. It probes what is enabled: each origin as the schedule would, retries too. It ends,
 //! and is forgotten, ten minutes after its start; before that if many others follow.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::Method;
@@ -26,6 +28,7 @@ use crate::api::v4::openapi::schema;
 use crate::api::v4::pools;
 use crate::api::v4::request::{JsonBody, OptionalJsonBody, PathId};
 use crate::api::v4::route::{Route, in_both_views};
+use crate::health::endpoint::ProbedPool;
 use crate::health::probe::Probe;
 use crate::health::table::TargetKey;
 use crate::health::target::look;
@@ -34,7 +37,8 @@ use crate::model::limits::{
     PREVIEW_LIFETIME, PREVIEW_ORIGINS_MAX, PREVIEW_PROBES_MAX, PREVIEWS_AT_ONCE_MAX, PREVIEWS_KEPT_MAX,
 };
 use crate::model::monitor::Monitor;
-use crate::model::pool::{Origin, Pool};
+use crate::model::pool::{Address, Origin, Pool};
+use crate::model::verdict::{FailReason, Outcome};
 use crate::spec::monitor::parse_json;
 
 /// The previews of one server.
@@ -88,7 +92,7 @@ impl Previews {
         id: PreviewId,
         probe: &P,
         monitor: Monitor,
-        pools: Vec<Arc<Pool>>,
+        pools: Vec<Seen>,
     ) -> Result<(), ApiError> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             let text = format!("{PREVIEWS_AT_ONCE_MAX} previews run already; try again when one has ended");
@@ -138,44 +142,76 @@ struct Look<P> {
 }
 
 impl<P: Probe + Clone> Look<P> {
-    /// Looks at an origin.
-    async fn at(self, origin: Origin) -> OriginDetails {
+    /// Looks at one address of an origin; none for a host that has none.
+    async fn at(self, origin: Origin, address: Option<IpAddr>) -> OriginDetails {
+        let Some(address) = address else { return OriginDetails::of_outcome(&LOST) };
         // Nobody closes the semaphore.
         let _permit = self.permits.acquire().await;
-        let key = TargetKey::new(&origin, &self.monitor);
+        let key = TargetKey::new(&origin, address, &self.monitor);
         OriginDetails::of_outcome(&look(&self.probe, &self.monitor, &key, || {}).await)
     }
 
     /// Looks at the enabled origins of a pool; none if a probe panicked, which is a fault of ours.
-    async fn at_pool(self, pool: Arc<Pool>) -> Option<HealthDetails> {
+    async fn at_pool(self, seen: Seen) -> Option<HealthDetails> {
+        let Seen { pool, probed } = seen;
         let mut looks = JoinSet::new();
         for (index, origin) in pool.origins.iter().enumerate().filter(|(_, origin)| origin.enabled) {
-            let (look, origin) = (self.clone(), origin.clone());
-            looks.spawn(async move { (index, origin.address, look.at(origin).await) });
+            for (address, written) in addresses(origin, probed.as_deref()) {
+                let (look, origin) = (self.clone(), origin.clone());
+                looks.spawn(async move { (index, written, look.at(origin, address).await) });
+            }
         }
-        let mut seen = Vec::with_capacity(looks.len());
+        let mut found = Vec::with_capacity(looks.len());
         while let Some(joined) = looks.join_next().await {
-            seen.push(joined.ok()?);
+            found.push(joined.ok()?);
         }
-        seen.sort_unstable_by_key(|(index, _, _)| *index);
-        let up = seen.iter().filter(|(_, _, details)| details.is_healthy()).count();
-        let origins = seen.into_iter().map(|(_, address, details)| BTreeMap::from([(address, details)]));
-        Some(HealthDetails { healthy: is_enough(up, &pool), origins: origins.collect() })
+        found.sort_unstable_by(|(one, this, _), (other, that, _)| (one, this).cmp(&(other, that)));
+        let up: BTreeSet<usize> =
+            found.iter().filter(|(_, _, details)| details.is_healthy()).map(|(index, _, _)| *index).collect();
+        let origins = found.into_iter().map(|(_, address, details)| BTreeMap::from([(address, details)]));
+        Some(HealthDetails { healthy: is_enough(up.len(), &pool), origins: origins.collect() })
+    }
+}
+
+/// A pool, and what its hosts are known to have.
+#[derive(Clone, Debug)]
+struct Seen {
+    /// The pool.
+    pool: Arc<Pool>,
+    /// The same, as it is probed; none if it is quite new.
+    probed: Option<Arc<ProbedPool>>,
+}
+
+/// What a host has that has no address.
+const LOST: Outcome = Outcome { failure: Some(FailReason::UnknownHost), rtt: Duration::ZERO, code: None };
+
+/// The addresses of an origin, and how each is shown. A host without one is shown by its name, with a dot at its end.
+fn addresses(origin: &Origin, probed: Option<&ProbedPool>) -> Vec<(Option<IpAddr>, String)> {
+    let name = match &origin.address {
+        Address::Ip(address) => return vec![(Some(*address), address.to_string())],
+        Address::Host(name) => name,
+    };
+    let pairs = probed.into_iter().flat_map(|probed| probed.pool.origins.iter().zip(&probed.origins));
+    let found = pairs.into_iter().find(|(other, _)| other.address == origin.address);
+    let endpoints = found.map_or(&[][..], |(_, probed)| probed.endpoints());
+    match endpoints {
+        [] => vec![(None, format!("{name}."))],
+        known => known.iter().map(|endpoint| (Some(endpoint.address), endpoint.address.to_string())).collect(),
     }
 }
 
 /// Runs a preview to its end, in one of the places.
 async fn run<P: Probe + Clone>(
     look: Look<P>,
-    pools: Vec<Arc<Pool>>,
+    pools: Vec<Seen>,
     found: Arc<Mutex<Found>>,
     end: Instant,
     place: OwnedSemaphorePermit,
 ) {
     let mut looks = JoinSet::new();
-    for pool in pools {
-        let look = look.clone();
-        looks.spawn(async move { (pool.id, look.at_pool(pool).await) });
+    for seen in pools {
+        let (id, look) = (seen.pool.id, look.clone());
+        looks.spawn(async move { (id, look.at_pool(seen).await) });
     }
     let all = async {
         while let Some(joined) = looks.join_next().await {
@@ -285,6 +321,9 @@ fn cut(pools: &mut Vec<Arc<Pool>>) -> Option<Message> {
 fn start(context: &Context, monitor: Monitor, pools: Vec<Arc<Pool>>, messages: Vec<Message>) -> Answer<Started> {
     let id = PreviewId::random(random_bits()?);
     let names = pools.iter().map(|pool| (pool.id.to_string(), pool.name.clone())).collect();
+    let assigned = Arc::clone(&context.assigned.borrow());
+    let seen = |pool: Arc<Pool>| Seen { probed: assigned.pools.find(pool.id).cloned(), pool };
+    let pools = pools.into_iter().map(seen).collect();
     context.previews.start(id, &context.prober, monitor, pools)?;
     Ok(Reply::new(Started { preview_id: id.to_string(), pools: names }).with_messages(messages))
 }

@@ -39,7 +39,10 @@ impl PoolHealth for Unchecked {
     fn pool(&self) -> &Pool {
         &self.0
     }
-    fn verdict(&self, _: usize) -> Option<Verdict> {
+    fn addresses(&self, origin: usize) -> impl Iterator<Item = (IpAddr, Option<Verdict>)> {
+        self.0.origins[origin].address.ip().map(|address| (address, None)).into_iter()
+    }
+    fn origin_verdict(&self, _: usize) -> Option<Verdict> {
         None
     }
 }
@@ -51,7 +54,8 @@ fn slot(addresses: &[&str]) -> Arc<Slot> {
     }
     let origin = |address: &&str| Origin {
         name: (*address).to_owned(),
-        address: address.parse::<IpAddr>().unwrap(),
+        address: address.parse::<IpAddr>().unwrap().into(),
+        probe_address: None,
         enabled: true,
         weight: Weight::ONE,
         host: None,

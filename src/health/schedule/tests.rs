@@ -138,7 +138,8 @@ fn http_monitor(name: &str, host: &str) -> Monitor {
 fn pool(name: &str, monitor: Option<&str>, addresses: &[&str]) -> Pool {
     let origin = |address: &&str| Origin {
         name: (*address).into(),
-        address: address.parse().unwrap(),
+        address: Address::Ip(address.parse().unwrap()),
+        probe_address: None,
         enabled: true,
         weight: Weight::ONE,
         host: None,
@@ -180,9 +181,11 @@ impl Bench {
         self.assigned = self.schedule.reconcile(Arc::new(self.inventory.clone()));
     }
 
-    /// The cell of an origin by its place in a pool.
+    /// The cell of an origin with one address, by its place in a pool.
     fn cell(&self, pool: &str, place: usize) -> Option<Arc<TargetCell>> {
-        self.assigned.pools.find(PoolId::declared(pool)).unwrap().cells[place].clone()
+        let probed = self.assigned.pools.find(PoolId::declared(pool)).unwrap();
+        let [endpoint] = probed.origins[place].endpoints() else { panic!("not one address") };
+        endpoint.checks.cells().next().cloned()
     }
 
     fn verdict(&self, pool: &str, place: usize) -> Verdict {
@@ -473,7 +476,7 @@ async fn run_follows_the_inventory_until_it_is_cancelled() {
     assigned_reader.changed().await.unwrap();
     let found = Arc::clone(&assigned_reader.borrow_and_update());
     assert_eq!(found.inventory.generation, next.generation);
-    assert_eq!(found.pools.find(PoolId::declared("p")).unwrap().cells.len(), 2);
+    assert_eq!(found.pools.find(PoolId::declared("p")).unwrap().origins.len(), 2);
 
     token.cancel();
     runner.await.unwrap();

@@ -181,6 +181,19 @@ pub enum Contradiction {
         /// The owner of those records.
         cover: Name,
     },
+    /// An origin whose addresses would be what a load balancer of ours answers.
+    #[error(
+        "origin {origin} of pool {pool} is a host that load balancer {load_balancer} answers for: its addresses would \
+         come from itself"
+    )]
+    OwnName {
+        /// The pool's name.
+        pool: String,
+        /// The origin's name.
+        origin: String,
+        /// The load balancer's name.
+        load_balancer: Name,
+    },
     /// Two objects of one kind with one name.
     #[error("another {kind} has the {field} {value}: {holder}", kind = .holder.kind())]
     NotUnique {

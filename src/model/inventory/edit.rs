@@ -143,6 +143,7 @@ impl Inventory {
                     self.put_load_balancer(LoadBalancer { kept, ..LoadBalancer::clone(&load_balancer) }, now)?;
                 }
                 self.stamps.pools.remove(id);
+                self.hosts.renew(self.pools.find(id).map(Arc::as_ref), None);
                 remove(&mut self.pools, &mut self.pool_names, id);
             }
             ObjectId::LoadBalancer(id) => {
@@ -249,7 +250,10 @@ impl Inventory {
     /// Puts a pool in its place.
     pub(super) fn place_pool(&mut self, pool: Arc<Pool>) -> Result<(), Contradiction> {
         self.check_pool(&pool)?;
-        place(&mut self.pools, &mut self.pool_names, pool, POOLS_MAX)
+        let (id, before) = (pool.id, self.pools.find(pool.id).cloned());
+        place(&mut self.pools, &mut self.pool_names, pool, POOLS_MAX)?;
+        self.hosts.renew(before.as_deref(), self.pools.find(id).map(Arc::as_ref));
+        Ok(())
     }
 
     /// Puts a load balancer in its place.
@@ -286,6 +290,7 @@ impl Inventory {
         follow(&mut self.apexes, &before.hostings, &self.hostings)?;
         follow(&mut self.monitor_names, &before.monitors, &self.monitors)?;
         follow(&mut self.pool_names, &before.pools, &self.pools)?;
+        self.hosts.follow(&before.pools, &self.pools);
         follow(&mut self.load_balancer_names, &before.load_balancers, &self.load_balancers)
     }
 }

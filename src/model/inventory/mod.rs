@@ -7,6 +7,7 @@
 mod change;
 mod declare;
 mod edit;
+mod host_index;
 mod id_map;
 mod name_index;
 mod noun;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 pub use self::change::{Author, Change, Commit, Contradiction, Declared, Expected, Step};
 use self::declare::Conflicts;
+use self::host_index::HostIndex;
 pub use self::id_map::{IdMap, Identified};
 use self::name_index::NameIndex;
 pub use self::referrers::Referrer;
@@ -28,7 +30,7 @@ use crate::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::monitor::Monitor;
 use crate::model::name::Name;
-use crate::model::pool::Pool;
+use crate::model::pool::{Origin, Pool};
 use crate::model::stamp::{Stamp, UnixMicros};
 use crate::model::zone::Zone;
 
@@ -75,6 +77,8 @@ pub struct Inventory {
     pool_names: NameIndex<PoolId>,
     /// Load balancers by name.
     load_balancer_names: NameIndex<LoadBalancerId>,
+    /// Pools by the hosts that their origins name.
+    hosts: HostIndex,
 }
 
 /// What is known of each object, by its id.
@@ -219,7 +223,52 @@ impl Inventory {
                 Err(Contradiction::MonitorMissing { pool: pool.name.clone(), monitor })
             }
             _ => Ok(()),
+        }?;
+        let own = |origin: &Origin| Some((origin.name.clone(), self.load_balancer_over(origin.address.host()?)?));
+        match pool.origins.iter().find_map(own) {
+            Some((origin, load_balancer)) => {
+                Err(Contradiction::OwnName { pool: pool.name.clone(), origin, load_balancer })
+            }
+            None => Ok(()),
         }
+    }
+
+    /// The name of the load balancer that answers for a host, itself or as a wildcard; none if the host is not ours.
+    fn load_balancer_over(&self, host: &Name) -> Option<Name> {
+        if self.load_balancer_named(host).is_some() {
+            return Some(host.clone());
+        }
+        self.wildcards_over(host).into_iter().find(|wildcard| self.load_balancer_named(wildcard).is_some())
+    }
+
+    /// The wildcards that could answer for a name of ours, up to its closest encloser (RFC 4592 §3.3.1).
+    fn wildcards_over(&self, name: &Name) -> Vec<Name> {
+        let mut wildcards = Vec::new();
+        let Some(hosting) = self.hosting_of(name) else { return wildcards };
+        let zone = self.zones.find(hosting.id);
+        let mut below = name.clone();
+        while below != hosting.apex && !zone.is_some_and(|zone| zone.has_name(&below)) {
+            let Some(parent) = below.parent() else { break };
+            wildcards.extend(parent.wildcard());
+            below = parent;
+        }
+        wildcards
+    }
+
+    /// The pool with an origin that a load balancer would answer for.
+    fn pool_below(&self, load_balancer: &Name) -> Option<(&Arc<Pool>, &Origin)> {
+        if self.hosts.is_empty() {
+            return None;
+        }
+        let is_ours = |host: &Name| host == load_balancer || self.wildcards_over(host).contains(load_balancer);
+        let origin_of =
+            |pool: &Arc<Pool>| pool.origins.iter().position(|origin| origin.address.host().is_some_and(is_ours));
+        let found = if load_balancer.is_wildcard() {
+            self.hosts.all(&self.pools).find_map(|pool| Some((pool, origin_of(pool)?)))
+        } else {
+            self.hosts.find(load_balancer, &self.pools).and_then(|pool| Some((pool, origin_of(pool)?)))
+        };
+        found.and_then(|(pool, index)| Some((pool, pool.origins.get(index)?)))
     }
 
     /// A load balancer's references lead somewhere, and its name is in a zone, which answers for it.
@@ -232,8 +281,15 @@ impl Inventory {
         // A transferred zone is its primaries' word, and may say something else tomorrow. Refusing it would leave us with an
         // old version until that expires: what it covers is not served, and publish says so.
         let zone = self.zones.find(hosting.id).filter(|_| hosting.primaries().is_none());
-        match zone.and_then(|zone| zone.cover_of(name)) {
-            Some((cover, _)) => Err(Contradiction::Covered { load_balancer: name.clone(), cover }),
+        if let Some((cover, _)) = zone.and_then(|zone| zone.cover_of(name)) {
+            return Err(Contradiction::Covered { load_balancer: name.clone(), cover });
+        }
+        match self.pool_below(name) {
+            Some((pool, origin)) => Err(Contradiction::OwnName {
+                pool: pool.name.clone(),
+                origin: origin.name.clone(),
+                load_balancer: name.clone(),
+            }),
             None => Ok(()),
         }
     }

@@ -13,6 +13,7 @@ fn pool(name: &str, address: [u8; 4]) -> Pool {
     let origin = Origin {
         name: "o".into(),
         address: address.into(),
+        probe_address: None,
         enabled: true,
         weight: Weight::ONE,
         host: None,

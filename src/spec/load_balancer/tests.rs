@@ -26,6 +26,7 @@ fn inventory() -> Inventory {
         let origin = Origin {
             name: "o".to_owned(),
             address: [192, 0, 2, 1].into(),
+            probe_address: None,
             enabled: true,
             weight: Weight::ONE,
             host: None,

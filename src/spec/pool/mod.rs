@@ -3,7 +3,7 @@
 mod json;
 mod kept;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 pub(super) use self::json::build_fields;
@@ -11,7 +11,8 @@ pub use self::json::{build_json, kept_origin_properties, kept_properties, parse_
 pub(in crate::spec) use self::kept::REGIONS;
 use crate::model::id::{MonitorId, PoolId};
 use crate::model::limits::{NAME_CHARS_MAX, ORIGINS_PER_POOL_MAX};
-use crate::model::pool::{Origin, Pool, Weight};
+use crate::model::name::Name;
+use crate::model::pool::{Address, Origin, Pool, Weight, unusable};
 use crate::model::tree::{Node, Table, Value};
 use crate::spec::fault::{Faults, Place};
 use crate::spec::fields::{Fields, Key, Need, Spot, defaulted, kept, optional, read_only, required};
@@ -50,6 +51,7 @@ pub const KEYS: &[Key] = &[
 pub const ORIGIN_KEYS: &[Key] = &[
     required("name"),
     required("address"),
+    optional("probe_address"),
     defaulted("enabled"),
     defaulted("weight"),
     optional("header"),
@@ -141,11 +143,15 @@ fn check_unique(spot: &Spot<'_, '_>, items: &[Node], faults: &mut Faults) {
         for key in ["name", "address"] {
             let Some(node) = table.entry(key).map(|entry| &entry.node) else { continue };
             let Value::String(text) = &node.value else { continue };
-            // Addresses are equal by what they mean: 2001:db8::1 and 2001:DB8:0::1.
-            let first = match text.parse::<IpAddr>() {
-                Ok(address) if key == "address" => *addresses.entry(address).or_insert(node),
+            // Addresses are equal by what they mean: 2001:db8::1 and 2001:DB8:0::1, a.example. and A.example.
+            let meaning = text.parse::<IpAddr>().map_or_else(
+                |_| Name::parse(text.strip_suffix('.').unwrap_or(text), None).ok().map(Address::Host),
+                |address| Some(Address::Ip(address)),
+            );
+            let first = match meaning {
                 _ if key == "name" => *names.entry(text).or_insert(node),
-                _ => continue,
+                Some(address) => *addresses.entry(address).or_insert(node),
+                None => continue,
             };
             if !std::ptr::eq(first, node) {
                 let path = spot.path.index(index);
@@ -158,20 +164,60 @@ fn check_unique(spot: &Spot<'_, '_>, items: &[Node], faults: &mut Faults) {
     }
 }
 
+/// Adds a fault for each origin whose host has the name of a load balancer: it would be answered from itself.
+pub(in crate::spec) fn check_hosts(spot: &Spot<'_, '_>, live: &HashSet<Name>, faults: &mut Faults) {
+    let Value::Table(pool) = &spot.node.value else { return };
+    let Some(Value::Array(origins)) = pool.entry("origins").map(|entry| &entry.node.value) else { return };
+    for (index, origin) in origins.iter().enumerate() {
+        let Value::Table(origin) = &origin.value else { continue };
+        let Some(node) = origin.entry("address").map(|entry| &entry.node) else { continue };
+        let Value::String(text) = &node.value else { continue };
+        if Name::parse(text, None).is_ok_and(|name| live.contains(&name)) {
+            let path = spot.path.key("origins");
+            let why = "a load balancer has this name, so its addresses would come from itself";
+            faults.push(spot.inner(&path.index(index).key("address"), node).fault(why).found(node.shown()));
+        }
+    }
+}
+
 /// Parses an origin.
 fn parse_origin(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Origin> {
     let mut fields = Fields::open(spot, ORIGIN_KEYS, faults)?;
     let name = fields.read("name", label).required();
     let address = fields.read("address", parse_address).required();
+    let probe_address = fields.read("probe_address", parse_ip).optional();
     let enabled = fields.read("enabled", boolean).or(true);
     let weight = fields.read("weight", parse_weight).or(Weight::ONE);
     let host = fields.read("header", parse_header).or(Vec::new()).map(|hosts| hosts.into_iter().next());
     let kept = kept::parse_origin(&mut fields);
-    Some(Origin { name: name?, address: address?, enabled: enabled?, weight: weight?, host: host?, kept: kept? })
+    Some(Origin {
+        name: name?,
+        address: address?,
+        probe_address: probe_address?,
+        enabled: enabled?,
+        weight: weight?,
+        host: host?,
+        kept: kept?,
+    })
+}
+
+/// Reads where an origin is: an address that can be answered and reached, or the name of a host.
+fn parse_address(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Address> {
+    let text = spot.text(faults)?;
+    let name = text.strip_suffix('.').unwrap_or(text);
+    // What ends in a number is an address or a mistake, never a name (RFC 1123 §2.1).
+    let ends_in_number = name.rsplit('.').next().is_some_and(|label| label.bytes().all(|c| c.is_ascii_digit()));
+    if text.contains([':', '%', '/']) || ends_in_number {
+        return parse_ip(spot, faults).map(Address::Ip);
+    }
+    match Name::parse(name, None) {
+        Ok(name_in_wire_form) if header::is_host_name(name) => Some(Address::Host(name_in_wire_form)),
+        _ => spot.refuse("an IPv4 or IPv6 address, or the name of a host, such as \"app.example.net\"", faults),
+    }
 }
 
 /// Reads an address that can be answered and reached.
-fn parse_address(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<IpAddr> {
+fn parse_ip(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<IpAddr> {
     let text = spot.text(faults)?;
     match text.parse() {
         Ok(address) => match unusable(address) {
@@ -184,33 +230,7 @@ fn parse_address(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<IpAddr> {
         Err(_) if text.contains('%') => {
             spot.reject("allowed: an address without a zone id; link-local addresses mean nothing to others", faults)
         }
-        Err(_) if text.bytes().any(|c| c.is_ascii_alphabetic()) && !text.contains(':') => {
-            spot.reject("host names are not supported yet; allowed: an IPv4 or IPv6 address", faults)
-        }
         Err(_) => spot.refuse("an IPv4 or IPv6 address, such as \"192.0.2.1\" or \"2001:db8::1\"", faults),
-    }
-}
-
-/// Why an address can be no origin's.
-fn unusable(address: IpAddr) -> Option<String> {
-    if address.is_unspecified() {
-        return Some("the unspecified address can never be reached; allowed: the address of a host".to_owned());
-    }
-    if address.is_multicast() {
-        return Some("a multicast address can never be an origin; allowed: the address of one host".to_owned());
-    }
-    match address {
-        IpAddr::V4(v4) if v4.is_broadcast() => {
-            Some("the broadcast address can never be an origin; allowed: the address of one host".to_owned())
-        }
-        IpAddr::V6(v6) if v6.is_unicast_link_local() => {
-            Some("a link-local address can never be reached by others; allowed: the address of a host".to_owned())
-        }
-        IpAddr::V6(v6) => {
-            let v4 = v6.to_ipv4_mapped()?;
-            Some(format!("an IPv4-mapped address can never be answered; write it as IPv4: \"{v4}\""))
-        }
-        IpAddr::V4(_) => None,
     }
 }
 
@@ -265,10 +285,13 @@ fn build_origin(origin: &Origin) -> Table {
 
 /// Builds what answers depend on.
 fn build_plain_origin(origin: &Origin) -> Table {
-    let Origin { name, address, enabled, weight, host, kept: _ } = origin;
-    let table = Table::default()
-        .with("name", Node::text(name))
-        .with("address", Node::text(address.to_string()))
+    let Origin { name, address, probe_address, enabled, weight, host, kept: _ } = origin;
+    let table = Table::default().with("name", Node::text(name)).with("address", Node::text(address.to_string()));
+    let table = match probe_address {
+        Some(probed) => table.with("probe_address", Node::text(probed.to_string())),
+        None => table,
+    };
+    let table = table
         .with("enabled", Node::built(Value::Bool(*enabled)))
         .with("weight", Node::built(Value::Float(weight.value())));
     match host {

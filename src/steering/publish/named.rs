@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use crate::health::schedule::ProbedPool;
+use crate::health::endpoint::ProbedPool;
 use crate::model::hosting::Hosting;
 use crate::model::id::{LoadBalancerId, PoolId, ZoneId};
 use crate::model::load_balancer::LoadBalancer;

@@ -63,6 +63,7 @@ fn pool(pool: &str, hosts: &[u8]) -> Pool {
     let origin = |host: &u8| Origin {
         name: host.to_string(),
         address: [192, 0, 2, *host].into(),
+        probe_address: None,
         enabled: true,
         weight: Weight::ONE,
         host: None,

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::event::{OriginEvent, PoolEvent};
 use crate::model::id::PoolId;
+use crate::model::name::Name;
+use crate::model::pool::Address;
 use crate::model::stamp::UnixMicros;
 use crate::model::verdict::{FailReason, Verdict};
 use crate::store::embedded::journal::{EVENTS, Entry};
@@ -65,8 +67,11 @@ struct EventRow {
 struct OriginRow {
     /// Its name.
     name: String,
-    /// Where it is.
-    address: IpAddr,
+    /// Where it is, as it is written.
+    address: String,
+    /// The address that changed; absent where it is the one that is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ip: Option<IpAddr>,
     /// Whether it is enabled.
     enabled: bool,
     /// Its verdict, in a word.
@@ -114,10 +119,11 @@ impl EventQuery {
 pub(super) fn entry(event: &PoolEvent) -> Entry {
     let PoolEvent { at, pool, name, healthy, changed, minimum_origins, origins } = event;
     let origin = |origin: &OriginEvent| {
-        let OriginEvent { name, address, enabled, verdict, changed, reason } = origin;
+        let OriginEvent { name, address, ip, enabled, verdict, changed, reason } = origin;
         OriginRow {
             name: name.clone(),
-            address: *address,
+            address: address.to_string(),
+            ip: ip.filter(|_| address.ip().is_none()),
             enabled: *enabled,
             verdict: verdict.word().to_owned(),
             changed: *changed,
@@ -160,19 +166,24 @@ pub(super) fn find(transaction: &ReadTransaction, query: &EventQuery) -> Result<
 fn read(at: UnixMicros, text: &[u8]) -> Option<PoolEvent> {
     let EventRow { pool, name, healthy, changed, minimum_origins, origins } = serde_json::from_slice(text).ok()?;
     let origin = |row: OriginRow| {
-        let OriginRow { name, address, enabled, verdict, changed, reason } = row;
+        let OriginRow { name, address, ip, enabled, verdict, changed, reason } = row;
+        let address = match address.parse() {
+            Ok(address) => Address::Ip(address),
+            Err(_) => Address::Host(Name::parse(&address, None).ok()?),
+        };
         let known = [Verdict::Up, Verdict::Down].into_iter().find(|known| known.word() == verdict);
         let reason = reason.map(|words| FailReason::ALL.into_iter().find(|known| known.words() == words));
-        OriginEvent {
+        Some(OriginEvent {
             name,
+            ip: address.ip().or(ip),
             address,
             enabled,
             verdict: known.unwrap_or_default(),
             changed,
             // The words of a version that knew another reason.
             reason: reason.map(|reason| reason.unwrap_or(FailReason::Other)),
-        }
+        })
     };
-    let origins = origins.into_iter().map(origin).collect();
+    let origins = origins.into_iter().map(origin).collect::<Option<_>>()?;
     Some(PoolEvent { at, pool: PoolId::parse(&pool)?, name, healthy, changed, minimum_origins, origins })
 }

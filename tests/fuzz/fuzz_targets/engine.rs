@@ -18,7 +18,8 @@ use pooldns::config::Policy;
 use pooldns::config::guard::CookieSecret;
 use pooldns::dns::engine::{Client, Engine, Fittings, Transport, UnixTime, Worker};
 use pooldns::dns::rrl::RateLimiter;
-use pooldns::health::schedule::{Assigned, ProbedPool};
+use pooldns::health::endpoint::{Checks, Endpoint, ProbedOrigin, ProbedPool};
+use pooldns::health::schedule::Assigned;
 use pooldns::health::table::{HealthTable, Inherited, TargetKey};
 use pooldns::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
 use pooldns::model::inventory::{Change, Declared, Inventory};
@@ -26,7 +27,7 @@ use pooldns::model::kept::Kept;
 use pooldns::model::load_balancer::{Answers, LoadBalancer, SteeringPolicy};
 use pooldns::model::monitor::{Check, Monitor};
 use pooldns::model::name::Name;
-use pooldns::model::pool::{Origin, Pool, Weight};
+use pooldns::model::pool::{Address, Origin, Pool, Weight};
 use pooldns::model::rrset::{Record, Rtype};
 use pooldns::model::zone::Zone;
 use pooldns::steering::publish::Publisher;
@@ -82,7 +83,8 @@ fn zone() -> Zone {
 fn pool(id: &str, monitor: Option<&str>, addresses: &[&str]) -> Pool {
     let origin = |address: &&str| Origin {
         name: (*address).to_owned(),
-        address: address.parse().expect("an address"),
+        address: Address::Ip(address.parse().expect("an address")),
+        probe_address: None,
         enabled: true,
         weight: Weight::ONE,
         host: None,
@@ -149,12 +151,14 @@ fn assigned() -> Assigned {
     let mut table = HealthTable::default();
     let mut assigned = Assigned::default();
     for pool in inventory.pools.iter() {
-        let mut cell = |origin| {
-            let key = TargetKey::new(origin, &monitor);
-            pool.monitor.map(|_| Arc::clone(table.find_or_make(&key, Inherited::default())))
+        let mut origin = |origin: &Origin| {
+            let address = origin.address.ip().expect("an address");
+            let key = TargetKey::new(origin, address, &monitor);
+            let cell = pool.monitor.map(|_| Arc::clone(table.find_or_make(&key, Inherited::default())));
+            ProbedOrigin::Address(Endpoint { address, checks: cell.map_or(Checks::None, Checks::One) })
         };
-        let cells = pool.origins.iter().map(&mut cell).collect();
-        assigned.pools.put(ProbedPool { pool: Arc::clone(pool), cells });
+        let origins = pool.origins.iter().map(&mut origin).collect();
+        assigned.pools.put(ProbedPool { pool: Arc::clone(pool), origins });
     }
     assigned.inventory = Arc::new(inventory);
     assigned

@@ -43,7 +43,7 @@ fn scripted_health(script: &Script) -> Health {
 
 /// The verdicts that a server has.
 fn observed_health(subject: &Subject) -> Health {
-    let cells = subject.assigned.pools.iter().flat_map(|pool| pool.cells.iter().flatten());
+    let cells = subject.assigned.pools.iter().flat_map(|pool| pool.cells());
     let up: HashMap<_, _> =
         cells.map(|cell| ((cell.key().address, cell.key().monitor), cell.verdict() == Verdict::Up)).collect();
     Box::new(move |address, monitor| up.get(&(address, plan::monitor_id(monitor))).copied().unwrap_or(false))

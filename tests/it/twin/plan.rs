@@ -263,7 +263,8 @@ fn pool_id(index: usize) -> PoolId {
 fn pool(index: usize, plan: &PoolPlan) -> Pool {
     let origin = |(number, origin): (usize, &OriginPlan)| Origin {
         name: format!("o{number}"),
-        address: origin.address,
+        address: origin.address.into(),
+        probe_address: None,
         enabled: origin.enabled,
         weight: Weight::try_new(f64::from(origin.weight) / 100.0).unwrap(),
         host: None,

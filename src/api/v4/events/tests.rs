@@ -25,6 +25,7 @@ fn event(pool: &str, seconds: u64, healthy: bool) -> PoolEvent {
         origins: vec![OriginEvent {
             name: format!("{pool}-1"),
             address: [192, 0, 2, 1].into(),
+            ip: Some([192, 0, 2, 1].into()),
             enabled: true,
             verdict: if healthy { Verdict::Up } else { Verdict::Down },
             changed: true,

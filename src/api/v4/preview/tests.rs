@@ -1,6 +1,5 @@
 //! Tests of previews, with probers that are told what to see.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -36,14 +35,15 @@ async fn finished(previews: &Previews, id: PreviewId, pools: usize) -> Found {
 }
 
 /// Two pools and a monitor of an inventory.
-async fn pools() -> (Monitor, Vec<Arc<Pool>>) {
+async fn pools() -> (Monitor, Vec<Seen>) {
     let api = Fixture::new();
     let monitor = api.made(MONITORS, r#"{"type":"tcp","port":80,"retries":2,"timeout":1}"#).await;
     api.made(POOLS, &at("a", "192.0.2.1", None)).await;
     api.made(POOLS, &at("b", "192.0.2.2", None)).await;
     let inventory = api.store.load();
     let monitor = inventory.monitors.find(MonitorId::parse(&monitor).unwrap()).unwrap();
-    (Monitor::clone(monitor), inventory.pools.iter().map(Arc::clone).collect())
+    let seen = |pool: &Arc<Pool>| Seen { pool: Arc::clone(pool), probed: None };
+    (Monitor::clone(monitor), inventory.pools.iter().map(seen).collect())
 }
 
 #[tokio::test]
@@ -53,14 +53,12 @@ async fn a_preview_shows_each_pool_once_it_is_finished() {
     previews.start(id(1), &Seeing(odd_is_up), monitor, pools.clone()).unwrap();
     assert_eq!(previews.find(id(1)), Some(Found::default()), "nothing has run yet");
     let found = finished(&previews, id(1), 2).await;
-    for pool in pools {
+    for Seen { pool, .. } in pools {
+        let address = pool.origins[0].address.ip().unwrap();
         let healthy = pool.name == "a";
         let details = &found[&pool.id.to_string()];
         assert_eq!(details.healthy, healthy);
-        assert_eq!(
-            details.origins[0][&pool.origins[0].address],
-            OriginDetails::of_outcome(&odd_is_up(pool.origins[0].address))
-        );
+        assert_eq!(details.origins[0][&address.to_string()], OriginDetails::of_outcome(&odd_is_up(address)));
     }
 }
 
@@ -139,7 +137,8 @@ fn a_preview_looks_at_so_many_origins_and_tells_of_the_rest() {
     let pool = |number: u8| {
         let origin = |last: u8| Origin {
             name: last.to_string(),
-            address: IpAddr::from([192, 0, 2, last]),
+            address: [192, 0, 2, last].into(),
+            probe_address: None,
             enabled: true,
             weight: crate::model::pool::Weight::ONE,
             host: None,

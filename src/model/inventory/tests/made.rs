@@ -4,6 +4,7 @@ use super::*;
 use crate::model::dns_record::DnsRecord;
 use crate::model::hosting::SerialSource;
 use crate::model::id::{ObjectId, RecordId};
+use crate::model::pool::Address;
 use crate::model::stamp::{Revision, UnixMicros};
 use crate::model::tree::{Node, Table, Value};
 
@@ -19,7 +20,12 @@ fn using(name: &str, pool: PoolId) -> LoadBalancer {
 
 /// An inventory with the zone `example.com` and the pool `declared` in a file.
 fn start() -> Inventory {
-    let mut declared = Declared { zones: vec![Arc::new(zone())], ..Declared::default() };
+    start_with(zone())
+}
+
+/// The same with another zone.
+fn start_with(zone: Zone) -> Inventory {
+    let mut declared = Declared { zones: vec![Arc::new(zone)], ..Declared::default() };
     declared.pools.push(pool("declared", [192, 0, 2, 9]));
     declared.files.insert(ObjectId::Pool(PoolId::declared("declared")), "pools.toml".into());
     Inventory::default().apply(Change::Declare(declared)).unwrap()
@@ -51,6 +57,37 @@ fn what_is_declared_is_changed_in_its_file_only() {
     let read_only = Contradiction::ReadOnly { object: ObjectId::Pool(id), file: "pools.toml".into() };
     assert_eq!(start().apply(Change::PutPool(pool("declared", [192, 0, 2, 1]))).unwrap_err(), read_only);
     assert_eq!(start().apply(Change::Delete(ObjectId::Pool(id))).unwrap_err(), read_only);
+}
+
+#[test]
+fn an_origin_is_no_host_that_a_load_balancer_answers_for() {
+    let host = |id: u128, host: &str| {
+        let mut pool = made(&format!("p{id}"), id);
+        pool.origins[0].address = Address::Host(Name::parse(host, None).unwrap());
+        Change::PutPool(pool)
+    };
+    let live = |name: &str| Change::PutLoadBalancer(using(name, PoolId::declared("declared")));
+    let start = || start_with(zone_with(&["taken"]));
+    let is_own = |refused: Result<Inventory, Contradiction>| matches!(refused, Err(Contradiction::OwnName { pool, origin, .. }) if pool == "p1" && origin == "o");
+    // The load balancer, the host, and whether they exclude each other.
+    for (name, origin, excludes) in [
+        ("app.example.com", "app.example.com", true),
+        ("app.example.com", "other.example.com", false),
+        ("*.apps.example.com", "a.b.apps.example.com", true),
+        ("*.apps.example.com", "apps.example.com", false),
+        ("*.example.com", "taken.example.com", false),
+        ("*.example.com", "a.example.org", false),
+    ] {
+        let first_live = start().apply(live(name)).unwrap().apply(host(1, origin));
+        let with_host = start().apply(host(1, origin)).unwrap();
+        let then_live = with_host.apply(live(name));
+        assert_eq!((is_own(first_live), is_own(then_live)), (excludes, excludes), "{name} {origin}");
+        // Once the pool names another host, or is gone, the name is free.
+        let moved = with_host.apply(host(1, "elsewhere.example.org")).unwrap();
+        assert!(moved.apply(live(name)).is_ok());
+        let gone = with_host.apply(Change::Delete(ObjectId::Pool(PoolId::random(1)))).unwrap();
+        assert!(gone.apply(live(name)).is_ok());
+    }
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! What stands beside the inventory: audit log, events, tokens, serials, and copies of it all.
 
-use std::net::IpAddr;
-
 use super::backend::Medium;
 use super::*;
 use crate::model::event::OriginEvent;
@@ -40,7 +38,8 @@ fn token(number: u128, name: &str) -> Token {
 fn event(pool: u128, at: u64, origins: &[(&str, Verdict)]) -> PoolEvent {
     let origin = |(name, verdict): &(&str, Verdict)| OriginEvent {
         name: (*name).to_owned(),
-        address: IpAddr::from([192, 0, 2, 1]),
+        address: [192, 0, 2, 1].into(),
+        ip: Some([192, 0, 2, 1].into()),
         enabled: true,
         verdict: *verdict,
         changed: true,

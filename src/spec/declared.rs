@@ -152,6 +152,7 @@ pub fn parse(
     }
     if let Some(by_apex) = by_apex {
         warn_across(&zone_items, by_apex, &live, faults);
+        warn_undelegated(&zone_items, by_apex, faults);
     }
     if extent == Extent::Complete && hostings.len() == zone_items.len() {
         check_copies(&zone_items, &hostings, &zones, &load_balancers, faults);
@@ -169,6 +170,22 @@ pub fn parse(
         add(&load_balancer_items, &mut load_balancers.iter().map(|one| ObjectId::LoadBalancer(one.id)));
         Declared { keys, hostings, zones, monitors, pools, load_balancers, files: all }
     })
+}
+
+/// Warns, at the name of a zone, where it is within another of ours that does not delegate it.
+fn warn_undelegated(items: &[Item<'_>], zones: &load_balancer::Zones<'_>, faults: &mut Faults) {
+    if zones.len() < 2 {
+        return;
+    }
+    for item in items {
+        let Some(node) = item.name() else { continue };
+        let Value::String(text) = &node.value else { continue };
+        let Ok(apex) = Name::parse(text, None) else { continue };
+        let around = std::iter::successors(apex.parent(), Name::parent).find_map(|name| zones.get(&name).copied());
+        // The records of a zone that is transferred are not known here.
+        let Some(why) = around.flatten().and_then(|parent| warnings::undelegated(parent, &apex)) else { continue };
+        item.read("zones", |spot| faults.warn(spot.inner(&spot.path.key("name"), node).fault(why)));
+    }
 }
 
 /// Warns, at the name of a zone, of hosts that it names in others of our zones.

@@ -119,7 +119,9 @@ impl From<Contradiction> for ApiError {
             Contradiction::TooMany { .. } => Self::new(Code::TooMany, contradiction.to_string()),
             Contradiction::Exists(_) => Self::new(Code::NotUnique, format!("value not unique: {contradiction}")),
             Contradiction::MonitorMissing { .. } => invalid("/monitor"),
-            Contradiction::OutsideZones(_) | Contradiction::Covered { .. } => invalid("/name"),
+            Contradiction::OutsideZones(_) | Contradiction::Covered { .. } | Contradiction::TakesOver { .. } => {
+                invalid("/name")
+            }
             // Whichever of the two is put, the other one is in the way.
             Contradiction::OwnName { .. } => invalid(""),
             Contradiction::PoolMissing { .. }

@@ -226,6 +226,22 @@ pub enum Contradiction {
         /// Those who do.
         referrers: Vec<Referrer>,
     },
+    /// A new zone that would take load balancers out of the zone that they are in.
+    #[error(
+        "the zone {zone} would take over the name{s} of {names}, in our zone {from}: delete {it} first, make the zone, and \
+         make {it} anew in it",
+        names = listed(.load_balancers),
+        s = if .load_balancers.len() == 1 { "" } else { "s" },
+        it = if .load_balancers.len() == 1 { "it" } else { "them" }
+    )]
+    TakesOver {
+        /// Its apex.
+        zone: Name,
+        /// The apex of the zone that has them.
+        from: Name,
+        /// The load balancers.
+        load_balancers: Vec<Referrer>,
+    },
     /// An object that somebody else changed meanwhile.
     #[error("{kind} {object} is at revision {found}, not {expected}: somebody has changed it", kind = .object.kind())]
     Stale {

@@ -111,3 +111,43 @@ async fn a_zone_with_load_balancers_stays() {
     assert_eq!(api.call("DELETE", &zone, "").await.status, 200);
     assert_eq!(api.call("GET", &format!("{zone}/dns_records"), "").await.body["result"], Json::Null);
 }
+
+#[tokio::test]
+async fn a_zone_takes_no_load_balancer_out_of_another() {
+    let api = serving().await;
+    let pool = r#"{"name":"p","origins":[{"name":"a","address":"192.0.2.1"}]}"#;
+    let pool = api.made("/user/load_balancers/pools", pool).await;
+    let parent = format!("/zones/{}", ZoneId::declared("example.com"));
+    let body = json!({"name": "www.example.com", "default_pools": [pool], "fallback_pool": pool}).to_string();
+    let load_balancer = api.made(&format!("{parent}/load_balancers"), &body).await;
+    let refused = api.call("POST", "/zones", r#"{"name":"www.example.com"}"#).await;
+    let error = &refused.body["errors"][0];
+    assert_eq!((refused.status.as_u16(), &error["code"], &error["source"]["pointer"]), (400, &json!(1002), &json!("/name")));
+    let text = error["message"].as_str().unwrap();
+    assert!(text.contains("load_balancer www.example.com, in our zone example.com: delete it first"), "{text}");
+    // Beside it there is room, and somebody is told that nobody will find it.
+    let made = api.call("POST", "/zones", r#"{"name":"sub.example.com"}"#).await;
+    assert_eq!((made.status.as_u16(), &made.body["messages"][0]["code"]), (200, &json!(1101)), "{made:?}");
+    let text = made.body["messages"][0]["message"].as_str().unwrap();
+    assert!(text.starts_with("the zone example.com has no NS records at sub.example.com"), "{text}");
+    let alone = api.call("POST", "/zones", r#"{"name":"a.example"}"#).await;
+    assert_eq!(alone.body["messages"], json!([]));
+    assert_eq!(api.call("DELETE", &format!("{parent}/load_balancers/{load_balancer}"), "").await.status, 200);
+    assert_eq!(api.call("POST", "/zones", r#"{"name":"www.example.com"}"#).await.status, 200);
+}
+
+#[tokio::test]
+async fn load_balancers_of_a_zone_that_goes_fall_back_to_the_one_around_it() {
+    let api = serving().await;
+    let pool = r#"{"name":"p","origins":[{"name":"a","address":"192.0.2.1"}]}"#;
+    let pool = api.made("/user/load_balancers/pools", pool).await;
+    let child = format!("/zones/{}", api.made("/zones", r#"{"name":"www.example.com"}"#).await);
+    let body = json!({"name": "www.example.com", "default_pools": [pool], "fallback_pool": pool}).to_string();
+    let load_balancer = api.made(&format!("{child}/load_balancers"), &body).await;
+    let gone = api.call("DELETE", &child, "").await;
+    assert_eq!(gone.status, 200, "{gone:?}");
+    let text = gone.body["messages"][0]["message"].as_str().unwrap();
+    assert_eq!(text, format!("load_balancer www.example.com ({load_balancer}) is in the zone example.com now"));
+    let parent = format!("/zones/{}", ZoneId::declared("example.com"));
+    assert_eq!(api.call("GET", &format!("{parent}/load_balancers/{load_balancer}"), "").await.status, 200);
+}

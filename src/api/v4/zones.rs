@@ -28,7 +28,6 @@ use crate::model::inventory::{Change, Inventory, Referrer};
 use crate::model::name::Name;
 use crate::model::stamp::Stamp;
 use crate::model::tree::{Node, Table, Value};
-use crate::spec::hosting::Sharing;
 use crate::spec::warnings;
 use crate::spec::zone_json::{self, Account, NewZone};
 
@@ -152,7 +151,7 @@ fn undelegated(inventory: &Inventory, id: ZoneId) -> Option<Message> {
     Some(Message::of(Note::Warning, text).at("/name"))
 }
 
-/// The zone that a body says, with what the configuration says of such zones.
+/// The zone that a body says, with the name servers that the configuration says.
 fn new_zone(body: &Node, id: ZoneId, policy: &ApiZones) -> Result<Parsed<NewZone>, ApiError> {
     let said = table(body)?;
     if let Some(Value::Table(account)) = said.value("account")
@@ -161,7 +160,7 @@ fn new_zone(body: &Node, id: ZoneId, policy: &ApiZones) -> Result<Parsed<NewZone
     {
         return Err(ApiError::invalid(format!("account: there is no account {account}")).at("/account/id"));
     }
-    let ApiZones { name_servers, sharing } = policy;
+    let ApiZones { name_servers } = policy;
     if name_servers.is_empty() && said.value("name_servers").is_none() {
         let text = "name_servers: the body names none, and neither does the configuration: set name_servers in [api.zones] \
                     there, or say them here";
@@ -179,10 +178,7 @@ fn new_zone(body: &Node, id: ZoneId, policy: &ApiZones) -> Result<Parsed<NewZone
     if let Some(error) = failed {
         return Err(error);
     }
-    let Parsed { object: NewZone { hosting, records }, messages } = parsed;
-    let Sharing { allow_query, allow_transfer, notify } = sharing.clone();
-    let hosting = Hosting { allow_query, allow_transfer, notify, ..hosting };
-    Ok(Parsed { object: NewZone { hosting, records }, messages })
+    Ok(parsed)
 }
 
 /// `GET /zones/{zone_id}`

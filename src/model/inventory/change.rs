@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::model::dns_record::DnsRecord;
-use crate::model::hosting::{Hosting, TsigKey};
+use crate::model::hosting::{Hosting, Sharing, TsigKey};
 use crate::model::id::{MonitorId, ObjectId, PoolId, ZoneId};
 use crate::model::inventory::Generation;
 use crate::model::inventory::referrers::Referrer;
@@ -33,6 +33,8 @@ pub struct Declared {
     pub pools: Vec<Pool>,
     /// Load balancers.
     pub load_balancers: Vec<LoadBalancer>,
+    /// Who has to do with zones that the API makes.
+    pub sharing: Sharing,
     /// The file that declares each, as messages name it; one that is missing is declared by the configuration.
     pub files: HashMap<ObjectId, Arc<str>>,
 }
@@ -52,7 +54,8 @@ pub enum Change {
         /// The objects.
         objects: Vec<Stored>,
     },
-    /// A zone is new, with its first records. The API makes them.
+    /// A zone is new, with its first records; or, where the API has it already, these are all of its records. The API makes
+    /// them.
     CreateZone {
         /// How it is hosted.
         hosting: Hosting,

@@ -91,7 +91,7 @@ impl Inventory {
 
     /// Makes the inventory what is declared and nothing else.
     fn declare_alone(&mut self, declared: Declared, now: UnixMicros) -> Result<(), Contradiction> {
-        let Declared { keys, mut hostings, mut zones, monitors, pools, load_balancers, files } = declared;
+        let Declared { keys, mut hostings, mut zones, monitors, pools, load_balancers, sharing, files } = declared;
         let before = self.clone();
         let hosted: HashSet<ZoneId> = hostings.iter().map(|hosting| hosting.id).collect();
         let plain = zones.iter().filter(|zone| !hosted.contains(&zone.id));
@@ -100,6 +100,7 @@ impl Inventory {
         // word: such a zone is not there until it has been transferred.
         let stays = |hosting: &&Hosting| hosting.primaries().is_some() && self.check_secondary(hosting.id).is_ok();
         zones.extend(hostings.iter().filter(stays).filter_map(|hosting| self.zones.find(hosting.id)).cloned());
+        self.sharing = Arc::new(sharing);
         self.keys = Arc::new(keys.into_iter().map(|key| (key.name.clone(), key)).collect());
         self.hostings = replaced(&self.hostings, hostings.into_iter().map(Arc::new), ObjectId::Zone)?;
         self.zones = replaced(&self.zones, zones.into_iter(), ObjectId::Zone)?;
@@ -153,7 +154,10 @@ impl Inventory {
         self.check_writable(object.id())?;
         match object {
             StoredObject::Zone(hosting, records) => {
-                self.place_zone(hosting, records)?;
+                // What the configuration says of such zones holds now, whenever they were made.
+                let shared = Hosting::clone(hosting).shared_with(&self.sharing);
+                let hosting = if shared == **hosting { Arc::clone(hosting) } else { Arc::new(shared) };
+                self.place_zone(&hosting, records)?;
                 self.stamps.zones.put(stamp!(hosting.id));
             }
             StoredObject::Monitor(monitor) => {

@@ -9,13 +9,15 @@ use crate::api::v4::fixture::{Fixture, Response};
 use crate::api::v4::transcript::Transcript;
 use crate::config::{Policy, load_text};
 use crate::model::id::ZoneId;
+use crate::model::inventory::Change;
+use crate::store::InventoryStore as _;
 
 /// The API with a zone, and a configuration with name servers for others.
 async fn serving() -> Fixture {
-    let api = Fixture::declaring("").await;
-    let text = "version = 1\n[api.zones]\nname_servers = [\"ns1.example.net\", \"ns2.example.net\"]\n\
-                allow_transfer = [\"192.0.2.0/24\"]\n";
-    let policy: Policy = load_text("pooldns.toml", text).unwrap().policy;
+    let zones = "[api.zones]\nname_servers = [\"ns1.example.net\", \"ns2.example.net\"]\n\
+                 allow_transfer = [\"192.0.2.0/24\"]\n";
+    let api = Fixture::declaring(zones).await;
+    let policy: Policy = load_text("pooldns.toml", &format!("version = 1\n{zones}")).unwrap().policy;
     api.context.policy.store(Arc::new(policy));
     api
 }
@@ -63,6 +65,13 @@ async fn a_zone_gets_what_the_configuration_says() {
     let inventory = api.context.inventory();
     let hosting = inventory.hostings.find(ZoneId::parse(&id).unwrap()).unwrap();
     assert_eq!((hosting.allow_transfer.len(), hosting.has_auto_serial()), (1, true));
+    // What it says later holds for zones that are there.
+    let text = "version = 1\n[api.zones]\nnotify = [\"192.0.2.7\", \"192.0.2.8\"]\n";
+    let declared = load_text("pooldns.toml", text).unwrap().declared;
+    api.store.commit(Change::Declare(declared)).await.unwrap();
+    let inventory = api.context.inventory();
+    let hosting = inventory.hostings.find(ZoneId::parse(&id).unwrap()).unwrap();
+    assert_eq!((hosting.allow_transfer.len(), hosting.notify.len()), (0, 2));
     let own = r#"{"name":"b.example","name_servers":["ns.b.example"]}"#;
     let made = api.call("POST", "/zones", own).await;
     assert_eq!(made.body["result"]["name_servers"], json!(["ns.b.example"]));
@@ -122,7 +131,10 @@ async fn a_zone_takes_no_load_balancer_out_of_another() {
     let load_balancer = api.made(&format!("{parent}/load_balancers"), &body).await;
     let refused = api.call("POST", "/zones", r#"{"name":"www.example.com"}"#).await;
     let error = &refused.body["errors"][0];
-    assert_eq!((refused.status.as_u16(), &error["code"], &error["source"]["pointer"]), (400, &json!(1002), &json!("/name")));
+    assert_eq!(
+        (refused.status.as_u16(), &error["code"], &error["source"]["pointer"]),
+        (400, &json!(1002), &json!("/name"))
+    );
     let text = error["message"].as_str().unwrap();
     assert!(text.contains("load_balancer www.example.com, in our zone example.com: delete it first"), "{text}");
     // Beside it there is room, and somebody is told that nobody will find it.

@@ -3,7 +3,9 @@
 use std::process::Command;
 
 use hickory_proto::rr::RecordType;
+use serde_json::{Value, json};
 
+use crate::harness::http::Http;
 use crate::harness::server::{Options, PROGRAM, command, write_config};
 use crate::harness::{Ran, TestServer, ZONE, run, wait};
 
@@ -120,4 +122,73 @@ fn what_a_file_contradicts_is_set_aside_and_comes_back() {
     assert_eq!(told(&server, "reload", &[]).code, Some(0));
     assert!(server.status().set_aside.is_empty());
     wait("its address", || server.dns().addresses("made.example.test.").len() == 1);
+}
+
+#[test]
+fn an_import_touches_no_record_that_is_as_it_was() {
+    let server = TestServer::start(&format!("[api]\nlisten = [\"127.0.0.1:0\"]\n{ZONE}"));
+    let file = written(&server, OBJECTS);
+    assert_eq!(told(&server, "import", &[&file]).code, Some(0));
+    let mut api = Http::new(server.api(), &server.token("test", &[]));
+    let mut call = |method: &str, path: &str, body: Option<Value>| api.call(method, path, body.as_ref()).result();
+    let zones = call("GET", "/zones?name=made.test", None);
+    let records = format!("/zones/{}/dns_records", zones[0]["id"].as_str().unwrap());
+    let txt = json!({"type": "TXT", "name": "auto", "content": "\"a\"", "ttl": 1, "comment": "why", "tags": ["x:y"]});
+    let made = call("POST", &records, Some(txt));
+    let ns = json!({"type": "A", "name": "ns1", "content": "192.0.2.1", "ttl": 60, "comment": "old"});
+    let address = call("POST", &records, Some(ns));
+    let before = call("GET", &records, None);
+    let out = told(&server, "export", &[]).stdout;
+    let again = told(&server, "import", &[&written(&server, &out)]);
+    assert_eq!(again.stdout, "0 created, 0 updated, 4 are as they were\n");
+    assert_eq!(call("GET", &records, None), before);
+    // One other record, and all others stay.
+    let edited = out.replace("192.0.2.1", "192.0.2.2");
+    let again = told(&server, "import", &[&written(&server, &edited)]);
+    assert_eq!(again.stdout, "update zone made.test\n0 created, 1 updated, 3 are as they were\n");
+    let mut one = |record: &Value| call("GET", &format!("{records}/{}", record["id"].as_str().unwrap()), None);
+    assert_eq!(one(&made), made);
+    let changed = one(&address);
+    for (key, expected) in
+        [("content", "192.0.2.2"), ("comment", "old"), ("created_on", address["created_on"].as_str().unwrap())]
+    {
+        assert_eq!(changed[key], expected, "{key}");
+    }
+    assert_ne!(changed["modified_on"], address["modified_on"]);
+}
+
+#[test]
+fn faults_of_an_import_say_the_file_the_line_and_the_name() {
+    let server = TestServer::start(ZONE);
+    let text = "[[pools]]\nname = \"p\"\nmonitor = \"nobody\"\norigins = [{ name = \"a\", address = \"127.0.0.77\" }]\n\
+                [[load_balancers]]\nname = \"www.elsewhere.test\"\ndefault_pools = [\"q\"]\nfallback_pool = \"p\"\n";
+    let file = written(&server, text);
+    let ran = told(&server, "import", &[&file]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    for fault in [
+        format!("{file}:3:11: pools[0].monitor: found \"nobody\"; no monitor has this name"),
+        format!("{file}:7:18: load_balancers[0].default_pools[0]: found \"q\"; no pool has this name"),
+        format!("{file}:6:8: load_balancers[0].name"),
+    ] {
+        assert!(ran.stderr.contains(&fault), "{fault} in {}", ran.stderr);
+    }
+}
+
+#[test]
+fn who_only_looks_makes_no_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("pooldns.toml");
+    let text = "version = 1\n[server]\ncontrol = \"control.sock\"\n[store]\npath = \"kept\"\n";
+    std::fs::write(&config, text).unwrap();
+    let objects = folder.path().join("objects.toml");
+    std::fs::write(&objects, "[[zones]]\nname = \"made.test\"\nrecords = [\"@ SOA ns1 h 1 2 3 4 5\", \"@ NS ns1\"]\n")
+        .unwrap();
+    let ran = run(command(folder.path(), "export").args([""; 0]));
+    assert!(ran.code == Some(0) && ran.stdout.contains("zones = []"), "{ran:?}");
+    let ran = run(command(folder.path(), "import").args([objects.to_str().unwrap(), "--dry-run"]));
+    assert_eq!(ran.stdout, "create zone made.test\n1 created, 0 updated, 0 would be as they were\n", "{ran:?}");
+    assert!(!folder.path().join("kept").exists());
+    let ran = run(command(folder.path(), "import").args([objects.to_str().unwrap()]));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(folder.path().join("kept").exists());
 }

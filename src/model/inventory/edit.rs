@@ -92,7 +92,7 @@ impl Inventory {
         Ok(())
     }
 
-    /// A zone is new, with its first records.
+    /// A zone is new, with its first records; or all of its records are these. What is as it was keeps its stamps.
     pub(super) fn create_zone(
         &mut self,
         hosting: Hosting,
@@ -101,10 +101,16 @@ impl Inventory {
     ) -> Result<(), Contradiction> {
         let stamp = self.restamp(&hosting, &self.stamps.zones, now)?;
         self.check_takes_nothing_over(&hosting)?;
+        let hosting = hosting.shared_with(&self.sharing);
         let revision = Revision(self.generation.0);
+        let before = self.records.find(hosting.id);
         let mut all = IdMap::default();
         for record in records {
-            all.put(DnsRecord { created: now, modified: now, revision, ..record });
+            match before.and_then(|before| before.records.find(record.id)) {
+                Some(same) if **same == record => drop(all.put_shared(Arc::clone(same))),
+                Some(old) => all.put(DnsRecord { created: old.created, modified: now, revision, ..record }),
+                None => all.put(DnsRecord { created: now, modified: now, revision, ..record }),
+            }
         }
         let records = Arc::new(ZoneRecords { id: hosting.id, records: all });
         self.place_zone(&Arc::new(hosting), &records)?;
@@ -118,7 +124,8 @@ impl Inventory {
         let Some(from) = self.hosting_of(&hosting.apex).filter(|from| from.id != hosting.id) else { return Ok(()) };
         let below = |load_balancer: &&Arc<LoadBalancer>| load_balancer.name.is_at_or_below(&hosting.apex);
         let taken = self.load_balancers.iter().filter(below);
-        let taken = taken.filter(|load_balancer| self.hosting_of(&load_balancer.name).is_some_and(|one| one.id == from.id));
+        let taken =
+            taken.filter(|load_balancer| self.hosting_of(&load_balancer.name).is_some_and(|one| one.id == from.id));
         let mut load_balancers: Vec<Referrer> = taken.map(|one| Referrer::of(one, true)).collect();
         if load_balancers.is_empty() {
             return Ok(());

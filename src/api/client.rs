@@ -113,6 +113,11 @@ pub async fn import(
     told(exchange(control, Method::POST, &path, text.into_bytes()).await?)
 }
 
+/// Asks for an object that is set aside to be dropped, by its id: its kind and name, or why it stays.
+pub async fn drop_set_aside(control: &Path, id: &str) -> Result<Result<String, String>, ClientError> {
+    told(exchange(control, Method::DELETE, &format!("/set-aside/{}", encoded(id)), Vec::new()).await?)
+}
+
 /// Asks for a copy of the store in a new file; why there is none if that is refused.
 pub async fn backup(control: &Path, file: &Path) -> Result<Result<(), String>, ClientError> {
     let order = serde_json::to_vec(&BackupOrder { file: file.to_owned() })?;

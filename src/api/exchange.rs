@@ -61,9 +61,16 @@ pub struct BackupOrder {
     pub file: PathBuf,
 }
 
-/// The document of everything that the API made.
+/// The document of everything that the API made; what is set aside is in comments behind it.
 pub fn exported(inventory: &Inventory) -> String {
-    toml_text::render(&export::build(inventory))
+    let aside = inventory.set_aside.iter().map(|aside| {
+        let object = &aside.stored.object;
+        let (kind, id) = (object.id().kind(), object.id());
+        // A comment is one line.
+        let text = format!("{kind} {} ({id}): {}", object.name(), aside.why).replace(char::is_control, " ");
+        format!("# set aside, and not in this document: {text}\n")
+    });
+    std::iter::once(toml_text::render(&export::build(inventory))).chain(aside).collect()
 }
 
 /// Takes in the objects of a document, which messages call `name`: all of them or none. Objects with ids that are there

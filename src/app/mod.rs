@@ -310,9 +310,9 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let Bound { listeners, control, api } = Bound::new(&settings).await?;
     let policy = Arc::new(ArcSwap::from_pointee(policy));
     let store = Arc::new(store::open(&settings, &source).await?);
-    let inventory = store.commit(Change::DeclareSettingAside(declared)).await?;
-    store::log_set_aside(&inventory);
-    drop(inventory);
+    let kept = store.load();
+    store::log_declared(&kept, &*store.commit(Change::DeclareSettingAside(declared)).await?);
+    drop(kept);
     // From here on no change is missed: zones may be transferred at any time.
     let changes = store.subscribe();
     let stop = CancellationToken::new();

@@ -192,3 +192,57 @@ fn who_only_looks_makes_no_store() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(folder.path().join("kept").exists());
 }
+
+#[test]
+fn an_export_that_moves_into_the_configuration_is_the_files_from_then_on() {
+    let mut server = TestServer::start(ZONE);
+    let file = written(&server, OBJECTS);
+    assert_eq!(told(&server, "import", &[&file]).code, Some(0));
+    let out = told(&server, "export", &[]).stdout.replace("version = 1\n", "");
+    server.edit(&format!("{ZONE}{out}"));
+    let taken = told(&server, "reload", &[]);
+    assert_eq!(taken.code, Some(0), "{taken:?}");
+    assert!(told(&server, "export", &[]).stdout.contains("pools = []"));
+    assert!(server.status().set_aside.is_empty());
+    assert_eq!(server.log().iter().filter(|line| line.contains("is the file's from now on")).count(), 4);
+    // It goes with the file, over a restart too.
+    server.signal("KILL");
+    server.wait_end();
+    server.edit(ZONE);
+    server.start_again();
+    assert!(server.status().pools.iter().all(|pool| pool.name != "made"));
+    assert!(told(&server, "export", &[]).stdout.contains("pools = []"));
+}
+
+#[test]
+fn what_is_set_aside_is_told_of_and_can_be_dropped() {
+    let server = TestServer::start(ZONE);
+    let file = written(&server, OBJECTS);
+    assert_eq!(told(&server, "import", &[&file]).code, Some(0));
+    let out = told(&server, "export", &[]).stdout.replace("version = 1\n", "");
+    server.edit(&format!("{ZONE}{}", out.replace("127.0.0.77", "127.0.0.79")));
+    let refused = told(&server, "reload", &[]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(
+        refused.stderr.contains("says something else: origins") && refused.stderr.contains("--set-aside"),
+        "{refused:?}"
+    );
+    assert_eq!(told(&server, "reload", &["--set-aside"]).code, Some(0));
+    assert!(server.log().iter().any(|line| line.contains("SET ASIDE") && line.contains("made")));
+    assert!(server.metrics().contains("pooldns_set_aside{object=\"pool\"} 1\n"));
+    let asked = |arguments: &[&str]| {
+        run(Command::new(PROGRAM).arg("set-aside").args(arguments).arg("--config").arg(server.config()))
+    };
+    let listed = asked(&["list"]).stdout;
+    assert!(listed.starts_with("pool made (") && listed.lines().count() == 1, "{listed}");
+    assert!(told(&server, "export", &[]).stdout.contains("# set aside, and not in this document: pool made ("));
+    let id = listed.split(['(', ')']).nth(1).unwrap();
+    let dropped = asked(&["drop", id]);
+    assert_eq!((dropped.code, &*dropped.stdout), (Some(0), "dropped pool made\n"), "{dropped:?}");
+    assert!(server.status().set_aside.is_empty());
+    assert_eq!(asked(&["drop", id]).code, Some(1));
+    // It is not there again when the file lets go of it.
+    server.edit(ZONE);
+    assert_eq!(told(&server, "reload", &[]).code, Some(0));
+    assert!(server.status().pools.iter().all(|pool| pool.name != "made"));
+}

@@ -42,8 +42,8 @@ pub struct Declared {
 /// What a step of a commit changes.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// The declared objects are now these; what is equal stays the same value. Refused if an object of the API that is
-    /// live contradicts them.
+    /// The declared objects are now these; what is equal stays the same value. An object of the API that is declared just
+    /// as it is becomes the file's. Refused if one that is live contradicts them.
     Declare(Declared),
     /// The same, but objects of the API that contradict them are set aside: kept, and not served.
     DeclareSettingAside(Declared),
@@ -72,6 +72,8 @@ pub enum Change {
     PutLoadBalancer(LoadBalancer),
     /// An object is gone; nothing may refer to it.
     Delete(ObjectId),
+    /// An object of the API that is set aside is gone for good.
+    Forget(ObjectId),
     /// A zone of which we are a secondary has been transferred.
     PutZone(Arc<Zone>),
     /// A zone of which we are a secondary has expired (RFC 1035 §3.3.13, EXPIRE).
@@ -87,7 +89,7 @@ impl Change {
             Self::PutMonitor(monitor) => Some(ObjectId::Monitor(monitor.id)),
             Self::PutPool(pool) => Some(ObjectId::Pool(pool.id)),
             Self::PutLoadBalancer(load_balancer) => Some(ObjectId::LoadBalancer(load_balancer.id)),
-            Self::Delete(id) => Some(*id),
+            Self::Delete(id) | Self::Forget(id) => Some(*id),
             Self::Declare(_)
             | Self::DeclareSettingAside(_)
             | Self::Restore { .. }

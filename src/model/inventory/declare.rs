@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::model::hosting::Hosting;
+use crate::model::hosting::{Hosting, Sharing};
 use crate::model::id::{ObjectId, ZoneId};
 use crate::model::inventory::change::{Contradiction, Declared};
 use crate::model::inventory::id_map::{IdMap, Identified};
@@ -11,6 +11,7 @@ use crate::model::inventory::noun::Noun;
 use crate::model::inventory::stored::{SetAside, Stored, StoredObject, ZoneRecords};
 use crate::model::inventory::{Generation, Inventory, Stamps};
 use crate::model::stamp::{Provenance, Revision, Stamp, UnixMicros};
+use crate::model::zone::Zone;
 
 /// What becomes of objects of the API that contradict what is declared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,8 +50,15 @@ impl Inventory {
         self.declare_alone(declared, now)?;
         let mut set_aside = Vec::new();
         for one in stored {
+            if self.adopt(&one) {
+                continue;
+            }
             if let Err(why) = self.put_stored(&one) {
-                set_aside.push(SetAside { stored: one, why: why.to_string() });
+                let why = match why {
+                    Contradiction::ReadOnly { file, .. } => format!("{file} declares it too, and says something else"),
+                    why => why.to_string(),
+                };
+                set_aside.push(SetAside { stored: one, why });
             }
         }
         if conflicts == Conflicts::Refused {
@@ -87,6 +95,58 @@ impl Inventory {
             Some(with(object, stamp))
         });
         zones.chain(monitors).chain(pools).chain(load_balancers)
+    }
+
+    /// Objects that the API made in `before`, and that files declare now.
+    pub fn adopted_since(&self, before: &Self) -> Vec<ObjectId> {
+        let was_made = before.stored().map(|stored| stored.object.id());
+        let was_aside = before.set_aside.iter().map(|aside| aside.stored.object.id());
+        let is_aside: HashSet<ObjectId> = self.set_aside.iter().map(|aside| aside.stored.object.id()).collect();
+        let is_adopted = |object: &ObjectId| self.declared_in(*object).is_some() && !is_aside.contains(object);
+        was_made.chain(was_aside).filter(is_adopted).collect()
+    }
+
+    /// Leaves an object of the API to the file that declares it just as it is; says whether one does. It was made when it
+    /// was made, whoever says so now.
+    fn adopt(&mut self, stored: &Stored) -> bool {
+        /// Has a stamp say since when its object is there.
+        macro_rules! inherit {
+            ($stamps:ident, $id:expr) => {
+                if let Some(stamp) = self.stamps.$stamps.find($id).cloned() {
+                    let (created, disabled) = (stored.created, stored.disabled.clone());
+                    self.stamps.$stamps.put(Stamp { created, disabled, ..Stamp::clone(&stamp) });
+                }
+            };
+        }
+        if self.declared_in(stored.object.id()).is_none() {
+            return false;
+        }
+        let is_same = match &stored.object {
+            StoredObject::Zone(hosting, records) => self.says_zone(hosting, records),
+            StoredObject::Monitor(one) => self.monitors.find(one.id) == Some(one),
+            StoredObject::Pool(one) => self.pools.find(one.id) == Some(one),
+            StoredObject::LoadBalancer(one) => self.load_balancers.find(one.id) == Some(one),
+        };
+        match (is_same, stored.object.id()) {
+            (true, ObjectId::Zone(id)) => inherit!(zones, id),
+            (true, ObjectId::Monitor(id)) => inherit!(monitors, id),
+            (true, ObjectId::Pool(id)) => inherit!(pools, id),
+            (true, ObjectId::LoadBalancer(id)) => inherit!(load_balancers, id),
+            (true, ObjectId::Record(..)) | (false, _) => {}
+        }
+        is_same
+    }
+
+    /// Whether a zone is declared with just these records. Who has to do with it is no part of what the API made.
+    fn says_zone(&self, hosting: &Hosting, records: &ZoneRecords) -> bool {
+        let (Some(there), Some(zone)) = (self.hostings.find(hosting.id), self.zones.find(hosting.id)) else {
+            return false;
+        };
+        let Hosting { allow_query, allow_transfer, notify, .. } = Hosting::clone(there);
+        let sharing = Sharing { allow_query, allow_transfer, notify };
+        let all = records.records.iter().map(|record| record.resource_record()).collect();
+        hosting.clone().shared_with(&sharing) == **there
+            && Zone::try_new(hosting.id, hosting.apex.clone(), all).is_ok_and(|made| made == **zone)
     }
 
     /// Makes the inventory what is declared and nothing else.

@@ -135,6 +135,8 @@ impl Inventory {
             Change::PutPool(pool) => self.put_pool(pool, now),
             Change::PutLoadBalancer(load_balancer) => self.put_load_balancer(load_balancer, now),
             Change::Delete(object) => self.delete(object, now),
+            Change::Forget(object) if self.forget_set_aside(object) => Ok(()),
+            Change::Forget(object) => Err(Contradiction::NotFound(object)),
             Change::PutZone(zone) => {
                 self.check_secondary(zone.id)?;
                 self.set_expired(zone.id, false);

@@ -139,7 +139,9 @@ impl ApiServer {
         // Small answers go out at once. One that cannot be set is slower.
         drop(stream.set_nodelay(true));
         let Some(certificate) = &self.certificate else { return self.converse(stream, peer, stop).await };
-        let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, certificate.acceptor().accept(stream));
+        // Without a certificate the API is closed; the log has said so.
+        let Some(acceptor) = certificate.acceptor() else { return };
+        let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
         let shaken = tokio::select! {
             () = stop.cancelled() => return,
             shaken = handshake => shaken,

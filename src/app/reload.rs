@@ -145,6 +145,14 @@ impl<S: InventoryStore> Reloader<S> {
         self.inner.store.load().zone_of(apex).map(Arc::clone)
     }
 
+    /// The file that is read, as it is known whatever the folder; none for a text that is part of the program.
+    pub fn file(&self) -> Option<PathBuf> {
+        match &self.inner.source {
+            ConfigSource::File(path) => path.canonicalize().or_else(|_| std::path::absolute(path)).ok(),
+            ConfigSource::Text { .. } => None,
+        }
+    }
+
     /// How reloads went.
     pub fn past(&self) -> Reloads {
         self.inner.past.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
+use crate::config::pem_files;
 use crate::config::settings::{Settings, read_addresses};
 use crate::model::hosting::Sharing;
 use crate::model::limits::{
     API_CONNECTIONS_MAX, API_REQUEST_TIMEOUT_MAX, NAME_SERVERS_MAX, STREAM_TIMEOUT_MAX, STREAM_TIMEOUT_MIN,
 };
+use crate::model::monitor::ClientFiles;
 use crate::model::name::Name;
 use crate::model::tree::Table;
 use crate::spec::fault::Faults;
@@ -96,6 +98,14 @@ pub(super) fn read(spot: Spot<'_, '_>, folder: &FilePath, settings: &mut Setting
         let fault = fields.fault_at(key, why);
         fields.faults.push(fault);
     }
+    if let (Some(certificate), Some(key)) = (&api.certificate, &api.key)
+        && !api.listen.is_empty()
+        && let Err(why) = pem_files::client(&ClientFiles { certificate: certificate.clone(), key: key.clone() })
+    {
+        // No fault: DNS does not depend on it, and whoever checks may not be allowed to read the key.
+        let warning = fields.fault_at("certificate", format!("{why}; with such files the API stays closed"));
+        fields.faults.warn(warning);
+    }
     let is_local = |address: &&SocketAddr| address.ip().to_canonical().is_loopback();
     if let Some(address) = api.listen.iter().find(|address| !is_local(address)).filter(|_| api.certificate.is_none()) {
         let why = format!(
@@ -172,7 +182,10 @@ mod tests {
             ("192.0.2.1:1", "certificate = \"a\"\nkey = \"b\"", false),
         ] {
             let loaded = load(&format!("listen = [\"{listen}\"]\n{tls}")).unwrap();
-            assert_eq!(!loaded.warnings.is_empty(), warned, "{listen} {tls}");
+            let warnings = loaded.warnings.to_string();
+            assert_eq!(warnings.contains("tokens come to"), warned, "{listen} {tls}: {warnings}");
+            // There are no such files.
+            assert_eq!(warnings.contains("api.certificate: a: there is no such file"), !tls.is_empty(), "{warnings}");
         }
     }
 

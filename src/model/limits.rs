@@ -95,8 +95,6 @@ pub const AUTH_FAILURES_MAX: u32 = 10;
 pub const AUTH_NETWORKS_MAX: usize = 4_096;
 /// Longest life of a token that expires at all: ten years.
 pub const TOKEN_LIFE_MAX: Duration = Duration::from_hours(24 * 3_653);
-/// Octets of a certificate chain's or a key's file.
-pub const PEM_OCTETS_MAX: u64 = 1 << 20;
 /// Octets of a request's own id that is given back; clients send 36.
 pub const REQUEST_ID_OCTETS_MAX: usize = 128;
 /// Octets of a request's body: a pool of as many origins as we take has half of it.

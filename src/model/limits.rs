@@ -232,6 +232,8 @@ pub const STORE_LAZY_INTERVAL: Duration = Duration::from_secs(1);
 pub const STORE_RETRY_INTERVAL: Duration = Duration::from_secs(10);
 /// Entries of the audit log: ten a minute for a week.
 pub const AUDIT_ENTRIES_MAX: usize = 100_000;
+/// Records that a change of a whole zone has in the audit log, so that an import does not push everything else out of it.
+pub const AUDIT_RECORDS_MAX: usize = 1_000;
 /// Octets of the audit log; an entry has an object twice, and a pool may be large.
 pub const AUDIT_OCTETS_MAX: u64 = 256 << 20;
 /// Entries of the audit log that pages reach from the newest on: each page reads all that come before.

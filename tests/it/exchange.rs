@@ -146,15 +146,25 @@ fn an_import_touches_no_record_that_is_as_it_was() {
     let edited = out.replace("192.0.2.1", "192.0.2.2");
     let again = told(&server, "import", &[&written(&server, &edited)]);
     assert_eq!(again.stdout, "update zone made.test\n0 created, 1 updated, 3 are as they were\n");
-    let mut one = |record: &Value| call("GET", &format!("{records}/{}", record["id"].as_str().unwrap()), None);
-    assert_eq!(one(&made), made);
-    let changed = one(&address);
+    let path = |record: &Value| format!("{records}/{}", record["id"].as_str().unwrap());
+    assert_eq!(call("GET", &path(&made), None), made);
+    let changed = call("GET", &path(&address), None);
     for (key, expected) in
         [("content", "192.0.2.2"), ("comment", "old"), ("created_on", address["created_on"].as_str().unwrap())]
     {
         assert_eq!(changed[key], expected, "{key}");
     }
     assert_ne!(changed["modified_on"], address["modified_on"]);
+    // The audit log has the record, as the API shows it, and nothing of a zone that is as it was.
+    let account = call("GET", "/accounts", None)[0]["id"].as_str().unwrap().to_owned();
+    let log = call("GET", &format!("/accounts/{account}/audit_logs?actor.email=import&per_page=2"), None);
+    let last = &log[0];
+    assert_eq!((&last["action"]["type"], &last["resource"]["id"]), (&json!("update"), &address["id"]), "{last:#}");
+    for (value, content) in [("oldValueJson", "192.0.2.1"), ("newValueJson", "192.0.2.2")] {
+        let shown = [&last[value]["type"], &last[value]["name"], &last[value]["content"]];
+        assert_eq!(shown, [&json!("A"), &json!("ns1.made.test"), &json!(content)], "{last:#}");
+    }
+    assert_eq!(log[1]["action"]["type"], "create", "{:#}", log[1]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::Uri;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::{Extension, Router};
@@ -85,7 +86,7 @@ impl ApiServer {
     ) -> Self {
         let authentication = Arc::new(Authentication::new(Arc::clone(&context.store)));
         let router = v4::router(context).merge(observe::routes::<S>().with_state(server));
-        let router = router.fallback(async || ApiError::no_route());
+        let router = router.fallback(async |uri: Uri| ApiError::no_route(uri.path()));
         let room = Arc::new(Semaphore::new(API_REQUESTS_MAX));
         // The last one is the first to see a request: nobody unknown takes up room.
         let router = router

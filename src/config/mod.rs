@@ -33,6 +33,7 @@ use crate::config::zone_files::ZoneFileReader;
 pub use crate::config::zone_files::{Progress, ZoneRead, ZonesRead};
 use crate::model::hosting::Sharing;
 use crate::model::inventory::{Declared, Inventory};
+use crate::model::stamp::UnixMicros;
 use crate::model::tree::{Node, Table, Value};
 use crate::spec::declared::{self, Document, Extent};
 use crate::spec::fault::Faults;
@@ -182,6 +183,7 @@ fn interpret(
         Document { source: *source, root, name }
     });
     let documents: Vec<Document<'_>> = named.collect();
+    let written = paths.iter().filter_map(|path| Some((path.display().to_string().into(), written(path)?))).collect();
     let nothing = ZonesRead::default();
     let mut zone_files = ZoneFileReader {
         sources: &mut sources,
@@ -204,11 +206,18 @@ fn interpret(
             let warnings = Report::new(sources, &faults);
             // The texts are not kept for nothing.
             let warnings = if warnings.is_empty() { Report::default() } else { warnings };
-            let declared = Declared { sharing, ..declared };
+            let declared = Declared { sharing, written, ..declared };
             Ok(Configuration { settings, policy, declared, files: paths, zones_read, warnings })
         }
         _ => Err(Report::new(sources, &faults).with_control(control)),
     }
+}
+
+/// When a file was written.
+fn written(path: &FilePath) -> Option<UnixMicros> {
+    let modified = std::fs::metadata(path).ok()?.modified().ok()?;
+    let since = modified.duration_since(std::time::SystemTime::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_micros()).ok().map(UnixMicros)
 }
 
 /// Whether nothing is wrong with the main file's settings, `faults` being those before any object is read.

@@ -11,7 +11,8 @@ use crate::spec::{hosting, json_text, load_balancer, monitor, pool};
 
 /// The keys in which declared objects differ from live ones of the API with the same ids, by id; none where all are equal.
 pub fn differences(inventory: &Inventory, declared: &Declared) -> HashMap<ObjectId, String> {
-    let Declared { keys: _, hostings, zones, monitors, pools, load_balancers, sharing: _, files: _ } = declared;
+    let Declared { keys: _, hostings, zones, monitors, pools, load_balancers, sharing: _, files: _, written: _ } =
+        declared;
     let mut all = HashMap::new();
     let mut add = |object: ObjectId, keys: Vec<String>| {
         if !keys.is_empty() && inventory.declared_in(object).is_none() {

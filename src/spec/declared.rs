@@ -199,7 +199,17 @@ fn parse_all<'t>(
         add(&monitor_items, &mut monitors.iter().map(|one| ObjectId::Monitor(one.id)));
         add(&pool_items, &mut pools.iter().map(|one| ObjectId::Pool(one.id)));
         add(&load_balancer_items, &mut load_balancers.iter().map(|one| ObjectId::LoadBalancer(one.id)));
-        Declared { keys, hostings, zones, monitors, pools, load_balancers, sharing: Sharing::default(), files: all }
+        Declared {
+            keys,
+            hostings,
+            zones,
+            monitors,
+            pools,
+            load_balancers,
+            sharing: Sharing::default(),
+            files: all,
+            written: HashMap::new(),
+        }
     })
 }
 
@@ -402,7 +412,8 @@ fn live_hint(zone: &Zone, live: &HashSet<&Name>) -> Option<Name> {
 
 /// Builds the root of a document that declares `declared`.
 pub fn build(declared: &Declared) -> Table {
-    let Declared { keys, hostings, zones, monitors, pools, load_balancers, sharing: _, files: _ } = declared;
+    let Declared { keys, hostings, zones, monitors, pools, load_balancers, sharing: _, files: _, written: _ } =
+        declared;
     let zones: HashMap<_, &Zone> = zones.iter().map(|zone| (zone.id, &**zone)).collect();
     let build_zone = |hosting: &Hosting| zone::build(hosting, zones.get(&hosting.id).copied());
     let monitor_names: HashMap<_, &str> = monitors.iter().map(|monitor| (monitor.id, &*monitor.name)).collect();

@@ -48,7 +48,8 @@ pub fn changes(
     before: &Inventory,
     random: &mut dyn FnMut() -> u128,
 ) -> Result<Vec<Change>, String> {
-    let Declared { keys, hostings, zones, monitors, pools, load_balancers, sharing: _, files: _ } = declared;
+    let Declared { keys, hostings, zones, monitors, pools, load_balancers, sharing: _, files: _, written: _ } =
+        declared;
     if let Some(key) = keys.first() {
         return Err(format!("key {}: keys belong into the configuration", key.name));
     }
@@ -106,7 +107,7 @@ fn records(zone: &Zone, before: &Inventory, random: &mut dyn FnMut() -> u128) ->
                     Some(old) => {
                         let DnsRecord { rdata, content, ttl, .. } = dns_record::of_record(record, old.id, zone.id);
                         let ttl = if is_same_ttl { old.ttl } else { ttl };
-                        DnsRecord { rdata, content, ttl, ..old.clone() }
+                        DnsRecord { ttl, rdata, content, ..old.clone() }
                     }
                     None => dns_record::of_record(record, RecordId::random(random()), zone.id),
                 });

@@ -442,6 +442,16 @@ pub(super) fn declared() -> impl Strategy<Value = Declared> {
             }
             let zones = zones.into_iter().flatten().collect();
             let sharing = Sharing::default();
-            Declared { keys, hostings, zones, monitors, pools, load_balancers, sharing, files: HashMap::new() }
+            Declared {
+                keys,
+                hostings,
+                zones,
+                monitors,
+                pools,
+                load_balancers,
+                sharing,
+                files: HashMap::new(),
+                written: HashMap::new(),
+            }
         })
 }

@@ -83,15 +83,15 @@ impl Scrape<'_> {
         let help = "1 when the configuration in force is the one on disk, as far as the last reload tells; 0 when it was refused.";
         let is_good = reloads.last.as_ref().is_none_or(|last| last.fault.is_none());
         exposition.single("pooldns_last_reload_successful", Type::Gauge, help, u8::from(is_good));
-        if let Some(CertificateStatus { file: _, open: _, expires, fault }) = &self.certificate {
-            let help =
-                "1 when the API's certificate and key on disk are good; 0 when older ones are in force, or none.";
-            exposition.single("pooldns_api_certificate_good", Type::Gauge, help, u8::from(fault.is_none()));
-            if let Some(expires) = expires {
-                let (name, help) =
-                    ("pooldns_api_certificate_expires_timestamp_seconds", "When it expires, since 1970.");
-                exposition.single(name, Type::Gauge, help, expires.as_second());
-            }
+        let help = "1 when the API's certificate and key on disk are good; 0 when older ones are in force, or none.";
+        let mut good = exposition.family("pooldns_api_certificate_good", Type::Gauge, help);
+        if let Some(CertificateStatus { fault, .. }) = &self.certificate {
+            good.sample(&[], u8::from(fault.is_none()));
+        }
+        let help = "When the API's certificate expires, since 1970.";
+        let mut end = exposition.family("pooldns_api_certificate_expires_timestamp_seconds", Type::Gauge, help);
+        if let Some(expires) = self.certificate.as_ref().and_then(|certificate| certificate.expires) {
+            end.sample(&[], expires.as_second());
         }
         let at = reloads.last.as_ref().map_or(self.started, |last| SystemTime::from(last.at));
         let seconds = at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());

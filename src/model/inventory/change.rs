@@ -15,7 +15,7 @@ use crate::model::load_balancer::LoadBalancer;
 use crate::model::monitor::Monitor;
 use crate::model::name::Name;
 use crate::model::pool::Pool;
-use crate::model::stamp::Revision;
+use crate::model::stamp::{Revision, UnixMicros};
 use crate::model::zone::Zone;
 
 /// All declared objects of a configuration.
@@ -37,6 +37,8 @@ pub struct Declared {
     pub sharing: Sharing,
     /// The file that declares each, as messages name it; one that is missing is declared by the configuration.
     pub files: HashMap<ObjectId, Arc<str>>,
+    /// When each file was written, as far as that is known: since then there is what it declares.
+    pub written: HashMap<Arc<str>, UnixMicros>,
 }
 
 /// What a step of a commit changes.
@@ -210,10 +212,12 @@ pub enum Contradiction {
         holder: ObjectId,
     },
     /// An object that a configuration file declares.
-    #[error("{kind} {object} is declared in {file}: change it there and reload", kind = .object.kind())]
+    #[error("{kind} {name} ({object}) is declared in {file}: change it there and reload", kind = .object.kind())]
     ReadOnly {
         /// The object.
         object: ObjectId,
+        /// Its name.
+        name: String,
         /// The file.
         file: Arc<str>,
     },

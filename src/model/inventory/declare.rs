@@ -151,7 +151,8 @@ impl Inventory {
 
     /// Makes the inventory what is declared and nothing else.
     fn declare_alone(&mut self, declared: Declared, now: UnixMicros) -> Result<(), Contradiction> {
-        let Declared { keys, mut hostings, mut zones, monitors, pools, load_balancers, sharing, files } = declared;
+        let Declared { keys, mut hostings, mut zones, monitors, pools, load_balancers, sharing, files, written } =
+            declared;
         let before = self.clone();
         let hosted: HashSet<ZoneId> = hostings.iter().map(|hosting| hosting.id).collect();
         let plain = zones.iter().filter(|zone| !hosted.contains(&zone.id));
@@ -176,8 +177,13 @@ impl Inventory {
         self.pools.iter().try_for_each(|pool| self.check_pool(pool))?;
         self.load_balancers.iter().try_for_each(|load_balancer| self.check_load_balancer(load_balancer))?;
 
-        let declaring =
-            Declaring { files: &files, some_file: SOME_FILE.into(), now, revision: Revision(self.generation.0) };
+        let declaring = Declaring {
+            files: &files,
+            written: &written,
+            some_file: SOME_FILE.into(),
+            now,
+            revision: Revision(self.generation.0),
+        };
         let stamps = &before.stamps;
         let same_zone = |hosting: &Hosting| {
             let zones = [&before.zones, &self.zones].map(|zones| zones.find(hosting.id).map(Arc::as_ptr));
@@ -241,6 +247,8 @@ impl Inventory {
 struct Declaring<'d> {
     /// The file of each.
     files: &'d HashMap<ObjectId, Arc<str>>,
+    /// When files were written.
+    written: &'d HashMap<Arc<str>, UnixMicros>,
     /// The file of others.
     some_file: Arc<str>,
     /// When they are declared.
@@ -261,12 +269,14 @@ impl Declaring<'_> {
     where
         Stamp<T::Id>: Identified<Id = T::Id> + PartialEq,
     {
-        let Self { files, some_file, now, revision } = self;
+        let Self { files, written, some_file, now, revision } = self;
         let mut all = IdMap::default();
         for object in objects.iter() {
             let id = object.id();
-            let provenance =
-                Provenance::Declared { file: Arc::clone(files.get(&object.object()).unwrap_or(some_file)) };
+            let file = files.get(&object.object()).unwrap_or(some_file);
+            // Not at each start anew; a file of tomorrow is one whose clock was wrong.
+            let since = written.get(file).map_or(*now, |written| *written.min(now));
+            let provenance = Provenance::Declared { file: Arc::clone(file) };
             let old = stamps.find(id).filter(|old| old.file().is_some());
             let stays = before.find(id).is_some_and(|before| Arc::ptr_eq(before, object)) && is_same(object);
             match old {
@@ -275,9 +285,16 @@ impl Declaring<'_> {
                 }
                 Some(old) if stays => all.put(Stamp { provenance, ..Stamp::clone(old) }),
                 _ => {
-                    let created = old.map_or(*now, |old| old.created);
+                    let created = old.map_or(since, |old| old.created);
                     let disabled = object.disabled(old.map(|old| &old.disabled), *now);
-                    all.put(Stamp { id, provenance, created, modified: *now, revision: *revision, disabled });
+                    all.put(Stamp {
+                        id,
+                        provenance,
+                        created,
+                        modified: since.max(created),
+                        revision: *revision,
+                        disabled,
+                    });
                 }
             }
         }

@@ -56,10 +56,21 @@ impl Inventory {
         }
     }
 
+    /// The name of an object; of a record that of its zone, since only the zone can be declared. Empty if there is none.
+    fn name_of(&self, object: ObjectId) -> String {
+        let name = match object {
+            ObjectId::Zone(id) | ObjectId::Record(id, _) => self.hostings.find(id).map(|one| one.shown_name()),
+            ObjectId::Monitor(id) => self.monitors.find(id).map(|one| one.shown_name()),
+            ObjectId::Pool(id) => self.pools.find(id).map(|one| one.shown_name()),
+            ObjectId::LoadBalancer(id) => self.load_balancers.find(id).map(|one| one.shown_name()),
+        };
+        name.unwrap_or_default()
+    }
+
     /// An object is not declared in a file, which would be the only place to change it.
-    pub(super) fn check_writable(&self, object: ObjectId) -> Result<(), Contradiction> {
+    pub fn check_writable(&self, object: ObjectId) -> Result<(), Contradiction> {
         match self.declared_in(object) {
-            Some(file) => Err(Contradiction::ReadOnly { object, file: Arc::clone(file) }),
+            Some(file) => Err(Contradiction::ReadOnly { object, name: self.name_of(object), file: Arc::clone(file) }),
             None => Ok(()),
         }
     }

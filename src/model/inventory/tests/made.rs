@@ -54,7 +54,8 @@ fn names_are_unique_across_what_is_declared_and_what_is_made() {
 #[test]
 fn what_is_declared_is_changed_in_its_file_only() {
     let id = PoolId::declared("declared");
-    let read_only = Contradiction::ReadOnly { object: ObjectId::Pool(id), file: "pools.toml".into() };
+    let read_only =
+        Contradiction::ReadOnly { object: ObjectId::Pool(id), name: "declared".into(), file: "pools.toml".into() };
     assert_eq!(start().apply(Change::PutPool(pool("declared", [192, 0, 2, 1]))).unwrap_err(), read_only);
     assert_eq!(start().apply(Change::Delete(ObjectId::Pool(id))).unwrap_err(), read_only);
 }

@@ -41,7 +41,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["src/api/tls.rs", "src/health/probe/tls.rs"]),
     ("toml", &["src/config/", "src/spec/"]),
     ("utoipa", &["src/api/v4/"]),
-    ("x509_parser", &["src/health/probe/tls.rs"]),
+    ("x509_parser", &["src/api/tls.rs", "src/health/probe/tls.rs"]),
 ];
 
 /// Pure files: no clock, task, log line, lock or random source. A folder stands for everything in it.

@@ -98,17 +98,24 @@ pub async fn export(control: &Path) -> Result<String, ClientError> {
     Ok(String::from_utf8_lossy(&ask_octets(control, Method::GET, "/export").await?.1).into_owned())
 }
 
-/// Asks for the objects of a document to be taken in; why they are not if that is refused.
+/// Asks for the objects of a document with a name to be taken in; why they are not if that is refused.
 pub async fn import(
     control: &Path,
+    name: &str,
     text: String,
     importing: Importing,
 ) -> Result<Result<Imported, String>, ClientError> {
-    let path = match importing {
-        Importing::Kept => "/import",
-        Importing::Dry => "/import?importing=dry",
+    let importing = match importing {
+        Importing::Kept => "kept",
+        Importing::Dry => "dry",
     };
-    told(exchange(control, Method::POST, path, text.into_bytes()).await?)
+    let path = format!("/import?importing={importing}&name={}", encoded(name));
+    told(exchange(control, Method::POST, &path, text.into_bytes()).await?)
+}
+
+/// Asks for an object that is set aside to be dropped, by its id: its kind and name, or why it stays.
+pub async fn drop_set_aside(control: &Path, id: &str) -> Result<Result<String, String>, ClientError> {
+    told(exchange(control, Method::DELETE, &format!("/set-aside/{}", encoded(id)), Vec::new()).await?)
 }
 
 /// Asks for a copy of the store in a new file; why there is none if that is refused.
@@ -126,7 +133,7 @@ fn told<T: DeserializeOwned>((status, body): (StatusCode, Bytes)) -> Result<Resu
     Ok(Err(error))
 }
 
-/// A text as one part of a path.
+/// A text as one part of a path or query.
 fn encoded(text: &str) -> String {
     text.bytes().fold(String::new(), |path, octet| match octet {
         b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' => path + &char::from(octet).to_string(),

@@ -22,6 +22,7 @@ use tracing::warn;
 
 use crate::api::exchange;
 use crate::api::observe::{self, Readiness};
+use crate::api::set_aside;
 use crate::api::status::Status;
 use crate::api::tokens;
 use crate::api::v4::caller::Caller;
@@ -175,6 +176,7 @@ impl ControlSocket {
         let Self { listener, owner, file } = self;
         let tokens = tokens::router(Arc::clone(&context.store));
         let exchange = exchange::routes(Arc::clone(&context.store));
+        let set_aside = set_aside::routes(Arc::clone(&context.store));
         let api = v4::router(context).layer(Extension(Caller::control()));
         let router = Router::new()
             .route("/status", get(status::<S>))
@@ -183,13 +185,15 @@ impl ControlSocket {
             .merge(observe::routes::<S>())
             .fallback(async || {
                 let routes = "the control socket has GET /status, GET /metrics, GET /healthz, GET /readyz, \
-                              POST /reload, POST /zones/{zone}/retransfer, /tokens, GET /export, POST /import, POST /backup, the API under \
+                              POST /reload, POST /zones/{zone}/retransfer, /tokens, GET /export, POST /import, POST /backup, \
+                              DELETE /set-aside/{id}, the API under \
                               /client/v4 and its document at GET /openapi.json\n";
                 (StatusCode::NOT_FOUND, routes)
             })
             .with_state(server)
             .merge(tokens)
             .merge(exchange)
+            .merge(set_aside)
             .merge(api);
         let listener = OwnPeers { listener, owner };
         let served = axum::serve(listener, router).with_graceful_shutdown(async move { token.cancelled().await }).await;

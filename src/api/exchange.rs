@@ -61,14 +61,48 @@ pub struct BackupOrder {
     pub file: PathBuf,
 }
 
-/// The document of everything that the API made.
+/// The document of everything that the API made; what is set aside is in comments behind it.
 pub fn exported(inventory: &Inventory) -> String {
-    toml_text::render(&export::build(inventory))
+    let aside = inventory.set_aside.iter().map(|aside| {
+        let object = &aside.stored.object;
+        let (kind, id) = (object.id().kind(), object.id());
+        // A comment is one line.
+        let text = format!("{kind} {} ({id}): {}", object.name(), aside.why).replace(char::is_control, " ");
+        format!("# set aside, and not in this document: {text}\n")
+    });
+    std::iter::once(toml_text::render(&export::build(inventory))).chain(aside).collect()
 }
 
-/// Takes in the objects of a document: all of them or none. Objects with ids that are there already are replaced.
+/// Takes in the objects of a document, which messages call `name`: all of them or none. Objects with ids that are there
+/// already are replaced.
 pub async fn import(store: &Store, name: &str, text: &str, importing: Importing) -> Result<Imported, String> {
-    let declared = load_objects(name, text).map_err(|report| report.to_string())?;
+    let before = store.load();
+    match importing {
+        Importing::Dry => try_import(&before, name, text),
+        Importing::Kept => {
+            let (imported, steps) = plan(&before, name, text)?;
+            if !steps.is_empty() {
+                let author = Author { name: "import".to_owned(), address: None };
+                let commit = Commit { steps, author: Some(author) };
+                store.commit(commit).await.map_err(|error| error.to_string())?;
+                info!(created = imported.created.len(), updated = imported.updated.len(), "objects imported");
+            }
+            Ok(imported)
+        }
+    }
+}
+
+/// What would come of the objects of a document beside those of an inventory.
+pub fn try_import(before: &Inventory, name: &str, text: &str) -> Result<Imported, String> {
+    let (imported, steps) = plan(before, name, text)?;
+    let commit = Commit { steps, author: None };
+    drop(before.commit(commit, UnixMicros::default()).map_err(|error| error.to_string())?);
+    Ok(imported)
+}
+
+/// What an import does, and the steps by which it is done.
+fn plan(before: &Inventory, name: &str, text: &str) -> Result<(Imported, Vec<Step>), String> {
+    let declared = load_objects(name, text, before).map_err(|report| report.to_string())?;
     let mut lacking = false;
     let mut bits = || {
         random_bits().unwrap_or_else(|_| {
@@ -76,17 +110,16 @@ pub async fn import(store: &Store, name: &str, text: &str, importing: Importing)
             0
         })
     };
-    let changes = export::changes(declared, &mut bits)?;
+    let changes = export::changes(declared, before, &mut bits)?;
     if lacking {
         return Err("the system gives no random numbers".to_owned());
     }
-    let before = store.load();
     let mut imported = Imported::default();
     let mut steps = Vec::new();
     for change in changes {
         let Some(object) = change.object() else { continue };
         let title = format!("{} {}", object.kind(), name_of(&change));
-        match standing(&before, &change, object) {
+        match standing(before, &change, object) {
             Standing::Absent => imported.created.push(title),
             Standing::Other => imported.updated.push(title),
             Standing::Same => {
@@ -96,19 +129,7 @@ pub async fn import(store: &Store, name: &str, text: &str, importing: Importing)
         }
         steps.push(Step { change, expected: Expected::Anything });
     }
-    if steps.is_empty() {
-        return Ok(imported);
-    }
-    let author = Author { name: "import".to_owned(), address: None };
-    let commit = Commit { steps, author: Some(author) };
-    match importing {
-        Importing::Dry => drop(before.commit(commit, UnixMicros::default()).map_err(|error| error.to_string())?),
-        Importing::Kept => {
-            store.commit(commit).await.map_err(|error| error.to_string())?;
-            info!(created = imported.created.len(), updated = imported.updated.len(), "objects imported");
-        }
-    }
-    Ok(imported)
+    Ok((imported, steps))
 }
 
 /// What an inventory has of a change already.
@@ -132,13 +153,11 @@ fn standing(inventory: &Inventory, change: &Change, object: ObjectId) -> Standin
         Change::PutLoadBalancer(one) => inventory.load_balancers.find(one.id).is_some_and(|there| **there == *one),
         Change::CreateZone { hosting, records } => {
             let is_hosted = inventory.hostings.find(hosting.id).is_some_and(|there| **there == *hosting);
-            let mut new: Vec<_> = records.iter().map(DnsRecord::resource_record).collect();
-            let there = inventory.records.find(hosting.id).into_iter().flat_map(|zone| zone.records.iter());
-            let mut old: Vec<_> = there.map(|record| record.resource_record()).collect();
-            for all in [&mut new, &mut old] {
-                all.sort_by(|a, b| (&a.owner, a.rtype.0, &a.rdata).cmp(&(&b.owner, b.rtype.0, &b.rdata)));
-            }
-            is_hosted && new == old
+            // What is there already has come with its stamps.
+            let there = inventory.records.find(hosting.id).map(|zone| &zone.records);
+            let is_there =
+                |record: &DnsRecord| there.is_some_and(|all| all.find(record.id).is_some_and(|old| **old == *record));
+            is_hosted && there.is_some_and(|all| all.len() == records.len()) && records.iter().all(is_there)
         }
         _ => false,
     };
@@ -173,8 +192,10 @@ async fn give_out(State(store): State<Arc<Store>>) -> String {
 }
 
 /// What an import may say.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 struct ImportParameters {
+    /// What the document is called.
+    name: Option<String>,
     /// Whether it is made.
     #[serde(default)]
     importing: Importing,
@@ -186,7 +207,8 @@ async fn take_in(
     Query(parameters): Query<ImportParameters>,
     text: String,
 ) -> Result<Json<Imported>, (StatusCode, Json<Refusal>)> {
-    let imported = import(&store, "import", &text, parameters.importing).await;
+    let name = parameters.name.as_deref().unwrap_or("import");
+    let imported = import(&store, name, &text, parameters.importing).await;
     imported.map(Json).map_err(|error| (StatusCode::UNPROCESSABLE_ENTITY, Json(Refusal { error })))
 }
 

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::Uri;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::{Extension, Router};
@@ -85,7 +86,7 @@ impl ApiServer {
     ) -> Self {
         let authentication = Arc::new(Authentication::new(Arc::clone(&context.store)));
         let router = v4::router(context).merge(observe::routes::<S>().with_state(server));
-        let router = router.fallback(async || ApiError::no_route());
+        let router = router.fallback(async |uri: Uri| ApiError::no_route(uri.path()));
         let room = Arc::new(Semaphore::new(API_REQUESTS_MAX));
         // The last one is the first to see a request: nobody unknown takes up room.
         let router = router
@@ -139,7 +140,9 @@ impl ApiServer {
         // Small answers go out at once. One that cannot be set is slower.
         drop(stream.set_nodelay(true));
         let Some(certificate) = &self.certificate else { return self.converse(stream, peer, stop).await };
-        let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, certificate.acceptor().accept(stream));
+        // Without a certificate the API is closed; the log has said so.
+        let Some(acceptor) = certificate.acceptor() else { return };
+        let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
         let shaken = tokio::select! {
             () = stop.cancelled() => return,
             shaken = handshake => shaken,

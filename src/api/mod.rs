@@ -7,6 +7,7 @@ pub mod exchange;
 pub mod listen;
 pub mod metrics;
 pub mod observe;
+pub mod set_aside;
 pub mod status;
 pub mod tls;
 pub mod tokens;

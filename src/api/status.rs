@@ -1,6 +1,7 @@
 //! What the server knows and does, as one document: for `pooldns status` and for scripts.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -38,6 +39,12 @@ pub struct Status {
     /// Addresses at which it offers the API.
     #[serde(default)]
     pub api: Vec<SocketAddr>,
+    /// The certificate that it offers it with; none where that is not by TLS.
+    #[serde(default)]
+    pub api_certificate: Option<CertificateStatus>,
+    /// The configuration file that it reads; none for one that is part of the program.
+    #[serde(default)]
+    pub configuration: Option<PathBuf>,
     /// Its zones.
     pub zones: Vec<ZoneStatus>,
     /// Its pools.
@@ -51,6 +58,19 @@ pub struct Status {
     pub reload: Option<ReloadStatus>,
     /// What it has counted since it started.
     pub counters: Totals,
+}
+
+/// The certificate of the API.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// Its file.
+    pub file: PathBuf,
+    /// Whether one is in force: without, the API is closed.
+    pub open: bool,
+    /// When the one in force expires.
+    pub expires: Option<Timestamp>,
+    /// What is wrong with the files as they are; the last good ones are in force.
+    pub fault: Option<String>,
 }
 
 /// An object of the API that is kept and not served.

@@ -1,100 +1,117 @@
 //! The API's own certificate: read from files, and read again when they change.
+//!
+//! Without a good pair of files the API is closed, and everything else goes on: DNS does not depend on it.
 
 use std::fs;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
+use x509_parser::parse_x509_certificate;
 
-use crate::model::limits::PEM_OCTETS_MAX;
+use crate::api::status::CertificateStatus;
+use crate::config::pem_files;
+use crate::model::monitor::ClientFiles;
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// Why there is no certificate to serve with.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// A file that cannot be read.
-    #[error("cannot read {}: {cause}; the server's user has to be allowed to", path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        cause: io::Error,
-    },
-    /// A file with something else in it.
-    #[error("{} has no {what} in PEM form", path.display())]
-    Content {
-        /// Which.
-        path: PathBuf,
-        /// What was looked for.
-        what: &'static str,
-    },
-    /// A pair that cannot be used.
-    #[error("the certificate in {} and the key in {} cannot be used: {cause}", certificate.display(), key.display())]
-    Pair {
-        /// The certificate's file.
-        certificate: PathBuf,
-        /// The key's file.
-        key: PathBuf,
-        /// Why.
-        cause: rustls::Error,
-    },
-}
-
 /// A certificate with its key, as it is on disk; the last good pair is in force.
 #[derive(Debug)]
 pub struct Certificate {
-    /// The chain's file.
-    chain: PathBuf,
-    /// The key's file.
-    key: PathBuf,
-    /// What connections begin with.
-    config: ArcSwap<ServerConfig>,
-    /// What the files were when they were last read, good or not.
+    /// Where both are.
+    files: ClientFiles,
+    /// What connections begin with; none before the first good pair.
+    config: ArcSwapOption<ServerConfig>,
+    /// What is known of the files.
     seen: Mutex<Seen>,
 }
 
+/// What is known of the files of a certificate.
+#[derive(Debug, Default)]
+struct Seen {
+    /// What they were when they were last read, good or not.
+    state: State,
+    /// When the certificate in force expires.
+    expires: Option<Timestamp>,
+    /// What is wrong with the files as they are.
+    fault: Option<String>,
+}
+
 /// What tells one state of both files from another: their times and lengths, none for a file that is not there.
-type Seen = [Option<(SystemTime, u64)>; 2];
+type State = [Option<(SystemTime, u64)>; 2];
 
 impl Certificate {
-    /// Reads both files.
-    pub fn load(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
-        let seen = state(certificate, key);
-        let config = ArcSwap::from_pointee(read(certificate, key)?);
-        Ok(Self { chain: certificate.to_owned(), key: key.to_owned(), config, seen: Mutex::new(seen) })
+    /// Reads both files. If they are no good, it says so, and takes them in when they are.
+    pub fn open(certificate: &Path, key: &Path) -> Self {
+        let files = ClientFiles { certificate: certificate.to_owned(), key: key.to_owned() };
+        let state = state(&files);
+        let opened =
+            Self { files, config: ArcSwapOption::empty(), seen: Mutex::new(Seen { state, ..Seen::default() }) };
+        if let Err(why) = opened.read() {
+            error!(%why, "THE API IS CLOSED: it has no good certificate; it opens when the files are good. DNS is served");
+        }
+        opened
     }
 
-    /// For the next connection.
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.config.load_full())
+    /// For the next connection; none while there has not been a good pair.
+    pub(super) fn acceptor(&self) -> Option<TlsAcceptor> {
+        self.config.load_full().map(TlsAcceptor::from)
+    }
+
+    /// What is known of it.
+    pub fn status(&self) -> CertificateStatus {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_open = self.config.load().is_some();
+        CertificateStatus {
+            file: self.files.certificate.clone(),
+            open: is_open,
+            expires: seen.expires,
+            fault: seen.fault.clone(),
+        }
     }
 
     /// Reads the files again if they have changed. A pair that is no good is told of, and the one before stays.
     pub fn refresh(&self) {
-        let Self { chain, key, config, seen } = self;
-        let found = state(chain, key);
-        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if *seen == found {
-            return;
-        }
-        *seen = found;
-        match read(chain, key) {
-            Ok(new) => {
-                config.store(Arc::new(new));
-                info!(certificate = %chain.display(), "the API's certificate has changed and is in force");
+        let found = state(&self.files);
+        {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if seen.state == found {
+                return;
             }
-            Err(error) => warn!(%error, "the API's certificate has changed and is no good; the one before stays"),
+            seen.state = found;
+        }
+        let certificate = self.files.certificate.display();
+        match self.read() {
+            Ok(()) => info!(%certificate, "the API's certificate has changed and is in force"),
+            Err(why) if self.config.load().is_some() => {
+                warn!(%why, "the API's certificate has changed and is no good; the one before stays");
+            }
+            Err(why) => error!(%why, "THE API IS CLOSED: it still has no good certificate"),
+        }
+    }
+
+    /// Reads the files, and puts a good pair in force; an error says what is wrong with them.
+    fn read(&self) -> Result<(), String> {
+        let read = read(&self.files);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match read {
+            Ok((config, expires)) => {
+                (seen.expires, seen.fault) = (expires, None);
+                self.config.store(Some(Arc::new(config)));
+                Ok(())
+            }
+            Err(why) => {
+                seen.fault = Some(why.clone());
+                Err(why)
+            }
         }
     }
 
@@ -114,40 +131,30 @@ impl Certificate {
 }
 
 /// What the files are now.
-fn state(certificate: &Path, key: &Path) -> Seen {
-    [certificate, key].map(|path| {
+fn state(files: &ClientFiles) -> State {
+    [&files.certificate, &files.key].map(|path: &PathBuf| {
         let metadata = fs::metadata(path).ok()?;
         Some((metadata.modified().ok()?, metadata.len()))
     })
 }
 
-/// Reads a pair.
-fn read(certificate: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
-    let missing = |path: &Path, what| TlsError::Content { path: path.to_owned(), what };
-    let chain = CertificateDer::pem_slice_iter(&octets(certificate)?).collect::<Result<Vec<_>, _>>();
-    let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or_else(|| missing(certificate, "certificate"))?;
-    let private = PrivateKeyDer::from_pem_slice(&octets(key)?).map_err(|_| missing(key, "private key"))?;
-    let wrong = |cause| TlsError::Pair { certificate: certificate.to_owned(), key: key.to_owned(), cause };
+/// Reads a pair: what connections begin with, and when the certificate expires.
+fn read(files: &ClientFiles) -> Result<(ServerConfig, Option<Timestamp>), String> {
+    let (chain, key) = pem_files::client(files)?;
+    let expires = chain.first().and_then(|certificate| parse_x509_certificate(certificate).ok());
+    let expires = expires.map(|(_, certificate)| certificate.validity().not_after.timestamp());
+    let wrong = |error| format!("{}: {error}", files.certificate.display());
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(wrong)?;
-    // Refuses a key that is not the certificate's.
-    let mut config = builder.with_no_client_auth().with_single_cert(chain, private).map_err(wrong)?;
+    let mut config = builder.with_no_client_auth().with_single_cert(chain, key).map_err(wrong)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
-}
-
-/// A file, if it is not too large.
-fn octets(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let failed = |cause| TlsError::Read { path: path.to_owned(), cause };
-    let mut octets = Vec::new();
-    fs::File::open(path).map_err(failed)?.take(PEM_OCTETS_MAX).read_to_end(&mut octets).map_err(failed)?;
-    Ok(octets)
+    Ok((config, expires.and_then(|seconds| Timestamp::from_second(seconds).ok())))
 }
 
 #[cfg(test)]
 mod tests {
     use rcgen::{CertificateParams, KeyPair};
-    use rustls::pki_types::ServerName;
+    use rustls::pki_types::{CertificateDer, ServerName};
     use rustls::{ClientConfig, RootCertStore};
     use tokio_rustls::TlsConnector;
 
@@ -171,7 +178,8 @@ mod tests {
         let connector = TlsConnector::from(Arc::new(config.with_no_client_auth()));
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let name = ServerName::try_from("api.example.com").unwrap();
-        let (_, connected) = tokio::join!(certificate.acceptor().accept(ours), connector.connect(name, theirs));
+        let (_, connected) =
+            tokio::join!(certificate.acceptor().unwrap().accept(ours), connector.connect(name, theirs));
         connected.is_ok()
     }
 
@@ -179,7 +187,7 @@ mod tests {
     async fn a_changed_pair_is_taken_in_and_a_broken_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let first = write_pair(folder.path());
-        let certificate = Certificate::load(&folder.path().join("cert.pem"), &folder.path().join("key.pem")).unwrap();
+        let certificate = Certificate::open(&folder.path().join("cert.pem"), &folder.path().join("key.pem"));
         assert!(is_served(&certificate, &first).await);
 
         // Written by half: the certificate is another's.
@@ -197,19 +205,38 @@ mod tests {
         assert!(is_served(&certificate, &second).await);
     }
 
-    #[test]
-    fn what_is_no_pair_is_told_by_its_file() {
+    #[tokio::test]
+    async fn what_is_no_pair_is_told_by_its_file_and_taken_in_when_it_is_one() {
         let folder = tempfile::tempdir().unwrap();
         let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-        let load = || Certificate::load(&certificate, &key).unwrap_err();
-        assert!(matches!(load(), TlsError::Read { path, .. } if path == certificate));
+        let opened = Certificate::open(&certificate, &key);
+        let refused = |file: &Path, why: &str| {
+            opened.refresh();
+            let status = opened.status();
+            let expected = format!("{}: {why}", file.display());
+            assert!(
+                status.fault.as_ref().is_some_and(|fault| fault.starts_with(&expected)),
+                "{status:?}, not {expected}"
+            );
+            assert!(!status.open && opened.acceptor().is_none() && status.expires.is_none());
+        };
+        refused(&certificate, "there is no such file");
         fs::write(&certificate, "nothing").unwrap();
         fs::write(&key, "nothing").unwrap();
-        assert!(matches!(load(), TlsError::Content { path, .. } if path == certificate));
+        refused(&certificate, "it has no certificate in PEM");
         write_pair(folder.path());
-        fs::write(&key, "nothing").unwrap();
-        assert!(matches!(load(), TlsError::Content { path, .. } if path == key));
+        fs::write(&key, "nothing here either").unwrap();
+        refused(&key, "it has no private key in PEM");
         fs::write(&key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
-        assert!(matches!(load(), TlsError::Pair { .. }));
+        refused(&key, "its key is not that of the certificate");
+        // Other lengths, in case the clock of the files is coarse.
+        fs::remove_file(&key).unwrap();
+        opened.refresh();
+        let made = write_pair(folder.path());
+        opened.refresh();
+        assert!(is_served(&opened, &made).await);
+        let status = opened.status();
+        assert_eq!((status.open, status.fault), (true, None));
+        assert!(status.expires.is_some_and(|expires| expires > Timestamp::now()));
     }
 }

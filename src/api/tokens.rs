@@ -20,7 +20,7 @@ use tracing::info;
 use crate::api::exchange::Refusal;
 use crate::api::v4::Store;
 use crate::api::v4::caller::Caller;
-use crate::model::id::TokenId;
+use crate::model::id::{ObjectId, TokenId};
 use crate::model::limits::{NAME_CHARS_MAX, TOKEN_LIFE_MAX};
 use crate::model::stamp::UnixMicros;
 use crate::model::token::{Access, Token};
@@ -64,7 +64,7 @@ pub struct ListedToken {
     pub name: String,
     /// `read` or `edit`.
     pub access: String,
-    /// The only pool that it may edit: its name, or its id if it is gone.
+    /// The only pool that it may edit: its name, or its id and that it is gone.
     pub pool: Option<String>,
     /// When it was made.
     pub created: Timestamp,
@@ -108,7 +108,13 @@ async fn list(State(store): State<Arc<Store>>) -> Json<Vec<ListedToken>> {
 /// `POST /tokens`
 async fn create(State(store): State<Arc<Store>>, Json(wanted): Json<NewToken>) -> Answer<MadeToken> {
     let (token, secret) = make(wanted, &store).map_err(|why| refusal(StatusCode::BAD_REQUEST, &why))?;
-    store.put_token(token.clone(), Caller::control().author()).await.map_err(|error| refused(&error))?;
+    store.put_token(token.clone(), Caller::control().author()).await.map_err(|error| match &error {
+        TokenError::NameTaken(name) if is_held_in_vain(name, &store) => {
+            let why = format!("{error}; it has expired: `pooldns token revoke {name}` frees the name");
+            refusal(StatusCode::BAD_REQUEST, &why)
+        }
+        _ => refused(&error),
+    })?;
     let listed = listed(&token, &store);
     let ListedToken { id, name, access, pool, .. } = &listed;
     info!(%id, %name, %access, pool = pool.as_deref(), "token made through the control socket");
@@ -126,6 +132,11 @@ async fn revoke(State(store): State<Arc<Store>>, Path(which): Path<String>) -> A
     store.remove_token(token.id, Caller::control().author()).await.map_err(|error| refused(&error))?;
     info!(id = %token.id, name = %token.name, "token revoked through the control socket");
     Ok(Json(listed(token, &store)))
+}
+
+/// Whether the token with a name has expired.
+fn is_held_in_vain(name: &str, store: &Store) -> bool {
+    store.tokens().iter().any(|token| token.name == name && is_expired(token, now()))
 }
 
 /// Why the store refuses.
@@ -151,10 +162,15 @@ fn make(wanted: NewToken, store: &Store) -> Result<(Token, String), String> {
     let pool = match pool {
         None => None,
         Some(_) if read => return Err("a token that only reads is not limited to a pool: it changes none".to_owned()),
-        Some(name) => match store.load().pool_named(&name) {
-            Some(pool) => Some(pool.id),
-            None => return Err(format!("no pool has the name {name:?}")),
-        },
+        Some(name) => {
+            let inventory = store.load();
+            let Some(pool) = inventory.pool_named(&name) else { return Err(format!("no pool has the name {name:?}")) };
+            if let Some(file) = inventory.declared_in(ObjectId::Pool(pool.id)) {
+                let why = "no token can change it, since it is changed there only; one with --read can look at it";
+                return Err(format!("the pool {name} is declared in {file}: {why}"));
+            }
+            Some(pool.id)
+        }
     };
     let life = expires_in.map(Duration::from_secs);
     if life.is_some_and(|life| life.is_zero() || life > TOKEN_LIFE_MAX) {
@@ -184,7 +200,9 @@ fn make(wanted: NewToken, store: &Store) -> Result<(Token, String), String> {
 fn listed(token: &Token, store: &Store) -> ListedToken {
     let Token { id, name, digest: _, access, pool, created, expires } = token;
     let inventory = store.load();
-    let pool = pool.map(|id| inventory.pools.find(id).map_or_else(|| id.to_string(), |pool| pool.name.clone()));
+    let pool_name =
+        |id| inventory.pools.find(id).map_or_else(|| format!("{id}, which is gone"), |pool| pool.name.clone());
+    let pool = pool.map(pool_name);
     ListedToken {
         id: id.to_string(),
         name: name.clone(),
@@ -209,6 +227,7 @@ fn timestamp(moment: UnixMicros) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::inventory::Change;
 
     /// A token by name.
     fn wanted(name: &str) -> NewToken {
@@ -243,5 +262,35 @@ mod tests {
             let refused = make(token, &store).unwrap_err();
             assert!(refused.contains(why), "{refused}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_token_of_a_pool_that_nobody_can_change_is_refused_and_one_whose_pool_is_gone_says_so() {
+        let store = Arc::new(Store::in_memory().unwrap());
+        let text = "version = 1\n[[pools]]\nname = \"web\"\norigins = [{ name = \"a\", address = \"192.0.2.1\" }]\n";
+        let declared = crate::config::load_text("pools.toml", text).unwrap().declared;
+        let mut pool = declared.pools[0].clone();
+        store.commit(Change::Declare(declared)).await.unwrap();
+        let refused = make(NewToken { pool: Some("web".to_owned()), ..wanted("a") }, &store).unwrap_err();
+        assert!(refused.starts_with("the pool web is declared in pools.toml"), "{refused}");
+        (pool.name, pool.id) = ("made".to_owned(), crate::model::id::PoolId::random(1));
+        let object = ObjectId::Pool(pool.id);
+        store.commit(Change::PutPool(pool)).await.unwrap();
+        let (token, _) = make(NewToken { pool: Some("made".to_owned()), ..wanted("a") }, &store).unwrap();
+        assert_eq!(listed(&token, &store).pool.as_deref(), Some("made"));
+        store.commit(Change::Delete(object)).await.unwrap();
+        assert_eq!(listed(&token, &store).pool, Some(format!("{object}, which is gone")));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_an_expired_token_has_can_be_freed() {
+        let store = Arc::new(Store::in_memory().unwrap());
+        let (token, _) = make(wanted("ci"), &store).unwrap();
+        let put = |token| store.put_token(token, Caller::control().author());
+        put(token.clone()).await.unwrap();
+        let error = async || create(State(Arc::clone(&store)), Json(wanted("ci"))).await.unwrap_err().1.0.error;
+        assert_eq!(error().await, "another token has the name ci");
+        put(Token { expires: Some(UnixMicros(1)), ..token }).await.unwrap();
+        assert!(error().await.ends_with("`pooldns token revoke ci` frees the name"));
     }
 }

@@ -31,11 +31,16 @@ impl BoundApi {
         // Without an address nobody misses it.
         let certificate = match (&settings.certificate, &settings.key) {
             (Some(certificate), Some(key)) if !listeners.is_empty() => {
-                Some(Arc::new(Certificate::load(certificate, key)?))
+                Some(Arc::new(Certificate::open(certificate, key)))
             }
             _ => None,
         };
         Ok(Self { listeners, certificate })
+    }
+
+    /// Its certificate, if it is offered by TLS.
+    pub(super) fn certificate(&self) -> Option<Arc<Certificate>> {
+        self.certificate.clone()
     }
 
     /// Where it is offered: real ports where 0 was asked for.

@@ -33,7 +33,7 @@ use crate::api::control::{Contradictions, ControlError, ControlSocket, Reload, R
 use crate::api::metrics::Scrape;
 use crate::api::observe::Readiness;
 use crate::api::status::{self, SecondaryStatus, Status};
-use crate::api::tls::TlsError;
+use crate::api::tls::Certificate;
 use crate::api::v4::Context;
 use crate::api::v4::preview::Previews;
 use crate::app::api::BoundApi;
@@ -75,9 +75,6 @@ pub enum StartError {
     /// The store.
     #[error(transparent)]
     Store(#[from] OpenError),
-    /// The API's certificate.
-    #[error(transparent)]
-    Certificate(#[from] TlsError),
     /// A configuration that contradicts itself; parsing finds that first.
     #[error("the configuration contradicts itself: {0}")]
     Inventory(#[from] CommitError),
@@ -171,6 +168,8 @@ pub struct Shared {
     store: Arc<EmbeddedStore>,
     /// Where it offers the API.
     api_addresses: Vec<SocketAddr>,
+    /// What it offers it with, if that is TLS.
+    certificate: Option<Arc<Certificate>>,
     /// The live record table.
     table: Arc<ArcSwap<RecordTable>>,
     /// The inventory with its targets.
@@ -200,6 +199,8 @@ impl Server for Shared {
             generation: generation.0,
             listen: self.addresses.clone(),
             api: self.api_addresses.clone(),
+            api_certificate: self.certificate.as_ref().map(|certificate| certificate.status()),
+            configuration: self.reloader.file(),
             zones: status::zones(&assigned, &self.serials.borrow(), |hosting| self.secondary(&assigned, hosting)),
             pools: status::pools(&assigned),
             load_balancers: status::load_balancers(&assigned, &self.table.load()),
@@ -226,6 +227,7 @@ impl Server for Shared {
             registry: &self.registry,
             reloads: self.reloader.past(),
             tcp_connections: self.tcp.connections(),
+            certificate: self.certificate.as_ref().map(|certificate| certificate.status()),
             secondary: &|hosting| self.secondary(&assigned, hosting),
         };
         scrape.render()
@@ -310,9 +312,9 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let Bound { listeners, control, api } = Bound::new(&settings).await?;
     let policy = Arc::new(ArcSwap::from_pointee(policy));
     let store = Arc::new(store::open(&settings, &source).await?);
-    let inventory = store.commit(Change::DeclareSettingAside(declared)).await?;
-    store::log_set_aside(&inventory);
-    drop(inventory);
+    let kept = store.load();
+    store::log_declared(&kept, &*store.commit(Change::DeclareSettingAside(declared)).await?);
+    drop(kept);
     // From here on no change is missed: zones may be transferred at any time.
     let changes = store.subscribe();
     let stop = CancellationToken::new();
@@ -377,13 +379,14 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     });
     let reloader = Reloader::new(source, settings.clone(), policy, Arc::clone(&store), live.clone(), files, zones_read);
     let started = SystemTime::now();
-    let api_addresses = api.addresses();
+    let (api_addresses, certificate) = (api.addresses(), api.certificate());
     let shared = Shared {
         settings,
         started,
         addresses,
         store,
         api_addresses,
+        certificate,
         table,
         assigned,
         live,

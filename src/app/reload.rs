@@ -1,5 +1,6 @@
 //! Reload: the configuration is read again, and takes effect as a whole or not at all.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
@@ -11,14 +12,17 @@ use tracing::{info, warn};
 use crate::api::control::{Contradictions, Reload};
 use crate::api::metrics::Reloads;
 use crate::api::status::ReloadStatus;
+use crate::app::store::log_declared;
 use crate::config::{self, Configuration, LoadContext, Policy, Position, Report, Settings, ZonesRead};
-use crate::model::inventory::{Change, Declared, Inventory};
+use crate::model::id::ObjectId;
+use crate::model::inventory::{Change, Contradiction, Declared, Inventory};
 use crate::model::name::Name;
 use crate::model::serial::is_newer;
 use crate::model::zone::Zone;
+use crate::spec::contradiction::differences;
 use crate::spec::fault::Severity;
 use crate::steering::publish::Live;
-use crate::store::InventoryStore;
+use crate::store::{CommitError, InventoryStore};
 
 /// Where a configuration comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -141,6 +145,14 @@ impl<S: InventoryStore> Reloader<S> {
         self.inner.store.load().zone_of(apex).map(Arc::clone)
     }
 
+    /// The file that is read, as it is known whatever the folder; none for a text that is part of the program.
+    pub fn file(&self) -> Option<PathBuf> {
+        match &self.inner.source {
+            ConfigSource::File(path) => path.canonicalize().or_else(|_| std::path::absolute(path)).ok(),
+            ConfigSource::Text { .. } => None,
+        }
+    }
+
     /// How reloads went.
     pub fn past(&self) -> Reloads {
         self.inner.past.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -180,18 +192,24 @@ impl<S: InventoryStore> Reloader<S> {
         let Configuration { settings, policy, declared, files, zones_read: zones, warnings } = configuration;
         // Publish reads the policy when it takes the new inventory in, so the policy comes first.
         let before = self.inner.policy.swap(Arc::new(policy));
-        let stuck = stuck_serials(&self.inner.store.load(), &declared);
+        let kept = self.inner.store.load();
+        let stuck = stuck_serials(&kept, &declared);
+        let differences = differences(&kept, &declared);
         let change = match contradictions {
             Contradictions::Refused => Change::Declare(declared),
             Contradictions::SetAside => Change::DeclareSettingAside(declared),
         };
         let generation = match self.inner.store.commit(change).await {
-            Ok(inventory) => inventory.generation,
-            Err(contradiction) => {
+            Ok(inventory) => {
+                log_declared(&kept, &inventory);
+                inventory.generation
+            }
+            Err(error) => {
                 self.inner.policy.store(before);
-                return Err(contradiction.to_string());
+                return Err(refusal(error, &differences));
             }
         };
+        drop(kept);
         log_zones(&zones);
         log_warnings(&warnings);
         for (apex, serial) in stuck {
@@ -203,6 +221,22 @@ impl<S: InventoryStore> Reloader<S> {
         let waiting_for_restart = self.inner.settings.changed_keys(&settings).into_iter().map(str::to_owned).collect();
         Ok(Taken { waiting_for_restart, warnings })
     }
+}
+
+/// Why a configuration is refused. Objects of the API that are in its way have `differences` from what it declares.
+fn refusal(error: CommitError, differences: &HashMap<ObjectId, String>) -> String {
+    let CommitError::Contradiction(Contradiction::WouldSetAside(mut objects)) = error else { return error.to_string() };
+    for (object, _, why) in &mut objects {
+        if let Some(keys) = differences.get(object) {
+            why.push_str(": ");
+            why.push_str(keys);
+        }
+    }
+    let list = Contradiction::WouldSetAside(objects);
+    format!(
+        "{list}\n  help: make the file say what the API has (`pooldns export` shows it), or take the object out of one of the \
+         two; `pooldns reload --set-aside` keeps what the API has and serves what the file says"
+    )
 }
 
 /// Says which zones were read from files.

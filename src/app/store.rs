@@ -1,13 +1,15 @@
 //! The store of a server: how it is opened, and what is written into it beside commits.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::app::reload::ConfigSource;
 use crate::config::Settings;
+use crate::model::id::ObjectId;
 use crate::model::inventory::Inventory;
 use crate::steering::events::Flipped;
 use crate::store::embedded::{EmbeddedStore, OpenError, Unreadable};
@@ -42,12 +44,30 @@ pub(super) async fn open(settings: &Settings, source: &ConfigSource) -> Result<E
     }
 }
 
-/// Says which objects of the API are kept and not served.
-pub(super) fn log_set_aside(inventory: &Inventory) {
-    for aside in inventory.set_aside.iter() {
+/// Says what has become of objects of the API, now that something is declared: which are set aside from now on, which are so
+/// no longer, and which a file has taken over.
+pub(super) fn log_declared(before: &Inventory, after: &Inventory) {
+    let was_aside: HashSet<ObjectId> = before.set_aside.iter().map(|aside| aside.stored.object.id()).collect();
+    let is_aside: HashSet<ObjectId> = after.set_aside.iter().map(|aside| aside.stored.object.id()).collect();
+    // At the start all of them wait until something is declared.
+    let is_first = before.stamps.zones.is_empty() && before.stamps.pools.is_empty();
+    for aside in after.set_aside.iter() {
         let object = aside.stored.object.id();
-        let (kind, name) = (object.kind(), aside.stored.object.name());
-        warn!(kind, %object, name, why = aside.why, "SET ASIDE: an object of the API contradicts what is declared");
+        if is_first || !was_aside.contains(&object) {
+            let (kind, name) = (object.kind(), aside.stored.object.name());
+            warn!(kind, %object, name, why = aside.why, "SET ASIDE: an object of the API contradicts what is declared");
+        }
+    }
+    let adopted: HashSet<ObjectId> = after.adopted_since(before).into_iter().collect();
+    for object in &adopted {
+        let file = after.declared_in(*object).map_or("", |file| file);
+        info!(kind = object.kind(), %object, file, "an object of the API is declared just as it is, and is the file's from now on");
+    }
+    for object in before.set_aside.iter().map(|aside| &aside.stored.object).filter(|_| !is_first) {
+        let id = object.id();
+        if !is_aside.contains(&id) && !adopted.contains(&id) {
+            info!(kind = id.kind(), object = %id, name = object.name(), "an object of the API is no longer set aside");
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::api::client::{self, ClientError};
 use crate::api::exchange::{self, Imported, Importing};
 use crate::cli::{CliError, ConfigArgs, ControlArgs, block_on};
 use crate::config::LoadContext;
-use crate::model::inventory::Change;
+use crate::model::inventory::{Change, Inventory};
 use crate::store::InventoryStore as _;
 use crate::store::embedded::EmbeddedStore;
 
@@ -52,7 +52,7 @@ pub(super) struct BackupArgs {
 pub(super) fn export(args: &ExportArgs) -> Result<(), CliError> {
     let text = match block_on(client::export(&args.control.path()?))? {
         Err(ClientError::Connect { .. }) if args.control.control.is_none() => {
-            exchange::exported(&open(&args.control.config)?.load())
+            exchange::exported(&look(&args.control.config)?)
         }
         asked => asked?,
     };
@@ -64,7 +64,10 @@ pub(super) fn import(args: &ImportArgs) -> Result<(), CliError> {
     let ImportArgs { file, dry_run, control } = args;
     let (name, text) = read(file)?;
     let importing = if *dry_run { Importing::Dry } else { Importing::Kept };
-    let imported = match block_on(client::import(&control.path()?, text.clone(), importing))? {
+    let imported = match block_on(client::import(&control.path()?, &name, text.clone(), importing))? {
+        Err(ClientError::Connect { .. }) if control.control.is_none() && *dry_run => {
+            exchange::try_import(&look(&control.config)?, &name, &text)
+        }
         Err(ClientError::Connect { .. }) if control.control.is_none() => {
             block_on(exchange::import(&open(&control.config)?, &name, &text, importing))?
         }
@@ -106,6 +109,20 @@ fn read(file: &Path) -> Result<(String, String), CliError> {
     }
     let text = fs::read_to_string(file).map_err(|error| CliError::Store(format!("{}: {error}", file.display())))?;
     Ok((file.display().to_string(), text))
+}
+
+/// What the store of a configuration has, under what that declares, while no server runs. Nothing is written, and a store
+/// that is missing has nothing.
+fn look(config: &ConfigArgs) -> Result<Inventory, CliError> {
+    let configuration = config.source()?.load(LoadContext::default()).map_err(CliError::Faulty)?;
+    let store = if EmbeddedStore::is_in(&configuration.settings.store) {
+        EmbeddedStore::open(&configuration.settings.store)
+    } else {
+        EmbeddedStore::in_memory()
+    };
+    let kept = store.map_err(|error| CliError::Store(error.to_string()))?.load();
+    let declared = Change::DeclareSettingAside(configuration.declared);
+    kept.apply(declared).map_err(|error| CliError::Store(error.to_string()))
 }
 
 /// Opens the store of a configuration, under what that declares, while no server runs.

@@ -6,6 +6,7 @@ mod progress;
 mod refresh;
 mod reload;
 mod serve;
+mod set_aside;
 mod status;
 mod token;
 
@@ -72,6 +73,8 @@ enum Command {
     Export(exchange::ExportArgs),
     /// Have the API make the objects of a TOML document, all of them or none; those with the same ids are replaced.
     Import(exchange::ImportArgs),
+    /// List and drop objects that the API made and the configuration contradicts: they are kept, and not served.
+    SetAside(set_aside::SetAsideArgs),
     /// Copy the store into a new file, while the server runs or not.
     Backup(exchange::BackupArgs),
 }
@@ -215,6 +218,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Token(args) => token::run(&args),
         Command::Export(args) => exchange::export(&args),
         Command::Import(args) => exchange::import(&args),
+        Command::SetAside(args) => set_aside::run(&args),
         Command::Backup(args) => exchange::backup(&args),
     };
     match result {

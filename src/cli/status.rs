@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use crate::api::client;
 use crate::api::status::{
-    AddressStatus, LoadBalancerStatus, OriginStatus, PoolStatus, ProbeStatus, ReloadStatus, SecondaryStatus,
-    SetAsideStatus, Status,
+    AddressStatus, CertificateStatus, LoadBalancerStatus, OriginStatus, PoolStatus, ProbeStatus, ReloadStatus,
+    SecondaryStatus, SetAsideStatus, Status,
 };
 use crate::cli::{CliError, ControlArgs, block_on};
 
@@ -56,6 +56,8 @@ impl Display for Report<'_> {
             generation,
             listen,
             api,
+            api_certificate,
+            configuration: _,
             zones,
             pools,
             load_balancers,
@@ -70,6 +72,9 @@ impl Display for Report<'_> {
         if !api.is_empty() {
             let addresses: Vec<String> = api.iter().map(ToString::to_string).collect();
             writeln!(f, "offers its API on {}", addresses.join(", "))?;
+        }
+        if let Some(certificate) = api_certificate {
+            writeln!(f, "{}", certificate_line(certificate, self.now))?;
         }
         if let Some(ReloadStatus { at, fault, waiting_for_restart }) = reload {
             let at = ago(*at, self.now);
@@ -92,6 +97,23 @@ impl Display for Report<'_> {
         }
         writeln!(f, "\n{}", load_balancer_table(load_balancers))?;
         writeln!(f, "\n{}", origin_table(pools, self.now))
+    }
+}
+
+/// The API's certificate.
+fn certificate_line(certificate: &CertificateStatus, now: Timestamp) -> String {
+    let CertificateStatus { file, open, expires, fault } = certificate;
+    let expires = match expires {
+        Some(expires) if *expires <= now => format!("EXPIRED {} ago", ago(*expires, now)),
+        Some(expires) => format!("expires in {}", ago(now, *expires)),
+        None => "does not say when it expires".to_owned(),
+    };
+    match fault {
+        Some(fault) if *open => {
+            format!("the API's certificate on disk is NO GOOD ({fault}); the one in force {expires}")
+        }
+        Some(fault) => format!("the API is CLOSED, it has no good certificate: {fault}"),
+        None => format!("the API's certificate {} {expires}", file.display()),
     }
 }
 

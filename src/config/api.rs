@@ -5,15 +5,18 @@ use std::net::SocketAddr;
 use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
+use crate::config::pem_files;
 use crate::config::settings::{Settings, read_addresses};
+use crate::model::hosting::Sharing;
 use crate::model::limits::{
     API_CONNECTIONS_MAX, API_REQUEST_TIMEOUT_MAX, NAME_SERVERS_MAX, STREAM_TIMEOUT_MAX, STREAM_TIMEOUT_MIN,
 };
+use crate::model::monitor::ClientFiles;
 use crate::model::name::Name;
 use crate::model::tree::Table;
 use crate::spec::fault::Faults;
 use crate::spec::fields::{Fields, Key, Path, Spot, defaulted, optional};
-use crate::spec::hosting::{self, Sharing};
+use crate::spec::hosting;
 use crate::spec::value::{duration, integer, list};
 
 use super::settings::set;
@@ -52,10 +55,9 @@ impl Default for ApiSettings {
 /// What zones have that are made through the API.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ApiZones {
-    /// Name servers of new zones: the NS records that they begin with.
+    /// Name servers of new zones: the NS records that they begin with. Who has to do with such zones is said in
+    /// [`Declared`](crate::model::inventory::Declared), since it is about those that are there, too.
     pub name_servers: Vec<Name>,
-    /// Who has to do with them.
-    pub sharing: Sharing,
 }
 
 /// The keys of `[api]`.
@@ -96,6 +98,14 @@ pub(super) fn read(spot: Spot<'_, '_>, folder: &FilePath, settings: &mut Setting
         let fault = fields.fault_at(key, why);
         fields.faults.push(fault);
     }
+    if let (Some(certificate), Some(key)) = (&api.certificate, &api.key)
+        && !api.listen.is_empty()
+        && let Err(why) = pem_files::client(&ClientFiles { certificate: certificate.clone(), key: key.clone() })
+    {
+        // No fault: DNS does not depend on it, and whoever checks may not be allowed to read the key.
+        let warning = fields.fault_at("certificate", format!("{why}; with such files the API stays closed"));
+        fields.faults.warn(warning);
+    }
     let is_local = |address: &&SocketAddr| address.ip().to_canonical().is_loopback();
     if let Some(address) = api.listen.iter().find(|address| !is_local(address)).filter(|_| api.certificate.is_none()) {
         let why = format!(
@@ -108,7 +118,12 @@ pub(super) fn read(spot: Spot<'_, '_>, folder: &FilePath, settings: &mut Setting
 }
 
 /// Reads `[api.zones]` of the main file; `keys` are those of TSIG, none where some may not be known.
-pub(super) fn read_zones(root: &Table, keys: Option<&HashSet<Name>>, zones: &mut ApiZones, faults: &mut Faults) {
+pub(super) fn read_zones(
+    root: &Table,
+    keys: Option<&HashSet<Name>>,
+    (zones, sharing): (&mut ApiZones, &mut Sharing),
+    faults: &mut Faults,
+) {
     let Some(api) = root.entry("api") else { return };
     let path = Path::ROOT.key("api");
     let spot = Spot { source: 0, path: &path, node: &api.node };
@@ -117,8 +132,8 @@ pub(super) fn read_zones(root: &Table, keys: Option<&HashSet<Name>>, zones: &mut
     let path = path.key("zones");
     let Some(mut fields) = Fields::open(spot.inner(&path, &entry.node), API_ZONES_KEYS, faults) else { return };
     set!(fields, "name_servers", list(NAME_SERVERS_MAX, read_name) => zones.name_servers);
-    if let Some(sharing) = hosting::parse_sharing(&mut fields, keys) {
-        zones.sharing = sharing;
+    if let Some(said) = hosting::parse_sharing(&mut fields, keys) {
+        *sharing = said;
     }
 }
 
@@ -167,7 +182,10 @@ mod tests {
             ("192.0.2.1:1", "certificate = \"a\"\nkey = \"b\"", false),
         ] {
             let loaded = load(&format!("listen = [\"{listen}\"]\n{tls}")).unwrap();
-            assert_eq!(!loaded.warnings.is_empty(), warned, "{listen} {tls}");
+            let warnings = loaded.warnings.to_string();
+            assert_eq!(warnings.contains("tokens come to"), warned, "{listen} {tls}: {warnings}");
+            // There are no such files.
+            assert_eq!(warnings.contains("api.certificate: a: there is no such file"), !tls.is_empty(), "{warnings}");
         }
     }
 
@@ -178,7 +196,8 @@ mod tests {
         let faults = load(zones).unwrap_err().to_string();
         assert!(faults.contains("api.zones.notify[0].key: "), "{faults}");
         let key = "[[keys]]\nname = \"k\"\nalgorithm = \"hmac-sha256\"\nsecret = \"ZXhhbXBsZSBzZWNyZXQ6IGRvIG5vdCB1c2UgdGhpcyE=\"";
-        let zones = load(&format!("{zones}{key}")).unwrap().policy.api_zones;
-        assert_eq!((zones.name_servers[0].to_string().as_str(), zones.sharing.notify.len()), ("ns1.example.com", 1));
+        let Configuration { policy, declared, .. } = load(&format!("{zones}{key}")).unwrap();
+        let name_server = policy.api_zones.name_servers[0].to_string();
+        assert_eq!((name_server.as_str(), declared.sharing.notify.len()), ("ns1.example.com", 1));
     }
 }

@@ -6,6 +6,7 @@ use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 
 use crate::config::{load, load_objects, load_text};
+use crate::model::inventory::Inventory;
 use crate::model::monitor::{Check, ClientFiles, TlsFiles};
 
 /// The faults of a configuration with one monitor more than `name`.
@@ -141,7 +142,7 @@ fn files_are_relative_to_the_file_that_names_them_and_have_to_be_sound() {
 fn an_import_names_no_files() {
     for keys in ["ca_file = '/etc/ssl/a.pem'", "client_certificate = '/a.pem'\nclient_key = '/a.key'"] {
         let text = format!("[[monitors]]\nname = 'm'\ntype = 'tls'\n{keys}");
-        let report = load_objects("import", &text).map(|_| ()).unwrap_err().to_string();
+        let report = load_objects("import", &text, &Inventory::default()).map(|_| ()).unwrap_err().to_string();
         assert!(report.contains("a file of the server can be named in its configuration only"), "{keys}: {report}");
     }
 }

@@ -31,7 +31,9 @@ pub use crate::config::report::{Position, Report, Source};
 pub use crate::config::settings::{Policy, Settings};
 use crate::config::zone_files::ZoneFileReader;
 pub use crate::config::zone_files::{Progress, ZoneRead, ZonesRead};
-use crate::model::inventory::Declared;
+use crate::model::hosting::Sharing;
+use crate::model::inventory::{Declared, Inventory};
+use crate::model::stamp::UnixMicros;
 use crate::model::tree::{Node, Table, Value};
 use crate::spec::declared::{self, Document, Extent};
 use crate::spec::fault::Faults;
@@ -133,8 +135,8 @@ pub fn load_text(name: &str, text: &str) -> Result<Configuration, Report> {
     interpret(files, FilePath::new(""), LoadContext::default(), faults)
 }
 
-/// Loads the objects of a text that is no configuration: it has no settings, and may name objects that are elsewhere.
-pub fn load_objects(name: &str, text: &str) -> Result<Declared, Report> {
+/// Loads the objects of a text that is no configuration: it has no settings, and may name objects of an inventory.
+pub fn load_objects(name: &str, text: &str, beside: &Inventory) -> Result<Declared, Report> {
     let mut faults = Faults::default();
     let Files { mut sources, roots, mut paths, .. } = Files::of_text(name, text, &mut faults);
     for (source, root) in &roots {
@@ -151,7 +153,7 @@ pub fn load_objects(name: &str, text: &str) -> Result<Declared, Report> {
         pems: None,
         progress: None,
     };
-    let declared = declared::parse(&documents, Extent::Partial, &mut zone_files, &mut faults);
+    let declared = declared::parse_beside(&documents, beside, &mut zone_files, &mut faults);
     declared.filter(|_| faults.is_empty()).ok_or_else(|| Report::new(sources, &faults))
 }
 
@@ -181,6 +183,7 @@ fn interpret(
         Document { source: *source, root, name }
     });
     let documents: Vec<Document<'_>> = named.collect();
+    let written = paths.iter().filter_map(|path| Some((path.display().to_string().into(), written(path)?))).collect();
     let nothing = ZonesRead::default();
     let mut zone_files = ZoneFileReader {
         sources: &mut sources,
@@ -192,20 +195,29 @@ fn interpret(
     };
     let declared = declared::parse(&documents, extent, &mut zone_files, &mut faults);
     let zones_read = zone_files.now;
+    let mut sharing = Sharing::default();
     if let Some((0, root)) = roots.first() {
         // They name keys, which are known only now.
         let keys = declared.as_ref().map(|declared| declared.keys.iter().map(|key| key.name.clone()).collect());
-        api::read_zones(root, keys.as_ref(), &mut policy.api_zones, &mut faults);
+        api::read_zones(root, keys.as_ref(), (&mut policy.api_zones, &mut sharing), &mut faults);
     }
     match declared {
         Some(declared) if faults.is_empty() => {
             let warnings = Report::new(sources, &faults);
             // The texts are not kept for nothing.
             let warnings = if warnings.is_empty() { Report::default() } else { warnings };
+            let declared = Declared { sharing, written, ..declared };
             Ok(Configuration { settings, policy, declared, files: paths, zones_read, warnings })
         }
         _ => Err(Report::new(sources, &faults).with_control(control)),
     }
+}
+
+/// When a file was written.
+fn written(path: &FilePath) -> Option<UnixMicros> {
+    let modified = std::fs::metadata(path).ok()?.modified().ok()?;
+    let since = modified.duration_since(std::time::SystemTime::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_micros()).ok().map(UnixMicros)
 }
 
 /// Whether nothing is wrong with the main file's settings, `faults` being those before any object is read.

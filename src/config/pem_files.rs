@@ -76,10 +76,15 @@ pub fn client(files: &ClientFiles) -> Result<(Vec<CertificateDer<'static>>, Priv
     // What stands in the file of a key is repeated nowhere.
     let key = read.map_err(|_| explained(&files.key, "it has no private key in PEM"))?;
     let provider = rustls::crypto::aws_lc_rs::default_provider();
-    if CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider).is_err() {
-        return Err(explained(&files.key, "its key is not that of the certificate, or of a kind that we do not know"));
+    match CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider) {
+        Ok(_) => Ok((chain, key)),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(explained(&files.key, "its key is not that of the certificate")),
+        Err(rustls::Error::InvalidCertificate(_)) => {
+            let why = "its certificate cannot be read; it has to be of version 3 of X.509, as `openssl req -x509 -addext` makes it";
+            Err(explained(&files.certificate, why))
+        }
+        Err(_) => Err(explained(&files.key, "its key is of a kind that we do not know")),
     }
-    Ok((chain, key))
 }
 
 /// Reads the certificates of a file, at least one.

@@ -261,3 +261,13 @@ fn warnings_of_a_zone_are_bounded() {
     let records: Vec<&str> = records.iter().map(String::as_str).collect();
     assert_eq!(warnings_of(&records, "").len(), 1_000);
 }
+
+#[test]
+fn a_zone_within_another_is_delegated_there() {
+    let inner = "[[zones]]\nname = 'sub.example.com'\nrecords = ['@ SOA ns1.example.com. h 1 2 3 4 5', '@ NS ns1.example.com.']\n";
+    let why = "zones[1].name: the zone example.com has no NS records at sub.example.com, which is a zone of its own: servers \
+               with a copy of example.com say that there is no such name; add NS records there";
+    let warnings = warnings_of(&[], inner);
+    assert!(warnings.len() == 1 && warnings[0].ends_with(why), "{warnings:?}");
+    assert_eq!(warnings_of(&["sub NS ns1"], inner), Vec::<String>::new());
+}

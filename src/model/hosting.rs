@@ -27,6 +27,23 @@ pub struct Hosting {
     pub transfer_live: TransferLive,
 }
 
+/// Who has to do with a zone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sharing {
+    /// Who may ask.
+    pub allow_query: Vec<IpNet>,
+    /// Who may transfer it.
+    pub allow_transfer: Vec<TransferRule>,
+    /// Who is told when it changes.
+    pub notify: Vec<Peer>,
+}
+
+impl Default for Sharing {
+    fn default() -> Self {
+        Self { allow_query: Hosting::everybody(), allow_transfer: vec![], notify: vec![] }
+    }
+}
+
 /// Where a zone's records come from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ZoneOrigin {
@@ -105,6 +122,13 @@ impl fmt::Debug for Secret {
 }
 
 impl Hosting {
+    /// The same, for those who are said to have to do with it.
+    #[must_use]
+    pub fn shared_with(self, sharing: &Sharing) -> Self {
+        let Sharing { allow_query, allow_transfer, notify } = sharing.clone();
+        Self { allow_query, allow_transfer, notify, ..self }
+    }
+
     /// A zone whose records are declared, for everybody to ask and nobody to transfer.
     pub fn declared(id: ZoneId, apex: Name) -> Self {
         Self {

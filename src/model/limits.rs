@@ -95,8 +95,6 @@ pub const AUTH_FAILURES_MAX: u32 = 10;
 pub const AUTH_NETWORKS_MAX: usize = 4_096;
 /// Longest life of a token that expires at all: ten years.
 pub const TOKEN_LIFE_MAX: Duration = Duration::from_hours(24 * 3_653);
-/// Octets of a certificate chain's or a key's file.
-pub const PEM_OCTETS_MAX: u64 = 1 << 20;
 /// Octets of a request's own id that is given back; clients send 36.
 pub const REQUEST_ID_OCTETS_MAX: usize = 128;
 /// Octets of a request's body: a pool of as many origins as we take has half of it.
@@ -234,6 +232,8 @@ pub const STORE_LAZY_INTERVAL: Duration = Duration::from_secs(1);
 pub const STORE_RETRY_INTERVAL: Duration = Duration::from_secs(10);
 /// Entries of the audit log: ten a minute for a week.
 pub const AUDIT_ENTRIES_MAX: usize = 100_000;
+/// Records that a change of a whole zone has in the audit log, so that an import does not push everything else out of it.
+pub const AUDIT_RECORDS_MAX: usize = 1_000;
 /// Octets of the audit log; an entry has an object twice, and a pool may be large.
 pub const AUDIT_OCTETS_MAX: u64 = 256 << 20;
 /// Entries of the audit log that pages reach from the newest on: each page reads all that come before.

@@ -8,9 +8,9 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::model::hosting::{Hosting, TransferLive};
+use crate::model::hosting::{Hosting, Sharing, TransferLive};
 use crate::model::id::{MonitorId, ObjectId, PoolId};
-use crate::model::inventory::Declared;
+use crate::model::inventory::{Declared, Inventory};
 use crate::model::limits::{LOAD_BALANCERS_MAX, MONITORS_MAX, POOLS_MAX, TSIG_KEYS_MAX, ZONES_MAX};
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::name::Name;
@@ -102,6 +102,26 @@ pub fn parse(
     files: &mut dyn Files,
     faults: &mut Faults,
 ) -> Option<Declared> {
+    parse_all(documents, (extent, None), files, faults)
+}
+
+/// Parses the objects of documents that are to come beside those of an inventory, which they may name.
+pub fn parse_beside(
+    documents: &[Document<'_>],
+    inventory: &Inventory,
+    files: &mut dyn Files,
+    faults: &mut Faults,
+) -> Option<Declared> {
+    parse_all(documents, (Extent::Partial, Some(inventory)), files, faults)
+}
+
+/// Parses the objects of documents, which may name those of an inventory, if there is one.
+fn parse_all<'t>(
+    documents: &[Document<'t>],
+    (extent, beside): (Extent, Option<&'t Inventory>),
+    files: &mut dyn Files,
+    faults: &mut Faults,
+) -> Option<Declared> {
     let before = faults.len();
     let [keys, zones, monitors, pools, load_balancers] = ARRAYS;
     let key_items = items(documents, keys, TSIG_KEYS_MAX, faults);
@@ -113,8 +133,14 @@ pub fn parse(
     let key_names: HashSet<Name> = unique_names(&key_items, keys, Name::parse, faults);
     let apexes: HashSet<Name> = unique_names(&zone_items, zones, Name::parse, faults);
     let live: HashSet<Name> = unique_names(&load_balancer_items, load_balancers, Name::parse, faults);
-    let monitor_names: Names<'_, MonitorId> = names(&monitor_items, monitors, "monitor", extent, faults);
-    let pool_names: Names<'_, PoolId> = names(&pool_items, pools, "pool", extent, faults);
+    // A name that nothing has is a fault where all are known.
+    let named = if beside.is_some() { Extent::Complete } else { extent };
+    let there = beside.into_iter().flat_map(|inventory| inventory.monitors.iter());
+    let there = there.map(|monitor| (monitor.name.as_str(), monitor.id));
+    let monitor_names: Names<'_, MonitorId> = names(&monitor_items, monitors, ("monitor", named), there, faults);
+    let there = beside.into_iter().flat_map(|inventory| inventory.pools.iter());
+    let there = there.map(|pool| (pool.name.as_str(), pool.id));
+    let pool_names: Names<'_, PoolId> = names(&pool_items, pools, ("pool", named), there, faults);
 
     let key_names = (extent == Extent::Complete).then_some(&key_names);
 
@@ -134,9 +160,14 @@ pub fn parse(
     }
     let (hostings, zones): (Vec<_>, Vec<_>) = zones.into_iter().unzip();
     let zones: Vec<Arc<Zone>> = zones.into_iter().flatten().collect();
-    let mut by_apex: load_balancer::Zones<'_> = apexes.iter().map(|apex| (apex, None)).collect();
+    let mut by_apex: load_balancer::Zones<'_> = HashMap::new();
+    if let Some(inventory) = beside {
+        let there = inventory.hostings.iter();
+        by_apex.extend(there.map(|one| (&one.apex, inventory.zones.find(one.id).map(|zone| &**zone))));
+    }
+    by_apex.extend(apexes.iter().map(|apex| (apex, None)));
     by_apex.extend(zones.iter().map(|zone| (zone.apex(), Some(zone.as_ref()))));
-    let by_apex = (extent == Extent::Complete).then_some(&by_apex);
+    let by_apex = (named == Extent::Complete).then_some(&by_apex);
     let disabled: HashSet<PoolId> = pools.iter().filter(|pool| !pool.enabled).map(|pool| pool.id).collect();
     let around =
         load_balancer::Surroundings { zones: by_apex, pools: &pool_names, is_disabled: &|id| disabled.contains(&id) };
@@ -152,6 +183,7 @@ pub fn parse(
     }
     if let Some(by_apex) = by_apex {
         warn_across(&zone_items, by_apex, &live, faults);
+        warn_undelegated(&zone_items, by_apex, faults);
     }
     if extent == Extent::Complete && hostings.len() == zone_items.len() {
         check_copies(&zone_items, &hostings, &zones, &load_balancers, faults);
@@ -167,8 +199,34 @@ pub fn parse(
         add(&monitor_items, &mut monitors.iter().map(|one| ObjectId::Monitor(one.id)));
         add(&pool_items, &mut pools.iter().map(|one| ObjectId::Pool(one.id)));
         add(&load_balancer_items, &mut load_balancers.iter().map(|one| ObjectId::LoadBalancer(one.id)));
-        Declared { keys, hostings, zones, monitors, pools, load_balancers, files: all }
+        Declared {
+            keys,
+            hostings,
+            zones,
+            monitors,
+            pools,
+            load_balancers,
+            sharing: Sharing::default(),
+            files: all,
+            written: HashMap::new(),
+        }
     })
+}
+
+/// Warns, at the name of a zone, where it is within another of ours that does not delegate it.
+fn warn_undelegated(items: &[Item<'_>], zones: &load_balancer::Zones<'_>, faults: &mut Faults) {
+    if zones.len() < 2 {
+        return;
+    }
+    for item in items {
+        let Some(node) = item.name() else { continue };
+        let Value::String(text) = &node.value else { continue };
+        let Ok(apex) = Name::parse(text, None) else { continue };
+        let around = std::iter::successors(apex.parent(), Name::parent).find_map(|name| zones.get(&name).copied());
+        // The records of a zone that is transferred are not known here.
+        let Some(why) = around.flatten().and_then(|parent| warnings::undelegated(parent, &apex)) else { continue };
+        item.read("zones", |spot| faults.warn(spot.inner(&spot.path.key("name"), node).fault(why)));
+    }
 }
 
 /// Warns, at the name of a zone, of hosts that it names in others of our zones.
@@ -228,12 +286,12 @@ fn unique_names<E>(
     first_places(items, array, key, faults).into_keys().collect()
 }
 
-/// The names of objects with their ids; one that occurs twice is a fault.
+/// The names of objects with their ids, and those that are there beside; one that occurs twice among the first is a fault.
 fn names<'t, I: Id>(
     items: &[Item<'t>],
     array: &str,
-    kind: &'static str,
-    extent: Extent,
+    (kind, extent): (&'static str, Extent),
+    there: impl Iterator<Item = (&'t str, I)>,
     faults: &mut Faults,
 ) -> Names<'t, I> {
     let said = |item: &Item<'t>| match &item.name()?.value {
@@ -243,7 +301,8 @@ fn names<'t, I: Id>(
     let said: HashMap<&str, I> = items.iter().filter_map(said).collect();
     let firsts = first_places(items, array, Some, faults);
     let id = |name: &str| said.get(name).copied().unwrap_or_else(|| I::of_name(name));
-    Names::new(kind, firsts.into_keys().map(|name| (name, id(name))).collect(), extent)
+    let here = firsts.into_keys().map(|name| (name, id(name)));
+    Names::new(kind, there.chain(here).collect(), extent)
 }
 
 /// Adds a fault for each object whose id another has; `ids` are those of `items`. Names are different, so this can only
@@ -353,7 +412,8 @@ fn live_hint(zone: &Zone, live: &HashSet<&Name>) -> Option<Name> {
 
 /// Builds the root of a document that declares `declared`.
 pub fn build(declared: &Declared) -> Table {
-    let Declared { keys, hostings, zones, monitors, pools, load_balancers, files: _ } = declared;
+    let Declared { keys, hostings, zones, monitors, pools, load_balancers, sharing: _, files: _, written: _ } =
+        declared;
     let zones: HashMap<_, &Zone> = zones.iter().map(|zone| (zone.id, &**zone)).collect();
     let build_zone = |hosting: &Hosting| zone::build(hosting, zones.get(&hosting.id).copied());
     let monitor_names: HashMap<_, &str> = monitors.iter().map(|monitor| (monitor.id, &*monitor.name)).collect();

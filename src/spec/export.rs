@@ -1,12 +1,14 @@
 //! Everything that the API made as one document of TOML: it is a part of a configuration as well, and goes back into an API
 //! with the ids that it names.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::model::dns_record::DnsRecord;
 use crate::model::id::RecordId;
 use crate::model::inventory::{Change, Declared, Inventory, StoredObject};
-use crate::model::rrset::Record;
+use crate::model::name::Name;
+use crate::model::rrset::{Record, Rtype};
 use crate::model::tree::{Node, Table};
 use crate::model::zone::Zone;
 use crate::spec::{declared, dns_record};
@@ -15,7 +17,7 @@ use crate::spec::{declared, dns_record};
 const VERSION: u8 = 1;
 
 /// Builds the document. Objects of the API come in order of their names; those that the configuration declares are named by
-/// their ids, and not in it. Comments and tags of records have no place there.
+/// their ids, and not in it. Comments and tags of records have no place there, and an automatic TTL is a number.
 pub fn build(inventory: &Inventory) -> Table {
     let mut made = Declared::default();
     for stored in inventory.stored() {
@@ -39,9 +41,15 @@ pub fn build(inventory: &Inventory) -> Table {
 }
 
 /// The changes that make the objects of a document in an API, in an order in which each comes after what it refers to.
-/// Records get ids of `random` bits. An error says what an API cannot have.
-pub fn changes(declared: Declared, random: &mut dyn FnMut() -> u128) -> Result<Vec<Change>, String> {
-    let Declared { keys, hostings, zones, monitors, pools, load_balancers, files: _ } = declared;
+/// Zones and their records are made over those of `before`; new records get ids of `random` bits. An error says what an API
+/// cannot have.
+pub fn changes(
+    declared: Declared,
+    before: &Inventory,
+    random: &mut dyn FnMut() -> u128,
+) -> Result<Vec<Change>, String> {
+    let Declared { keys, hostings, zones, monitors, pools, load_balancers, sharing: _, files: _, written: _ } =
+        declared;
     if let Some(key) = keys.first() {
         return Err(format!("key {}: keys belong into the configuration", key.name));
     }
@@ -53,7 +61,9 @@ pub fn changes(declared: Declared, random: &mut dyn FnMut() -> u128) -> Result<V
                 "zone {apex}: a zone that is transferred from elsewhere belongs into the configuration"
             ));
         };
-        changes.push(Change::CreateZone { hosting, records: records(zone, random) });
+        let records = records(zone, before, random);
+        // Who has to do with it is for the configuration to say.
+        changes.push(Change::CreateZone { hosting: hosting.shared_with(&before.sharing), records });
     }
     changes.extend(monitors.into_iter().map(Change::PutMonitor));
     changes.extend(pools.into_iter().map(Change::PutPool));
@@ -61,15 +71,46 @@ pub fn changes(declared: Declared, random: &mut dyn FnMut() -> u128) -> Result<V
     Ok(changes)
 }
 
-/// The records of a zone.
-fn records(zone: &Zone, random: &mut dyn FnMut() -> u128) -> Vec<DnsRecord> {
+/// The records of a zone. Where the API has a record already, it stays what it is, with all that no document says of it: its
+/// id and stamps, comment, tags, and an automatic TTL.
+fn records(zone: &Zone, before: &Inventory, random: &mut dyn FnMut() -> u128) -> Vec<DnsRecord> {
+    let (made, served) = (before.records.find(zone.id), before.zones.find(zone.id));
+    let mut there: HashMap<(Name, Rtype), Vec<&DnsRecord>> = HashMap::new();
+    for record in made.into_iter().flat_map(|made| made.records.iter()) {
+        there.entry((record.owner.clone(), record.rtype)).or_default().push(record);
+    }
     let mut records = Vec::new();
     for owner in zone.owners() {
+        let name = owner.name();
         for rrset in owner.rrsets() {
+            let mut left = there.remove(&(name.clone(), rrset.rtype)).unwrap_or_default();
+            left.sort_by_key(|record| record.id);
+            let old = served.and_then(|zone| zone.owner(&name)?.rrset(rrset.rtype));
+            let is_same_ttl = old.is_some_and(|old| old.ttl() == rrset.ttl());
+            let mut changed = Vec::new();
             for rdata in rrset.rdatas() {
+                match left.iter().position(|record| record.rdata == rdata) {
+                    Some(index) => {
+                        let old = left.remove(index);
+                        let ttl = if is_same_ttl { old.ttl } else { Some(rrset.ttl()) };
+                        records.push(DnsRecord { ttl, ..old.clone() });
+                    }
+                    None => changed.push(rdata),
+                }
+            }
+            // What is left of one type has other data now; it is still the record that somebody knows.
+            let mut left = left.into_iter();
+            for rdata in changed {
                 let record =
-                    Record { owner: owner.name(), rtype: rrset.rtype, ttl: rrset.ttl(), rdata: rdata.to_vec() };
-                records.push(dns_record::of_record(record, RecordId::random(random()), zone.id));
+                    Record { owner: name.clone(), rtype: rrset.rtype, ttl: rrset.ttl(), rdata: rdata.to_vec() };
+                records.push(match left.next() {
+                    Some(old) => {
+                        let DnsRecord { rdata, content, ttl, .. } = dns_record::of_record(record, old.id, zone.id);
+                        let ttl = if is_same_ttl { old.ttl } else { ttl };
+                        DnsRecord { ttl, rdata, content, ..old.clone() }
+                    }
+                    None => dns_record::of_record(record, RecordId::random(random()), zone.id),
+                });
             }
         }
     }
@@ -78,7 +119,6 @@ fn records(zone: &Zone, random: &mut dyn FnMut() -> u128) -> Vec<DnsRecord> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
     use std::path::PathBuf;
 
     use proptest::prelude::*;
@@ -86,7 +126,6 @@ mod tests {
     use super::*;
     use crate::model::hosting::Hosting;
     use crate::model::monitor::ClientFiles;
-    use crate::model::name::Name;
     use crate::spec::declared::{Document, Extent, parse as declared_parse};
     use crate::spec::fault::Faults;
     use crate::spec::fields::Spot;
@@ -120,7 +159,7 @@ mod tests {
             bits += 1;
             bits
         };
-        let changes = changes(declared, &mut random).unwrap();
+        let changes = changes(declared, &Inventory::default(), &mut random).unwrap();
         changes.into_iter().fold(Inventory::default(), |inventory, change| inventory.apply(change).unwrap())
     }
 

@@ -25,7 +25,7 @@ pub enum Need {
     Optional,
     /// It must be there in TOML; in JSON there is a default.
     Declared,
-    /// Optional, and for programs and for what is not built yet: known, but not listed among what is allowed.
+    /// Optional, and for programs and for what is not built yet: listed behind what is allowed.
     Kept,
     /// The server sets it. Programs send it back, and it does not matter what it says.
     ReadOnly,
@@ -53,7 +53,7 @@ pub const fn declared(name: &'static str) -> Key {
     Key { name, need: Need::Declared }
 }
 
-/// A key that is known, but not listed among what is allowed.
+/// A key that is known, and listed behind what is allowed.
 pub const fn kept(name: &'static str) -> Key {
     Key { name, need: Need::Kept }
 }
@@ -301,8 +301,11 @@ pub fn check_keys(spot: &Spot<'_, '_>, table: &Table, keys: &[Key], faults: &mut
                     faults.warn(fault("unknown key; it is ignored").suggest(nearest));
                     continue;
                 }
-                let all: Vec<&str> = settable.filter(|key| key.need != Need::Kept).map(|key| key.name).collect();
-                faults.push(fault(&format!("unknown key; allowed: {}", all.join(", "))).suggest(nearest));
+                let (kept, all): (Vec<&Key>, Vec<&Key>) = settable.partition(|key| key.need == Need::Kept);
+                let [kept, all] =
+                    [kept, all].map(|keys| keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", "));
+                let also = if kept.is_empty() { String::new() } else { format!("; also taken: {kept}") };
+                faults.push(fault(&format!("unknown key; allowed: {all}{also}")).suggest(nearest));
             }
         }
     }
@@ -352,7 +355,7 @@ mod tests {
                 faults.listed(severity).kept().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
             })
         };
-        let toml = "created_on: the server sets this key; leave it out\nprot: unknown key; allowed: name, port\n\
+        let toml = "created_on: the server sets this key; leave it out\nprot: unknown key; allowed: name, port; also taken: id\n\
                     name: it is missing and required";
         assert_eq!(told(Dialect::Toml), [toml, ""]);
         assert_eq!(told(Dialect::Json), ["", "prot: unknown key; it is ignored"]);

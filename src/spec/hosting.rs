@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
-use crate::model::hosting::{Hosting, Peer, SerialSource, TransferLive, TransferRule, ZoneOrigin};
+use crate::model::hosting::{Hosting, Peer, SerialSource, Sharing, TransferLive, TransferRule, ZoneOrigin};
 use crate::model::id::ZoneId;
 use crate::model::limits::PEERS_MAX;
 use crate::model::name::Name;
@@ -42,23 +42,6 @@ const TRANSFERS_LIVE: &[Word<TransferLive>] =
 
 /// Names of keys; none where some may not be known.
 pub type KeyNames<'k> = Option<&'k HashSet<Name>>;
-
-/// Who has to do with a zone.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Sharing {
-    /// Who may ask.
-    pub allow_query: Vec<IpNet>,
-    /// Who may transfer it.
-    pub allow_transfer: Vec<TransferRule>,
-    /// Who is told when it changes.
-    pub notify: Vec<Peer>,
-}
-
-impl Default for Sharing {
-    fn default() -> Self {
-        Self { allow_query: Hosting::everybody(), allow_transfer: vec![], notify: vec![] }
-    }
-}
 
 /// Reads who has to do with a zone.
 pub fn parse_sharing(fields: &mut Fields<'_, '_, '_>, keys: KeyNames<'_>) -> Option<Sharing> {

@@ -5,6 +5,7 @@
 //! by id in JSON and in the model.
 
 mod auto_hint;
+pub mod contradiction;
 pub mod declared;
 pub mod dialect;
 pub mod dns_record;

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
 
 use crate::model::hosting::{
-    Hosting, Peer, Secret, SerialSource, TransferLive, TransferRule, TsigAlgorithm, TsigKey, ZoneOrigin,
+    Hosting, Peer, Secret, SerialSource, Sharing, TransferLive, TransferRule, TsigAlgorithm, TsigKey, ZoneOrigin,
 };
 use crate::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
 use crate::model::inventory::Declared;
@@ -441,6 +441,17 @@ pub(super) fn declared() -> impl Strategy<Value = Declared> {
                 hosting.transfer_live = TransferLive::Snapshot;
             }
             let zones = zones.into_iter().flatten().collect();
-            Declared { keys, hostings, zones, monitors, pools, load_balancers, files: HashMap::new() }
+            let sharing = Sharing::default();
+            Declared {
+                keys,
+                hostings,
+                zones,
+                monitors,
+                pools,
+                load_balancers,
+                sharing,
+                files: HashMap::new(),
+                written: HashMap::new(),
+            }
         })
 }

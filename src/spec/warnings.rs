@@ -108,6 +108,18 @@ pub(super) fn across(zone: &Zone, zones: &Zones<'_>, live: &HashSet<Name>) -> Ve
     found
 }
 
+/// What is to be said of a zone of ours within another that does not delegate it: `parent` is the zone around it.
+pub fn undelegated(parent: &Zone, apex: &Name) -> Option<String> {
+    if parent.cover_of(apex).is_some_and(|(_, cover)| cover == Cover::Cut) {
+        return None;
+    }
+    let around = parent.apex();
+    Some(format!(
+        "the zone {around} has no NS records at {apex}, which is a zone of its own: servers with a copy of {around} say that \
+         there is no such name; add NS records there"
+    ))
+}
+
 /// Adds warnings of hosts that a zone names in itself.
 fn hosts_of(zone: &Zone, surroundings: &Surroundings<'_>, found: &mut Vec<Warning>) {
     let apex = zone.apex();

@@ -221,3 +221,34 @@ fn requests_under_way_are_finished_when_it_stops() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
+
+#[test]
+fn a_bad_certificate_closes_the_api_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name| folder.path().join(name);
+    let (certificate, key) = (path("cert.pem"), path("key.pem"));
+    let server = server(&format!("certificate = {certificate:?}\nkey = {key:?}"));
+    let state = || server.status().api_certificate.unwrap();
+    assert!(!state().open && state().fault.unwrap().contains("there is no such file"), "{:?}", state());
+    assert!(!server.dns().addresses("static.example.test.").is_empty());
+    assert!(server.log().iter().any(|line| line.contains("THE API IS CLOSED")));
+    assert!(server.command("status").stdout.contains("the API is CLOSED"));
+    assert!(server.metrics().contains("pooldns_api_certificate_good 0\n"));
+    let checked = server.command("check");
+    assert!(checked.code == Some(0) && checked.stderr.contains("warning: api.certificate: "), "{checked:?}");
+    let url = format!("https://localhost:{}/healthz", address(&server).port());
+    let curl = || run(Command::new("curl").args(["-sS", "-k", "-m", "20", "-4", &url])).code;
+    assert_ne!(curl(), Some(0));
+    // The key of another, then its own.
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let made = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&pair).unwrap();
+    std::fs::write(&certificate, made.pem()).unwrap();
+    std::fs::write(&key, rcgen::KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    let reloaded = server.command("reload");
+    assert!(reloaded.stderr.contains("its key is not that of the certificate"), "{reloaded:?}");
+    std::fs::write(&key, pair.serialize_pem()).unwrap();
+    wait("the API to open", || state().open);
+    assert_eq!(curl(), Some(0));
+    assert!(server.metrics().contains("pooldns_api_certificate_good 1\n"));
+    assert!(server.metrics().contains("pooldns_api_certificate_expires_timestamp_seconds "));
+}

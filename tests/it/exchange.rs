@@ -3,7 +3,9 @@
 use std::process::Command;
 
 use hickory_proto::rr::RecordType;
+use serde_json::{Value, json};
 
+use crate::harness::http::Http;
 use crate::harness::server::{Options, PROGRAM, command, write_config};
 use crate::harness::{Ran, TestServer, ZONE, run, wait};
 
@@ -120,4 +122,137 @@ fn what_a_file_contradicts_is_set_aside_and_comes_back() {
     assert_eq!(told(&server, "reload", &[]).code, Some(0));
     assert!(server.status().set_aside.is_empty());
     wait("its address", || server.dns().addresses("made.example.test.").len() == 1);
+}
+
+#[test]
+fn an_import_touches_no_record_that_is_as_it_was() {
+    let server = TestServer::start(&format!("[api]\nlisten = [\"127.0.0.1:0\"]\n{ZONE}"));
+    let file = written(&server, OBJECTS);
+    assert_eq!(told(&server, "import", &[&file]).code, Some(0));
+    let mut api = Http::new(server.api(), &server.token("test", &[]));
+    let mut call = |method: &str, path: &str, body: Option<Value>| api.call(method, path, body.as_ref()).result();
+    let zones = call("GET", "/zones?name=made.test", None);
+    let records = format!("/zones/{}/dns_records", zones[0]["id"].as_str().unwrap());
+    let txt = json!({"type": "TXT", "name": "auto", "content": "\"a\"", "ttl": 1, "comment": "why", "tags": ["x:y"]});
+    let made = call("POST", &records, Some(txt));
+    let ns = json!({"type": "A", "name": "ns1", "content": "192.0.2.1", "ttl": 60, "comment": "old"});
+    let address = call("POST", &records, Some(ns));
+    let before = call("GET", &records, None);
+    let out = told(&server, "export", &[]).stdout;
+    let again = told(&server, "import", &[&written(&server, &out)]);
+    assert_eq!(again.stdout, "0 created, 0 updated, 4 are as they were\n");
+    assert_eq!(call("GET", &records, None), before);
+    // One other record, and all others stay.
+    let edited = out.replace("192.0.2.1", "192.0.2.2");
+    let again = told(&server, "import", &[&written(&server, &edited)]);
+    assert_eq!(again.stdout, "update zone made.test\n0 created, 1 updated, 3 are as they were\n");
+    let path = |record: &Value| format!("{records}/{}", record["id"].as_str().unwrap());
+    assert_eq!(call("GET", &path(&made), None), made);
+    let changed = call("GET", &path(&address), None);
+    for (key, expected) in
+        [("content", "192.0.2.2"), ("comment", "old"), ("created_on", address["created_on"].as_str().unwrap())]
+    {
+        assert_eq!(changed[key], expected, "{key}");
+    }
+    assert_ne!(changed["modified_on"], address["modified_on"]);
+    // The audit log has the record, as the API shows it, and nothing of a zone that is as it was.
+    let account = call("GET", "/accounts", None)[0]["id"].as_str().unwrap().to_owned();
+    let log = call("GET", &format!("/accounts/{account}/audit_logs?actor.email=import&per_page=2"), None);
+    let last = &log[0];
+    assert_eq!((&last["action"]["type"], &last["resource"]["id"]), (&json!("update"), &address["id"]), "{last:#}");
+    for (value, content) in [("oldValueJson", "192.0.2.1"), ("newValueJson", "192.0.2.2")] {
+        let shown = [&last[value]["type"], &last[value]["name"], &last[value]["content"]];
+        assert_eq!(shown, [&json!("A"), &json!("ns1.made.test"), &json!(content)], "{last:#}");
+    }
+    assert_eq!(log[1]["action"]["type"], "create", "{:#}", log[1]);
+}
+
+#[test]
+fn faults_of_an_import_say_the_file_the_line_and_the_name() {
+    let server = TestServer::start(ZONE);
+    let text = "[[pools]]\nname = \"p\"\nmonitor = \"nobody\"\norigins = [{ name = \"a\", address = \"127.0.0.77\" }]\n\
+                [[load_balancers]]\nname = \"www.elsewhere.test\"\ndefault_pools = [\"q\"]\nfallback_pool = \"p\"\n";
+    let file = written(&server, text);
+    let ran = told(&server, "import", &[&file]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    for fault in [
+        format!("{file}:3:11: pools[0].monitor: found \"nobody\"; no monitor has this name"),
+        format!("{file}:7:18: load_balancers[0].default_pools[0]: found \"q\"; no pool has this name"),
+        format!("{file}:6:8: load_balancers[0].name"),
+    ] {
+        assert!(ran.stderr.contains(&fault), "{fault} in {}", ran.stderr);
+    }
+}
+
+#[test]
+fn who_only_looks_makes_no_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("pooldns.toml");
+    let text = "version = 1\n[server]\ncontrol = \"control.sock\"\n[store]\npath = \"kept\"\n";
+    std::fs::write(&config, text).unwrap();
+    let objects = folder.path().join("objects.toml");
+    std::fs::write(&objects, "[[zones]]\nname = \"made.test\"\nrecords = [\"@ SOA ns1 h 1 2 3 4 5\", \"@ NS ns1\"]\n")
+        .unwrap();
+    let ran = run(command(folder.path(), "export").args([""; 0]));
+    assert!(ran.code == Some(0) && ran.stdout.contains("zones = []"), "{ran:?}");
+    let ran = run(command(folder.path(), "import").args([objects.to_str().unwrap(), "--dry-run"]));
+    assert_eq!(ran.stdout, "create zone made.test\n1 created, 0 updated, 0 would be as they were\n", "{ran:?}");
+    assert!(!folder.path().join("kept").exists());
+    let ran = run(command(folder.path(), "import").args([objects.to_str().unwrap()]));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(folder.path().join("kept").exists());
+}
+
+#[test]
+fn an_export_that_moves_into_the_configuration_is_the_files_from_then_on() {
+    let mut server = TestServer::start(ZONE);
+    let file = written(&server, OBJECTS);
+    assert_eq!(told(&server, "import", &[&file]).code, Some(0));
+    let out = told(&server, "export", &[]).stdout.replace("version = 1\n", "");
+    server.edit(&format!("{ZONE}{out}"));
+    let taken = told(&server, "reload", &[]);
+    assert_eq!(taken.code, Some(0), "{taken:?}");
+    assert!(told(&server, "export", &[]).stdout.contains("pools = []"));
+    assert!(server.status().set_aside.is_empty());
+    assert_eq!(server.log().iter().filter(|line| line.contains("is the file's from now on")).count(), 4);
+    // It goes with the file, over a restart too.
+    server.signal("KILL");
+    server.wait_end();
+    server.edit(ZONE);
+    server.start_again();
+    assert!(server.status().pools.iter().all(|pool| pool.name != "made"));
+    assert!(told(&server, "export", &[]).stdout.contains("pools = []"));
+}
+
+#[test]
+fn what_is_set_aside_is_told_of_and_can_be_dropped() {
+    let server = TestServer::start(ZONE);
+    let file = written(&server, OBJECTS);
+    assert_eq!(told(&server, "import", &[&file]).code, Some(0));
+    let out = told(&server, "export", &[]).stdout.replace("version = 1\n", "");
+    server.edit(&format!("{ZONE}{}", out.replace("127.0.0.77", "127.0.0.79")));
+    let refused = told(&server, "reload", &[]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(
+        refused.stderr.contains("says something else: origins") && refused.stderr.contains("--set-aside"),
+        "{refused:?}"
+    );
+    assert_eq!(told(&server, "reload", &["--set-aside"]).code, Some(0));
+    assert!(server.log().iter().any(|line| line.contains("SET ASIDE") && line.contains("made")));
+    assert!(server.metrics().contains("pooldns_set_aside{object=\"pool\"} 1\n"));
+    let asked = |arguments: &[&str]| {
+        run(Command::new(PROGRAM).arg("set-aside").args(arguments).arg("--config").arg(server.config()))
+    };
+    let listed = asked(&["list"]).stdout;
+    assert!(listed.starts_with("pool made (") && listed.lines().count() == 1, "{listed}");
+    assert!(told(&server, "export", &[]).stdout.contains("# set aside, and not in this document: pool made ("));
+    let id = listed.split(['(', ')']).nth(1).unwrap();
+    let dropped = asked(&["drop", id]);
+    assert_eq!((dropped.code, &*dropped.stdout), (Some(0), "dropped pool made\n"), "{dropped:?}");
+    assert!(server.status().set_aside.is_empty());
+    assert_eq!(asked(&["drop", id]).code, Some(1));
+    // It is not there again when the file lets go of it.
+    server.edit(ZONE);
+    assert_eq!(told(&server, "reload", &[]).code, Some(0));
+    assert!(server.status().pools.iter().all(|pool| pool.name != "made"));
 }

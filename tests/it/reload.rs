@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::UdpSocket;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use hickory_proto::rr::RecordType;
 
 use crate::harness::origin::{load_balancer, pool};
-use crate::harness::server::{Options, command};
+use crate::harness::server::{Options, PROGRAM, command};
 use crate::harness::tools::installed;
 use crate::harness::{Behaviour, Dns, Ran, Site, TestServer, ZONE, question, run, wait, wait_for};
 
@@ -291,4 +292,22 @@ fn dnsperf_loses_no_query_in_twenty_reloads() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let lost = ran.stdout.lines().find(|line| line.contains("Queries lost")).unwrap();
     assert!(lost.contains(" 0 (0.00%)"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_reload_of_another_file_is_refused() {
+    let server = TestServer::start(ZONE);
+    let other = server.config().with_file_name("other.toml");
+    std::fs::copy(server.config(), &other).unwrap();
+    let reload = |file: &Path| run(Command::new(PROGRAM).args(["reload", "--config"]).arg(file));
+    let refused = reload(&other);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    for file in [&other, &server.config()] {
+        let file = file.canonicalize().unwrap();
+        assert!(refused.stderr.contains(&file.display().to_string()), "{refused:?}");
+    }
+    // The same file by another name is the same file.
+    let link = server.config().with_file_name("link.toml");
+    std::os::unix::fs::symlink(server.config(), &link).unwrap();
+    assert_eq!(reload(&link).code, Some(0));
 }

@@ -190,6 +190,7 @@ impl Subject {
             serials: &serials,
             registry: &self.registry,
             reloads: Reloads::default(),
+            certificate: None,
             tcp_connections: 0,
             secondary: &|_| None,
         };

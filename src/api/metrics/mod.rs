@@ -11,7 +11,7 @@ mod queries;
 use std::time::SystemTime;
 
 use self::exposition::{Exposition, Type};
-use crate::api::status::{ReloadStatus, SecondaryStatus};
+use crate::api::status::{CertificateStatus, ReloadStatus, SecondaryStatus};
 use crate::health::schedule::Assigned;
 use crate::model::hosting::Hosting;
 use crate::steering::publish::{Live, Serials};
@@ -39,6 +39,8 @@ pub struct Scrape<'s> {
     pub reloads: Reloads,
     /// TCP connections that are open.
     pub tcp_connections: usize,
+    /// The API's certificate, if it is offered by TLS.
+    pub certificate: Option<CertificateStatus>,
     /// How the transfer of a zone is doing.
     pub secondary: &'s dyn Fn(&Hosting) -> Option<SecondaryStatus>,
 }
@@ -81,6 +83,16 @@ impl Scrape<'_> {
         let help = "1 when the configuration in force is the one on disk, as far as the last reload tells; 0 when it was refused.";
         let is_good = reloads.last.as_ref().is_none_or(|last| last.fault.is_none());
         exposition.single("pooldns_last_reload_successful", Type::Gauge, help, u8::from(is_good));
+        let help = "1 when the API's certificate and key on disk are good; 0 when older ones are in force, or none.";
+        let mut good = exposition.family("pooldns_api_certificate_good", Type::Gauge, help);
+        if let Some(CertificateStatus { fault, .. }) = &self.certificate {
+            good.sample(&[], u8::from(fault.is_none()));
+        }
+        let help = "When the API's certificate expires, since 1970.";
+        let mut end = exposition.family("pooldns_api_certificate_expires_timestamp_seconds", Type::Gauge, help);
+        if let Some(expires) = self.certificate.as_ref().and_then(|certificate| certificate.expires) {
+            end.sample(&[], expires.as_second());
+        }
         let at = reloads.last.as_ref().map_or(self.started, |last| SystemTime::from(last.at));
         let seconds = at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let help = "When the configuration was last read, since 1970.";

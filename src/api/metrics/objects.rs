@@ -47,6 +47,11 @@ pub(super) fn write(exposition: &mut Exposition, scrape: &Scrape<'_>) {
         write_origins(exposition, scrape),
         write_monitors(exposition, scrape),
     ];
+    let mut aside = Tally::new(&["zone", "monitor", "pool", "load_balancer"]);
+    scrape.assigned.inventory.set_aside.iter().for_each(|one| aside.count(one.stored.object.id().kind()));
+    let metric =
+        ("pooldns_set_aside", "Objects of the API that are kept and not served: what is declared contradicts them.");
+    aside.write(exposition, metric, "object");
     let help = "Objects without series of their own: there are more than 10,000 series.";
     let mut family = exposition.family("pooldns_objects_without_series", Type::Gauge, help);
     for (object, count) in left_out {

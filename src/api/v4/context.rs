@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use rustls::crypto::aws_lc_rs;
 use serde::Serialize;
 use tokio::sync::watch;
+use tracing::info;
 
 use crate::api::v4::code::Note;
 use crate::api::v4::envelope::{Answer, Message};
@@ -17,6 +18,7 @@ use crate::api::v4::request::Writing;
 use crate::config::Policy;
 use crate::health::probe::Prober;
 use crate::health::schedule::Assigned;
+use crate::model::id::ObjectId;
 use crate::model::inventory::{Commit, Contradiction, Generation, Inventory};
 use crate::steering::publish::Live;
 use crate::steering::table::RecordTable;
@@ -93,10 +95,14 @@ impl Context {
             if steps.is_empty() {
                 return Ok(Committed { inventory: before, messages });
             }
-            let commit = Commit { steps, author: Some(writing.caller.author()) };
+            let objects: Vec<String> = steps.iter().filter_map(|step| step.change.object()).map(shown).collect();
+            let author = writing.caller.author();
+            let by = author.to_string();
+            let commit = Commit { steps, author: Some(author) };
             attempts += 1;
             match self.store.commit(commit).await {
                 Ok(inventory) => {
+                    info!(by, objects = objects.join(", "), generation = %inventory.generation, "changed through the API");
                     if writing.wait {
                         messages.extend(self.wait_live(inventory.generation).await);
                     }
@@ -119,6 +125,11 @@ impl Context {
         let text = format!("kept, but not in DNS answers yet; generation {generation} will have it");
         Some(Message::of(Note::NotLiveYet, text))
     }
+}
+
+/// An object in the log.
+fn shown(object: ObjectId) -> String {
+    format!("{} {object}", object.kind())
 }
 
 /// 128 random bits, for a new object's id.

@@ -27,7 +27,7 @@ use crate::api::v4::zones;
 use crate::model::dns_record::DnsRecord;
 use crate::model::hosting::Hosting;
 use crate::model::id::{ObjectId, RecordId, ZoneId};
-use crate::model::inventory::{Change, Contradiction, Inventory};
+use crate::model::inventory::{Change, Inventory};
 use crate::model::limits::{RECORD_CONTENT_OCTETS_MAX, RECORD_TAG_CHARS_MAX, TTL_MAX};
 use crate::model::rrset::Rtype;
 use crate::model::tree::{Node, Table, Value};
@@ -195,8 +195,10 @@ fn writable(inventory: &Inventory, id: ZoneId) -> Result<&Arc<Hosting>, ApiError
             );
             Err(ApiError::new(Code::ReadOnly, text))
         }
-        Some(file) => Err(Contradiction::ReadOnly { object, file: Arc::clone(file) }.into()),
-        None => Ok(hosting),
+        _ => {
+            inventory.check_writable(object)?;
+            Ok(hosting)
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::api::v4::envelope::{self, Message};
 use crate::api::v4::request::PathIdentifier as _;
 use crate::model::id::{ObjectId, RecordId};
 use crate::model::inventory::{Contradiction, Referrer};
+use crate::model::tree::shown_text;
 use crate::spec::fault::{Fault, Faults, pointer};
 use crate::store::CommitError;
 
@@ -47,8 +48,9 @@ impl ApiError {
     }
 
     /// Nothing at a path.
-    pub fn no_route() -> Self {
-        Self::new(Code::NoRoute, "No route for the URI")
+    pub fn no_route(path: &str) -> Self {
+        let slash = if path.ends_with('/') { "; paths here end without a slash" } else { "" };
+        Self::new(Code::NoRoute, format!("No route for the URI {}{slash}", shown_text(path)))
     }
 
     /// Something that should not happen, in words for whoever looks after the server.
@@ -85,7 +87,7 @@ impl ApiError {
     }
 
     /// Others refer to an object that was to be deleted.
-    fn in_use(referrers: &[Referrer]) -> Self {
+    fn in_use(object: ObjectId, referrers: &[Referrer]) -> Self {
         let name = |referrer: &Referrer| format!("{} {}", referrer.object.kind(), referrer.name);
         let names: Vec<String> = referrers.iter().map(name).collect();
         let text = "This object is referenced by other objects, delete them first";
@@ -93,7 +95,11 @@ impl ApiError {
             let Referrer { object, name, active: _ } = referrer;
             Message::of(Note::Referrer, format!("referenced by {} {name} ({object})", object.kind()))
         });
-        Self::new(Code::InUse, format!("{text}: {}", names.join(", "))).with_messages(notes)
+        let way = match object {
+            ObjectId::Pool(_) => "; with ?detach=true it is taken out of them as it goes",
+            _ => "",
+        };
+        Self::new(Code::InUse, format!("{text}: {}{way}", names.join(", "))).with_messages(notes)
     }
 
     /// Another object has a value that only one may have.
@@ -112,14 +118,16 @@ impl From<Contradiction> for ApiError {
         let invalid = |pointer: &str| Self::invalid(&contradiction).at(pointer);
         match &contradiction {
             Contradiction::NotUnique { field, value, holder } => Self::not_unique(field, value, *holder),
-            Contradiction::InUse { object: _, referrers } => Self::in_use(referrers),
+            Contradiction::InUse { object, referrers } => Self::in_use(*object, referrers),
             Contradiction::NotFound(object) => Self::not_found(object.kind(), object),
             Contradiction::ReadOnly { .. } => Self::new(Code::ReadOnly, contradiction.to_string()),
             Contradiction::Stale { .. } => Self::new(Code::Stale, contradiction.to_string()),
             Contradiction::TooMany { .. } => Self::new(Code::TooMany, contradiction.to_string()),
             Contradiction::Exists(_) => Self::new(Code::NotUnique, format!("value not unique: {contradiction}")),
             Contradiction::MonitorMissing { .. } => invalid("/monitor"),
-            Contradiction::OutsideZones(_) | Contradiction::Covered { .. } => invalid("/name"),
+            Contradiction::OutsideZones(_) | Contradiction::Covered { .. } | Contradiction::TakesOver { .. } => {
+                invalid("/name")
+            }
             // Whichever of the two is put, the other one is in the way.
             Contradiction::OwnName { .. } => invalid(""),
             Contradiction::PoolMissing { .. }

@@ -12,7 +12,7 @@ use crate::api::v4::plan::Plan;
 use crate::api::v4::precondition::Precondition;
 use crate::api::v4::request::{PathIdentifier, Writing};
 use crate::model::id::ObjectId;
-use crate::model::inventory::{Change, Contradiction, Expected, IdMap, Identified, Inventory, Step};
+use crate::model::inventory::{Change, Expected, IdMap, Identified, Inventory, Step};
 use crate::model::stamp::Stamp;
 
 /// What is shown of an object that is gone.
@@ -69,10 +69,8 @@ where
 pub fn changeable(inventory: &Inventory, object: ObjectId, precondition: &Precondition) -> Result<Expected, ApiError> {
     let found = inventory.revision(object).ok_or_else(|| ApiError::not_found(object.kind(), object))?;
     let expected = precondition.expected(object, found)?;
-    match inventory.declared_in(object) {
-        Some(file) => Err(Contradiction::ReadOnly { object, file: Arc::clone(file) }.into()),
-        None => Ok(expected),
-    }
+    inventory.check_writable(object)?;
+    Ok(expected)
 }
 
 /// Deletes an object, if `check` has nothing against it.

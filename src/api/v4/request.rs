@@ -90,7 +90,10 @@ impl<S: Send + Sync> FromRequestParts<S> for PathParts {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         // Only an octet sequence that is no UTF-8 fails here: no path of ours.
-        RawPathParams::from_request_parts(parts, state).await.map(Self).map_err(|_| ApiError::no_route())
+        RawPathParams::from_request_parts(parts, state)
+            .await
+            .map(Self)
+            .map_err(|_| ApiError::no_route(parts.uri.path()))
     }
 }
 

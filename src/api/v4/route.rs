@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
-use axum::http::Method;
+use axum::http::{Method, Uri};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
@@ -124,7 +124,7 @@ pub(super) fn router(routes: Vec<Route>, base: &str) -> Router<Arc<Context>> {
         ApiError::new(Code::Method, format!("{method} is not for this URI; the header Allow names what is"))
     });
     // No fallback, which would be one for whatever else the router is mounted beside.
-    router.route(&format!("{base}/{{*rest}}"), any(async || ApiError::no_route()))
+    router.route(&format!("{base}/{{*rest}}"), any(async |uri: Uri| ApiError::no_route(uri.path())))
 }
 
 /// Lets a request through to its handler if its caller may do that, and if the account in its path, if there is one, is
@@ -138,7 +138,7 @@ async fn authorize(
 ) -> Result<Response, ApiError> {
     let pool = path.find(PoolId::PART).and_then(PoolId::parse_part);
     if !caller.may(class, pool) {
-        return Err(ApiError::new(Code::Forbidden, "the token does not allow this"));
+        return Err(ApiError::new(Code::Forbidden, caller.refusal(class)));
     }
     match path.find("account_id") {
         Some(account) if account != accounts::id().to_string() => Err(ApiError::not_found("account", account)),

@@ -44,7 +44,7 @@ async fn what_is_not_there_is_told_in_the_same_form() {
     assert_eq!(missing.status, 404);
     let expected = json!({
         "success": false,
-        "errors": [{"code": 7003, "message": "No route for the URI"}],
+        "errors": [{"code": 7003, "message": "No route for the URI \"/client/v4/nothing\""}],
         "messages": [],
         "result": null,
     });

@@ -10,8 +10,9 @@ use axum::http::Method;
 
 use crate::api::v4::accounts;
 use crate::api::v4::body::{Parsed, parsed, table};
+use crate::api::v4::code::Note;
 use crate::api::v4::context::{Context, random_bits};
-use crate::api::v4::envelope::{Answer, Reply};
+use crate::api::v4::envelope::{Answer, Message, Reply};
 use crate::api::v4::error::ApiError;
 use crate::api::v4::object::{self, Deleted, Found, delete};
 use crate::api::v4::openapi::description::{Description, Operation};
@@ -23,11 +24,11 @@ use crate::api::v4::route::Route;
 use crate::config::api::ApiZones;
 use crate::model::hosting::Hosting;
 use crate::model::id::{ObjectId, ZoneId};
-use crate::model::inventory::{Change, Inventory};
+use crate::model::inventory::{Change, Inventory, Referrer};
 use crate::model::name::Name;
 use crate::model::stamp::Stamp;
 use crate::model::tree::{Node, Table, Value};
-use crate::spec::hosting::Sharing;
+use crate::spec::warnings;
 use crate::spec::zone_json::{self, Account, NewZone};
 
 /// All zones.
@@ -58,7 +59,10 @@ pub(super) fn describe() -> Description {
             .gives(one())
             .writes(),
         Operation::new(Method::GET, ONE, "Shows a zone.").gives(one()),
-        Operation::delete(ONE, "Deletes a zone and its records; refused while it has load balancers."),
+        Operation::delete(
+            ONE,
+            "Deletes a zone and its records; refused while it has load balancers, unless another zone of ours is around it.",
+        ),
     ];
     let account = || schema::object([("id", schema::id()), ("name", schema::text())], []);
     let zone = schema::object(
@@ -136,10 +140,18 @@ async fn create(State(context): State<Arc<Context>>, writing: Writing, JsonBody(
     let new = new_zone(&body, id, &policy.api_zones)?;
     let create = |NewZone { hosting, records }| Change::CreateZone { hosting, records };
     let committed = context.commit(&writing, |_| Ok(Plan::write(new.clone(), create, expected)));
-    committed.await?.reply(|inventory| reply(inventory, id))
+    committed.await?.reply(|inventory| Ok(reply(inventory, id)?.with_messages(undelegated(inventory, id))))
 }
 
-/// The zone that a body says, with what the configuration says of such zones.
+/// What there is to tell of a zone that is within another of ours, and not delegated there.
+fn undelegated(inventory: &Inventory, id: ZoneId) -> Option<Message> {
+    let apex = &inventory.hostings.find(id)?.apex;
+    let parent = inventory.zone_of(&apex.parent()?)?;
+    let text = warnings::undelegated(parent, apex)?;
+    Some(Message::of(Note::Warning, text).at("/name"))
+}
+
+/// The zone that a body says, with the name servers that the configuration says.
 fn new_zone(body: &Node, id: ZoneId, policy: &ApiZones) -> Result<Parsed<NewZone>, ApiError> {
     let said = table(body)?;
     if let Some(Value::Table(account)) = said.value("account")
@@ -148,7 +160,7 @@ fn new_zone(body: &Node, id: ZoneId, policy: &ApiZones) -> Result<Parsed<NewZone
     {
         return Err(ApiError::invalid(format!("account: there is no account {account}")).at("/account/id"));
     }
-    let ApiZones { name_servers, sharing } = policy;
+    let ApiZones { name_servers } = policy;
     if name_servers.is_empty() && said.value("name_servers").is_none() {
         let text = "name_servers: the body names none, and neither does the configuration: set name_servers in [api.zones] \
                     there, or say them here";
@@ -166,10 +178,7 @@ fn new_zone(body: &Node, id: ZoneId, policy: &ApiZones) -> Result<Parsed<NewZone
     if let Some(error) = failed {
         return Err(error);
     }
-    let Parsed { object: NewZone { hosting, records }, messages } = parsed;
-    let Sharing { allow_query, allow_transfer, notify } = sharing.clone();
-    let hosting = Hosting { allow_query, allow_transfer, notify, ..hosting };
-    Ok(Parsed { object: NewZone { hosting, records }, messages })
+    Ok(parsed)
 }
 
 /// `GET /zones/{zone_id}`
@@ -177,9 +186,18 @@ async fn details(State(context): State<Arc<Context>>, PathId(id): PathId<ZoneId>
     reply(&context.inventory(), id)
 }
 
-/// `DELETE /zones/{zone_id}`: refused while it has load balancers. Its records go with it.
+/// `DELETE /zones/{zone_id}`: refused while it has load balancers, unless it is within another zone of ours, which they are
+/// in from then on. Its records go with it.
 async fn remove(State(context): State<Arc<Context>>, PathId(id): PathId<ZoneId>, writing: Writing) -> Answer<Deleted> {
-    delete(&context, &writing, ObjectId::Zone(id), |_| Ok(())).await
+    let object = ObjectId::Zone(id);
+    let falling = context.inventory().referrers(object);
+    let deleted = delete(&context, &writing, object, |_| Ok(())).await?;
+    let inventory = context.inventory();
+    let fallen = falling.iter().filter_map(|Referrer { object, name, active: _ }| {
+        let zone = &inventory.hosting_of(&Name::parse(name, None).ok()?)?.apex;
+        Some(Message::of(Note::Done, format!("{} {name} ({object}) is in the zone {zone} now", object.kind())))
+    });
+    Ok(deleted.with_messages(fallen))
 }
 
 /// The zone with an id: how it is hosted, and what is known of it.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::model::dns_record::DnsRecord;
-use crate::model::hosting::{Hosting, TsigKey};
+use crate::model::hosting::{Hosting, Sharing, TsigKey};
 use crate::model::id::{MonitorId, ObjectId, PoolId, ZoneId};
 use crate::model::inventory::Generation;
 use crate::model::inventory::referrers::Referrer;
@@ -15,7 +15,7 @@ use crate::model::load_balancer::LoadBalancer;
 use crate::model::monitor::Monitor;
 use crate::model::name::Name;
 use crate::model::pool::Pool;
-use crate::model::stamp::Revision;
+use crate::model::stamp::{Revision, UnixMicros};
 use crate::model::zone::Zone;
 
 /// All declared objects of a configuration.
@@ -33,15 +33,19 @@ pub struct Declared {
     pub pools: Vec<Pool>,
     /// Load balancers.
     pub load_balancers: Vec<LoadBalancer>,
+    /// Who has to do with zones that the API makes.
+    pub sharing: Sharing,
     /// The file that declares each, as messages name it; one that is missing is declared by the configuration.
     pub files: HashMap<ObjectId, Arc<str>>,
+    /// When each file was written, as far as that is known: since then there is what it declares.
+    pub written: HashMap<Arc<str>, UnixMicros>,
 }
 
 /// What a step of a commit changes.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// The declared objects are now these; what is equal stays the same value. Refused if an object of the API that is
-    /// live contradicts them.
+    /// The declared objects are now these; what is equal stays the same value. An object of the API that is declared just
+    /// as it is becomes the file's. Refused if one that is live contradicts them.
     Declare(Declared),
     /// The same, but objects of the API that contradict them are set aside: kept, and not served.
     DeclareSettingAside(Declared),
@@ -52,7 +56,8 @@ pub enum Change {
         /// The objects.
         objects: Vec<Stored>,
     },
-    /// A zone is new, with its first records. The API makes them.
+    /// A zone is new, with its first records; or, where the API has it already, these are all of its records. The API makes
+    /// them.
     CreateZone {
         /// How it is hosted.
         hosting: Hosting,
@@ -69,6 +74,8 @@ pub enum Change {
     PutLoadBalancer(LoadBalancer),
     /// An object is gone; nothing may refer to it.
     Delete(ObjectId),
+    /// An object of the API that is set aside is gone for good.
+    Forget(ObjectId),
     /// A zone of which we are a secondary has been transferred.
     PutZone(Arc<Zone>),
     /// A zone of which we are a secondary has expired (RFC 1035 §3.3.13, EXPIRE).
@@ -84,7 +91,7 @@ impl Change {
             Self::PutMonitor(monitor) => Some(ObjectId::Monitor(monitor.id)),
             Self::PutPool(pool) => Some(ObjectId::Pool(pool.id)),
             Self::PutLoadBalancer(load_balancer) => Some(ObjectId::LoadBalancer(load_balancer.id)),
-            Self::Delete(id) => Some(*id),
+            Self::Delete(id) | Self::Forget(id) => Some(*id),
             Self::Declare(_)
             | Self::DeclareSettingAside(_)
             | Self::Restore { .. }
@@ -205,10 +212,12 @@ pub enum Contradiction {
         holder: ObjectId,
     },
     /// An object that a configuration file declares.
-    #[error("{kind} {object} is declared in {file}: change it there and reload", kind = .object.kind())]
+    #[error("{kind} {name} ({object}) is declared in {file}: change it there and reload", kind = .object.kind())]
     ReadOnly {
         /// The object.
         object: ObjectId,
+        /// Its name.
+        name: String,
         /// The file.
         file: Arc<str>,
     },
@@ -225,6 +234,22 @@ pub enum Contradiction {
         object: ObjectId,
         /// Those who do.
         referrers: Vec<Referrer>,
+    },
+    /// A new zone that would take load balancers out of the zone that they are in.
+    #[error(
+        "the zone {zone} would take over the name{s} of {names}, in our zone {from}: delete {it} first, make the zone, and \
+         make {it} anew in it",
+        names = listed(.load_balancers),
+        s = if .load_balancers.len() == 1 { "" } else { "s" },
+        it = if .load_balancers.len() == 1 { "it" } else { "them" }
+    )]
+    TakesOver {
+        /// Its apex.
+        zone: Name,
+        /// The apex of the zone that has them.
+        from: Name,
+        /// The load balancers.
+        load_balancers: Vec<Referrer>,
     },
     /// An object that somebody else changed meanwhile.
     #[error("{kind} {object} is at revision {found}, not {expected}: somebody has changed it", kind = .object.kind())]

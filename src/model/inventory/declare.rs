@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::model::hosting::Hosting;
+use crate::model::hosting::{Hosting, Sharing};
 use crate::model::id::{ObjectId, ZoneId};
 use crate::model::inventory::change::{Contradiction, Declared};
 use crate::model::inventory::id_map::{IdMap, Identified};
@@ -11,6 +11,7 @@ use crate::model::inventory::noun::Noun;
 use crate::model::inventory::stored::{SetAside, Stored, StoredObject, ZoneRecords};
 use crate::model::inventory::{Generation, Inventory, Stamps};
 use crate::model::stamp::{Provenance, Revision, Stamp, UnixMicros};
+use crate::model::zone::Zone;
 
 /// What becomes of objects of the API that contradict what is declared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,8 +50,15 @@ impl Inventory {
         self.declare_alone(declared, now)?;
         let mut set_aside = Vec::new();
         for one in stored {
+            if self.adopt(&one) {
+                continue;
+            }
             if let Err(why) = self.put_stored(&one) {
-                set_aside.push(SetAside { stored: one, why: why.to_string() });
+                let why = match why {
+                    Contradiction::ReadOnly { file, .. } => format!("{file} declares it too, and says something else"),
+                    why => why.to_string(),
+                };
+                set_aside.push(SetAside { stored: one, why });
             }
         }
         if conflicts == Conflicts::Refused {
@@ -89,9 +97,62 @@ impl Inventory {
         zones.chain(monitors).chain(pools).chain(load_balancers)
     }
 
+    /// Objects that the API made in `before`, and that files declare now.
+    pub fn adopted_since(&self, before: &Self) -> Vec<ObjectId> {
+        let was_made = before.stored().map(|stored| stored.object.id());
+        let was_aside = before.set_aside.iter().map(|aside| aside.stored.object.id());
+        let is_aside: HashSet<ObjectId> = self.set_aside.iter().map(|aside| aside.stored.object.id()).collect();
+        let is_adopted = |object: &ObjectId| self.declared_in(*object).is_some() && !is_aside.contains(object);
+        was_made.chain(was_aside).filter(is_adopted).collect()
+    }
+
+    /// Leaves an object of the API to the file that declares it just as it is; says whether one does. It was made when it
+    /// was made, whoever says so now.
+    fn adopt(&mut self, stored: &Stored) -> bool {
+        /// Has a stamp say since when its object is there.
+        macro_rules! inherit {
+            ($stamps:ident, $id:expr) => {
+                if let Some(stamp) = self.stamps.$stamps.find($id).cloned() {
+                    let (created, disabled) = (stored.created, stored.disabled.clone());
+                    self.stamps.$stamps.put(Stamp { created, disabled, ..Stamp::clone(&stamp) });
+                }
+            };
+        }
+        if self.declared_in(stored.object.id()).is_none() {
+            return false;
+        }
+        let is_same = match &stored.object {
+            StoredObject::Zone(hosting, records) => self.says_zone(hosting, records),
+            StoredObject::Monitor(one) => self.monitors.find(one.id) == Some(one),
+            StoredObject::Pool(one) => self.pools.find(one.id) == Some(one),
+            StoredObject::LoadBalancer(one) => self.load_balancers.find(one.id) == Some(one),
+        };
+        match (is_same, stored.object.id()) {
+            (true, ObjectId::Zone(id)) => inherit!(zones, id),
+            (true, ObjectId::Monitor(id)) => inherit!(monitors, id),
+            (true, ObjectId::Pool(id)) => inherit!(pools, id),
+            (true, ObjectId::LoadBalancer(id)) => inherit!(load_balancers, id),
+            (true, ObjectId::Record(..)) | (false, _) => {}
+        }
+        is_same
+    }
+
+    /// Whether a zone is declared with just these records. Who has to do with it is no part of what the API made.
+    fn says_zone(&self, hosting: &Hosting, records: &ZoneRecords) -> bool {
+        let (Some(there), Some(zone)) = (self.hostings.find(hosting.id), self.zones.find(hosting.id)) else {
+            return false;
+        };
+        let Hosting { allow_query, allow_transfer, notify, .. } = Hosting::clone(there);
+        let sharing = Sharing { allow_query, allow_transfer, notify };
+        let all = records.records.iter().map(|record| record.resource_record()).collect();
+        hosting.clone().shared_with(&sharing) == **there
+            && Zone::try_new(hosting.id, hosting.apex.clone(), all).is_ok_and(|made| made == **zone)
+    }
+
     /// Makes the inventory what is declared and nothing else.
     fn declare_alone(&mut self, declared: Declared, now: UnixMicros) -> Result<(), Contradiction> {
-        let Declared { keys, mut hostings, mut zones, monitors, pools, load_balancers, files } = declared;
+        let Declared { keys, mut hostings, mut zones, monitors, pools, load_balancers, sharing, files, written } =
+            declared;
         let before = self.clone();
         let hosted: HashSet<ZoneId> = hostings.iter().map(|hosting| hosting.id).collect();
         let plain = zones.iter().filter(|zone| !hosted.contains(&zone.id));
@@ -100,6 +161,7 @@ impl Inventory {
         // word: such a zone is not there until it has been transferred.
         let stays = |hosting: &&Hosting| hosting.primaries().is_some() && self.check_secondary(hosting.id).is_ok();
         zones.extend(hostings.iter().filter(stays).filter_map(|hosting| self.zones.find(hosting.id)).cloned());
+        self.sharing = Arc::new(sharing);
         self.keys = Arc::new(keys.into_iter().map(|key| (key.name.clone(), key)).collect());
         self.hostings = replaced(&self.hostings, hostings.into_iter().map(Arc::new), ObjectId::Zone)?;
         self.zones = replaced(&self.zones, zones.into_iter(), ObjectId::Zone)?;
@@ -115,8 +177,13 @@ impl Inventory {
         self.pools.iter().try_for_each(|pool| self.check_pool(pool))?;
         self.load_balancers.iter().try_for_each(|load_balancer| self.check_load_balancer(load_balancer))?;
 
-        let declaring =
-            Declaring { files: &files, some_file: SOME_FILE.into(), now, revision: Revision(self.generation.0) };
+        let declaring = Declaring {
+            files: &files,
+            written: &written,
+            some_file: SOME_FILE.into(),
+            now,
+            revision: Revision(self.generation.0),
+        };
         let stamps = &before.stamps;
         let same_zone = |hosting: &Hosting| {
             let zones = [&before.zones, &self.zones].map(|zones| zones.find(hosting.id).map(Arc::as_ptr));
@@ -153,7 +220,10 @@ impl Inventory {
         self.check_writable(object.id())?;
         match object {
             StoredObject::Zone(hosting, records) => {
-                self.place_zone(hosting, records)?;
+                // What the configuration says of such zones holds now, whenever they were made.
+                let shared = Hosting::clone(hosting).shared_with(&self.sharing);
+                let hosting = if shared == **hosting { Arc::clone(hosting) } else { Arc::new(shared) };
+                self.place_zone(&hosting, records)?;
                 self.stamps.zones.put(stamp!(hosting.id));
             }
             StoredObject::Monitor(monitor) => {
@@ -177,6 +247,8 @@ impl Inventory {
 struct Declaring<'d> {
     /// The file of each.
     files: &'d HashMap<ObjectId, Arc<str>>,
+    /// When files were written.
+    written: &'d HashMap<Arc<str>, UnixMicros>,
     /// The file of others.
     some_file: Arc<str>,
     /// When they are declared.
@@ -197,12 +269,14 @@ impl Declaring<'_> {
     where
         Stamp<T::Id>: Identified<Id = T::Id> + PartialEq,
     {
-        let Self { files, some_file, now, revision } = self;
+        let Self { files, written, some_file, now, revision } = self;
         let mut all = IdMap::default();
         for object in objects.iter() {
             let id = object.id();
-            let provenance =
-                Provenance::Declared { file: Arc::clone(files.get(&object.object()).unwrap_or(some_file)) };
+            let file = files.get(&object.object()).unwrap_or(some_file);
+            // Not at each start anew; a file of tomorrow is one whose clock was wrong.
+            let since = written.get(file).map_or(*now, |written| *written.min(now));
+            let provenance = Provenance::Declared { file: Arc::clone(file) };
             let old = stamps.find(id).filter(|old| old.file().is_some());
             let stays = before.find(id).is_some_and(|before| Arc::ptr_eq(before, object)) && is_same(object);
             match old {
@@ -211,9 +285,16 @@ impl Declaring<'_> {
                 }
                 Some(old) if stays => all.put(Stamp { provenance, ..Stamp::clone(old) }),
                 _ => {
-                    let created = old.map_or(*now, |old| old.created);
+                    let created = old.map_or(since, |old| old.created);
                     let disabled = object.disabled(old.map(|old| &old.disabled), *now);
-                    all.put(Stamp { id, provenance, created, modified: *now, revision: *revision, disabled });
+                    all.put(Stamp {
+                        id,
+                        provenance,
+                        created,
+                        modified: since.max(created),
+                        revision: *revision,
+                        disabled,
+                    });
                 }
             }
         }

@@ -11,6 +11,7 @@ use crate::model::inventory::change::{Contradiction, Expected};
 use crate::model::inventory::id_map::{IdMap, Identified};
 use crate::model::inventory::name_index::{NameIndex, Named};
 use crate::model::inventory::noun::Noun;
+use crate::model::inventory::referrers::Referrer;
 use crate::model::inventory::stored::ZoneRecords;
 use crate::model::limits::{LOAD_BALANCERS_MAX, MONITORS_MAX, POOLS_MAX, RECORDS_PER_STORED_ZONE_MAX, ZONES_MAX};
 use crate::model::load_balancer::LoadBalancer;
@@ -55,10 +56,21 @@ impl Inventory {
         }
     }
 
+    /// The name of an object; of a record that of its zone, since only the zone can be declared. Empty if there is none.
+    fn name_of(&self, object: ObjectId) -> String {
+        let name = match object {
+            ObjectId::Zone(id) | ObjectId::Record(id, _) => self.hostings.find(id).map(|one| one.shown_name()),
+            ObjectId::Monitor(id) => self.monitors.find(id).map(|one| one.shown_name()),
+            ObjectId::Pool(id) => self.pools.find(id).map(|one| one.shown_name()),
+            ObjectId::LoadBalancer(id) => self.load_balancers.find(id).map(|one| one.shown_name()),
+        };
+        name.unwrap_or_default()
+    }
+
     /// An object is not declared in a file, which would be the only place to change it.
-    pub(super) fn check_writable(&self, object: ObjectId) -> Result<(), Contradiction> {
+    pub fn check_writable(&self, object: ObjectId) -> Result<(), Contradiction> {
         match self.declared_in(object) {
-            Some(file) => Err(Contradiction::ReadOnly { object, file: Arc::clone(file) }),
+            Some(file) => Err(Contradiction::ReadOnly { object, name: self.name_of(object), file: Arc::clone(file) }),
             None => Ok(()),
         }
     }
@@ -91,7 +103,7 @@ impl Inventory {
         Ok(())
     }
 
-    /// A zone is new, with its first records.
+    /// A zone is new, with its first records; or all of its records are these. What is as it was keeps its stamps.
     pub(super) fn create_zone(
         &mut self,
         hosting: Hosting,
@@ -99,15 +111,38 @@ impl Inventory {
         now: UnixMicros,
     ) -> Result<(), Contradiction> {
         let stamp = self.restamp(&hosting, &self.stamps.zones, now)?;
+        self.check_takes_nothing_over(&hosting)?;
+        let hosting = hosting.shared_with(&self.sharing);
         let revision = Revision(self.generation.0);
+        let before = self.records.find(hosting.id);
         let mut all = IdMap::default();
         for record in records {
-            all.put(DnsRecord { created: now, modified: now, revision, ..record });
+            match before.and_then(|before| before.records.find(record.id)) {
+                Some(same) if **same == record => drop(all.put_shared(Arc::clone(same))),
+                Some(old) => all.put(DnsRecord { created: old.created, modified: now, revision, ..record }),
+                None => all.put(DnsRecord { created: now, modified: now, revision, ..record }),
+            }
         }
         let records = Arc::new(ZoneRecords { id: hosting.id, records: all });
         self.place_zone(&Arc::new(hosting), &records)?;
         self.stamps.zones.put(stamp);
         Ok(())
+    }
+
+    /// No load balancer is in another zone of ours and would be in this one, were it there: it would be gone from the copies
+    /// of the other, and whoever asks its servers would be told that there is no such name.
+    fn check_takes_nothing_over(&self, hosting: &Hosting) -> Result<(), Contradiction> {
+        let Some(from) = self.hosting_of(&hosting.apex).filter(|from| from.id != hosting.id) else { return Ok(()) };
+        let below = |load_balancer: &&Arc<LoadBalancer>| load_balancer.name.is_at_or_below(&hosting.apex);
+        let taken = self.load_balancers.iter().filter(below);
+        let taken =
+            taken.filter(|load_balancer| self.hosting_of(&load_balancer.name).is_some_and(|one| one.id == from.id));
+        let mut load_balancers: Vec<Referrer> = taken.map(|one| Referrer::of(one, true)).collect();
+        if load_balancers.is_empty() {
+            return Ok(());
+        }
+        load_balancers.sort_by(|a, b| a.name.cmp(&b.name));
+        Err(Contradiction::TakesOver { zone: hosting.apex.clone(), from: from.apex.clone(), load_balancers })
     }
 
     /// An object is gone.
@@ -126,6 +161,13 @@ impl Inventory {
                 self.records.remove(id);
                 self.zones.remove(id);
                 remove(&mut self.hostings, &mut self.apexes, id);
+                // Those that fall back to the zone around it may be delegated there.
+                referrers.iter().try_for_each(|referrer| match referrer.object {
+                    ObjectId::LoadBalancer(id) => {
+                        self.load_balancers.find(id).map_or(Ok(()), |one| self.check_load_balancer(one))
+                    }
+                    _ => Ok(()),
+                })?;
             }
             ObjectId::Record(zone, id) => self.delete_record(zone, id)?,
             ObjectId::Monitor(id) => {

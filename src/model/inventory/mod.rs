@@ -25,7 +25,7 @@ pub use self::id_map::{IdMap, Identified};
 use self::name_index::NameIndex;
 pub use self::referrers::Referrer;
 pub use self::stored::{SetAside, Stored, StoredObject, ZoneRecords};
-use crate::model::hosting::{Hosting, TsigKey};
+use crate::model::hosting::{Hosting, Sharing, TsigKey};
 use crate::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::monitor::Monitor;
@@ -53,6 +53,8 @@ pub struct Inventory {
     pub keys: Arc<HashMap<Name, TsigKey>>,
     /// How zones are hosted, by the zone's id.
     pub hostings: IdMap<Hosting>,
+    /// Who has to do with zones that the API makes.
+    pub sharing: Arc<Sharing>,
     /// Zones by id. One that is transferred from elsewhere is not here before it has been, nor when it has expired.
     pub zones: IdMap<Zone>,
     /// The records of those zones that are managed through the API.
@@ -133,6 +135,8 @@ impl Inventory {
             Change::PutPool(pool) => self.put_pool(pool, now),
             Change::PutLoadBalancer(load_balancer) => self.put_load_balancer(load_balancer, now),
             Change::Delete(object) => self.delete(object, now),
+            Change::Forget(object) if self.forget_set_aside(object) => Ok(()),
+            Change::Forget(object) => Err(Contradiction::NotFound(object)),
             Change::PutZone(zone) => {
                 self.check_secondary(zone.id)?;
                 self.set_expired(zone.id, false);

@@ -12,8 +12,15 @@ pub struct Referrer {
     /// Its name.
     pub name: String,
     /// Whether it would be without something that answers may depend on. A pool in a map that the steering policy does
-    /// not look at is none.
+    /// not look at is none, nor is a load balancer of a zone within another.
     pub active: bool,
+}
+
+impl Referrer {
+    /// A load balancer.
+    pub(super) fn of(load_balancer: &LoadBalancer, active: bool) -> Self {
+        Self { object: ObjectId::LoadBalancer(load_balancer.id), name: load_balancer.name.to_string(), active }
+    }
 }
 
 /// Keys of a load balancer under which pools matter whatever the steering policy.
@@ -34,25 +41,26 @@ impl Inventory {
             ObjectId::Pool(id) => {
                 let uses = |load_balancer: &LoadBalancer| pool_use(load_balancer, id);
                 let all = self.load_balancers.iter();
-                all.filter_map(|load_balancer| Some(referrer(load_balancer, uses(load_balancer)?))).collect()
+                all.filter_map(|load_balancer| Some(Referrer::of(load_balancer, uses(load_balancer)?))).collect()
             }
             ObjectId::Zone(id) => {
                 let in_zone = |load_balancer: &LoadBalancer| {
                     self.hosting_of(&load_balancer.name).is_some_and(|hosting| hosting.id == id)
                 };
                 let all = self.load_balancers.iter().filter(|load_balancer| in_zone(load_balancer));
-                all.map(|load_balancer| referrer(load_balancer, true)).collect()
+                // Without it, they would be in the zone around it.
+                let falls_back = || {
+                    let apex = &self.hostings.find(id)?.apex;
+                    self.hosting_of(&apex.parent()?)
+                };
+                let active = falls_back().is_none();
+                all.map(|load_balancer| Referrer::of(load_balancer, active)).collect()
             }
             ObjectId::LoadBalancer(_) | ObjectId::Record(..) => vec![],
         };
         referrers.sort_by(|a, b| a.name.cmp(&b.name));
         referrers
     }
-}
-
-/// A load balancer as a referrer.
-fn referrer(load_balancer: &LoadBalancer, active: bool) -> Referrer {
-    Referrer { object: ObjectId::LoadBalancer(load_balancer.id), name: load_balancer.name.to_string(), active }
 }
 
 /// Whether a load balancer names a pool; if so, whether that matters.

@@ -251,7 +251,12 @@ fn parse_said(fields: &mut Fields<'_, '_, '_>, rtype: Rtype, priority: Option<u1
             }
         }
     };
-    match said(rtype, &name, content.trim(), priority, apex) {
+    if lacks_priority(rtype, content.trim(), priority) {
+        let fault = fields.fault_at("priority", format!("it is missing; a record of type {name} has one"));
+        fields.faults.push(fault);
+        return None;
+    }
+    match said(rtype, content.trim(), priority, apex) {
         Ok(said) => Some(said),
         Err(why) => {
             let fault = fields.fault_at(key, why);
@@ -261,20 +266,28 @@ fn parse_said(fields: &mut Fields<'_, '_, '_>, rtype: Rtype, priority: Option<u1
     }
 }
 
+/// Whether content has the priority in front, as presentation form does.
+fn has_priority(rtype: Rtype, content: &str) -> bool {
+    let expected = if rtype == Rtype::SRV { 3 } else { 1 };
+    WITH_PRIORITY.contains(&rtype) && rtype != text::URI && content.split_ascii_whitespace().count() > expected
+}
+
+/// Whether a record of this type and content should have a priority and has none.
+fn lacks_priority(rtype: Rtype, content: &str, priority: Option<u16>) -> bool {
+    let is_hexadecimal = content.starts_with(HEXADECIMAL);
+    priority.is_none() && WITH_PRIORITY.contains(&rtype) && !is_hexadecimal && !has_priority(rtype, content)
+}
+
 /// What a record with a content and a priority says; an error says why that is nothing.
-fn said(rtype: Rtype, name: &str, content: &str, priority: Option<u16>, apex: &Name) -> Result<Said, String> {
+fn said(rtype: Rtype, content: &str, priority: Option<u16>, apex: &Name) -> Result<Said, String> {
     if content.starts_with(HEXADECIMAL) {
         return Ok(Said { rdata: record::parse_data(rtype, content)?, content: content.to_owned() });
     }
     if rtype == Rtype::TXT {
         return Ok(Said { rdata: text::parse_txt(content)?, content: content.to_owned() });
     }
-    // Content may have the priority in front, as presentation form does.
-    let words = content.split_ascii_whitespace().count();
-    let expected = if rtype == Rtype::SRV { 3 } else { 1 };
-    let has_priority = rtype != text::URI && words > expected;
     let (priority, content) = match content.split_once([' ', '\t']) {
-        Some((first, rest)) if WITH_PRIORITY.contains(&rtype) && has_priority => {
+        Some((first, rest)) if has_priority(rtype, content) => {
             (Some(first.parse().map_err(|_| format!("{first:?} is no priority"))?), rest.trim_start())
         }
         _ => (priority, content),
@@ -282,7 +295,6 @@ fn said(rtype: Rtype, name: &str, content: &str, priority: Option<u16>, apex: &N
     let content = if content == "@" { apex.to_string() } else { content.to_owned() };
     let line = match priority {
         Some(priority) if WITH_PRIORITY.contains(&rtype) => format!("{priority} {content}"),
-        None if WITH_PRIORITY.contains(&rtype) => return Err(format!("a record of type {name} has a `priority`")),
         _ => content.clone(),
     };
     let rdata = if rtype == text::URI { text::parse_uri(&line)? } else { record::parse_data(rtype, &line)? };

@@ -134,7 +134,7 @@ fn faults_say_what_is_allowed() {
         (r#"{"type":"A","name":"a","content":"192.0.2.1","proxied":true}"#, "proxied: this server answers DNS"),
         (r#"{"type":"A","name":"a"}"#, "content: it is missing and required"),
         (r#"{"type":"A","name":"a","content":"192.0.2.1 x"}"#, "content: the record has more data"),
-        (r#"{"type":"MX","name":"a","content":"mail"}"#, "content: a record of type MX has a `priority`"),
+        (r#"{"type":"MX","name":"a","content":"mail"}"#, "priority: it is missing; a record of type MX has one"),
         (r#"{"type":"SRV","name":"a","data":{"port":1}}"#, "data.weight: it is missing and required"),
         (r#"{"type":"TXT","name":"a","content":"\"x"}"#, "content: a quotation mark is not closed"),
         (r#"{"type":"TXT","name":"a","content":"\"x\" y"}"#, "content: something stands outside"),

@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::id::{ObjectId, TokenId, ZoneId};
 use crate::model::inventory::{Author, Generation, Inventory};
+use crate::model::limits::AUDIT_RECORDS_MAX;
 use crate::model::stamp::UnixMicros;
 use crate::model::token::Token;
+use crate::model::tree::{Node, Value};
+use crate::spec::{dns_record, json_text};
 use crate::store::embedded::journal::{AUDIT, Entry};
 use crate::store::embedded::rows::{self, Touched};
 use crate::store::embedded::tokens;
@@ -119,8 +122,7 @@ pub(super) struct Occasion<'a> {
 impl Occasion<'_> {
     /// What the log says of the objects that a commit changed.
     pub(super) fn of_commit(&self, touched: &Touched, before: &Inventory, after: &Inventory) -> Vec<Entry> {
-        let text =
-            |inventory, object| rows::row(inventory, object).map(|row| String::from_utf8_lossy(&row).into_owned());
+        let text = |inventory, object| said(inventory, object).map(|row| String::from_utf8_lossy(&row).into_owned());
         let entry = |object: &ObjectId| {
             let (was, is) = (text(before, *object), text(after, *object));
             let action = match (&was, &is) {
@@ -133,7 +135,17 @@ impl Occasion<'_> {
             let name = rows::name(after, *object).or_else(|| rows::name(before, *object)).unwrap_or_default();
             Some(self.entry(Subject::Object(*object), action, name, was, is))
         };
-        touched.objects.iter().filter_map(entry).collect()
+        let records = changed_records(touched, before, after);
+        // Where records tell what has changed, the zone has nothing to add.
+        let is_told = |object: &&ObjectId| match object {
+            ObjectId::Zone(id) => {
+                records.iter().any(|record| matches!(record, ObjectId::Record(zone, _) if zone == id))
+                    && records.len() < AUDIT_RECORDS_MAX
+                    && before.hostings.find(*id) == after.hostings.find(*id)
+            }
+            _ => false,
+        };
+        touched.objects.iter().filter(|object| !is_told(object)).chain(&records).filter_map(entry).collect()
     }
 
     /// What the log says of a token that is another now, or came, or went; nothing if it is as it was.
@@ -173,6 +185,27 @@ impl Occasion<'_> {
         };
         Entry { at: self.at, text: serde_json::to_vec(&row).unwrap_or_default() }
     }
+}
+
+/// What an object says: a record as the API shows it, everything else as its row.
+fn said(inventory: &Inventory, object: ObjectId) -> Option<Vec<u8>> {
+    let ObjectId::Record(zone, id) = object else { return rows::row(inventory, object) };
+    let apex = &inventory.hostings.find(zone)?.apex;
+    let record = inventory.records.find(zone)?.records.find(id)?;
+    Some(json_text::render(&Node::built(Value::Table(dns_record::build_json(record, apex)))))
+}
+
+/// Records that a commit changed with their zone, the first [`AUDIT_RECORDS_MAX`] of them. Those of a zone that is new or gone
+/// came or went with it.
+fn changed_records(touched: &Touched, before: &Inventory, after: &Inventory) -> Vec<ObjectId> {
+    let of_zone = |zone: &ZoneId| {
+        let (old, new) = (before.records.find(*zone)?, after.records.find(*zone)?);
+        let mut ids = new.records.differences(&old.records);
+        ids.sort_unstable();
+        let zone = *zone;
+        Some(ids.into_iter().map(move |id| ObjectId::Record(zone, id)))
+    };
+    touched.whole_zones.iter().filter_map(of_zone).flatten().take(AUDIT_RECORDS_MAX).collect()
 }
 
 impl Subject {

@@ -142,6 +142,11 @@ impl EmbeddedStore {
         Self::open_with(disk::opener(&file), FORMATS, &file)
     }
 
+    /// Whether there is a store in a folder. One that we may not look at is there, and opening it will say what is wrong.
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(FILE).try_exists().unwrap_or(true)
+    }
+
     /// A store that forgets when it goes: for tests, and in everything else like one in a file.
     pub fn in_memory() -> Result<Self, OpenError> {
         let opener: Opener = Box::new(|_| Database::builder().create_with_backend(InMemoryBackend::new()));

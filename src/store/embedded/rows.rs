@@ -56,7 +56,7 @@ impl Touched {
                 Change::CreateZone { hosting, .. } => {
                     touched.whole_zones.insert(hosting.id);
                 }
-                Change::Delete(ObjectId::Zone(id)) => {
+                Change::Delete(ObjectId::Zone(id)) | Change::Forget(ObjectId::Zone(id)) => {
                     touched.whole_zones.insert(*id);
                 }
                 Change::Delete(ObjectId::Pool(_)) => touched.pool_goes = true,
@@ -64,6 +64,15 @@ impl Touched {
             }
         }
         touched
+    }
+
+    /// Objects, each as a whole.
+    pub(super) fn of(objects: Vec<ObjectId>) -> Self {
+        let whole_zones = objects.iter().filter_map(|object| match object {
+            ObjectId::Zone(id) => Some(*id),
+            _ => None,
+        });
+        Self { whole_zones: whole_zones.collect(), objects: objects.into_iter().collect(), ..Self::default() }
     }
 
     /// Adds what the commit changed without naming it.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::model::id::TokenId;
-use crate::model::inventory::{Author, Commit, Inventory};
+use crate::model::inventory::{Author, Change, Commit, Inventory, Step};
 use crate::model::limits::{COMMITS_PER_TRANSACTION_MAX, STORE_LAZY_INTERVAL, STORE_RETRY_INTERVAL};
 use crate::model::token::Token;
 use crate::store::embedded::audit::Occasion;
@@ -23,6 +23,9 @@ use crate::store::embedded::rows::{TOKENS, Touched};
 use crate::store::embedded::tokens::{self, TokenError};
 use crate::store::embedded::waiting::{SERIALS, Taken, Waiting};
 use crate::store::{CommitError, now};
+
+/// Who has an object of the API go that a file declares from now on.
+const CONFIGURATION: &str = "the configuration";
 
 /// What the writer is asked for.
 pub(super) enum Request {
@@ -133,12 +136,25 @@ impl Writer {
         }
     }
 
-    /// Makes a commit that changes nothing that is kept, but for the generation.
+    /// Makes a commit that changes nothing that is kept, but for the generation, and for what files take over.
     fn commit_in_memory(&mut self, commit: Commit) -> Result<Arc<Inventory>, CommitError> {
         let before = Arc::clone(&self.inventory.borrow());
-        let inventory = Arc::new(before.commit(commit, now())?);
+        let at = now();
+        let declares = |step: &Step| matches!(step.change, Change::Declare(_) | Change::DeclareSettingAside(_));
+        let declares = commit.steps.iter().any(declares);
+        let inventory = Arc::new(before.commit(commit, at)?);
         self.inventory.send_replace(Arc::clone(&inventory));
         self.plan(STORE_LAZY_INTERVAL);
+        let adopted = if declares { inventory.adopted_since(&before) } else { vec![] };
+        if !adopted.is_empty() {
+            // Their rows go. If that fails now, the next transaction does it; until then a restart finds them adopted again.
+            let touched = Touched::of(adopted);
+            let author = Author { name: CONFIGURATION.to_owned(), address: None };
+            let occasion = Occasion { author: &author, at, generation: inventory.generation };
+            let entries = occasion.of_commit(&touched, &before, &inventory);
+            let tokens = Arc::clone(&self.tokens.borrow());
+            drop(self.write(&inventory, &tokens, touched, &entries));
+        }
         Ok(inventory)
     }
 

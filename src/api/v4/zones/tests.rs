@@ -9,13 +9,15 @@ use crate::api::v4::fixture::{Fixture, Response};
 use crate::api::v4::transcript::Transcript;
 use crate::config::{Policy, load_text};
 use crate::model::id::ZoneId;
+use crate::model::inventory::Change;
+use crate::store::InventoryStore as _;
 
 /// The API with a zone, and a configuration with name servers for others.
 async fn serving() -> Fixture {
-    let api = Fixture::declaring("").await;
-    let text = "version = 1\n[api.zones]\nname_servers = [\"ns1.example.net\", \"ns2.example.net\"]\n\
-                allow_transfer = [\"192.0.2.0/24\"]\n";
-    let policy: Policy = load_text("pooldns.toml", text).unwrap().policy;
+    let zones = "[api.zones]\nname_servers = [\"ns1.example.net\", \"ns2.example.net\"]\n\
+                 allow_transfer = [\"192.0.2.0/24\"]\n";
+    let api = Fixture::declaring(zones).await;
+    let policy: Policy = load_text("pooldns.toml", &format!("version = 1\n{zones}")).unwrap().policy;
     api.context.policy.store(Arc::new(policy));
     api
 }
@@ -63,6 +65,13 @@ async fn a_zone_gets_what_the_configuration_says() {
     let inventory = api.context.inventory();
     let hosting = inventory.hostings.find(ZoneId::parse(&id).unwrap()).unwrap();
     assert_eq!((hosting.allow_transfer.len(), hosting.has_auto_serial()), (1, true));
+    // What it says later holds for zones that are there.
+    let text = "version = 1\n[api.zones]\nnotify = [\"192.0.2.7\", \"192.0.2.8\"]\n";
+    let declared = load_text("pooldns.toml", text).unwrap().declared;
+    api.store.commit(Change::Declare(declared)).await.unwrap();
+    let inventory = api.context.inventory();
+    let hosting = inventory.hostings.find(ZoneId::parse(&id).unwrap()).unwrap();
+    assert_eq!((hosting.allow_transfer.len(), hosting.notify.len()), (0, 2));
     let own = r#"{"name":"b.example","name_servers":["ns.b.example"]}"#;
     let made = api.call("POST", "/zones", own).await;
     assert_eq!(made.body["result"]["name_servers"], json!(["ns.b.example"]));
@@ -110,4 +119,47 @@ async fn a_zone_with_load_balancers_stays() {
     assert_eq!(api.call("DELETE", &format!("{zone}/load_balancers/{load_balancer}"), "").await.status, 200);
     assert_eq!(api.call("DELETE", &zone, "").await.status, 200);
     assert_eq!(api.call("GET", &format!("{zone}/dns_records"), "").await.body["result"], Json::Null);
+}
+
+#[tokio::test]
+async fn a_zone_takes_no_load_balancer_out_of_another() {
+    let api = serving().await;
+    let pool = r#"{"name":"p","origins":[{"name":"a","address":"192.0.2.1"}]}"#;
+    let pool = api.made("/user/load_balancers/pools", pool).await;
+    let parent = format!("/zones/{}", ZoneId::declared("example.com"));
+    let body = json!({"name": "www.example.com", "default_pools": [pool], "fallback_pool": pool}).to_string();
+    let load_balancer = api.made(&format!("{parent}/load_balancers"), &body).await;
+    let refused = api.call("POST", "/zones", r#"{"name":"www.example.com"}"#).await;
+    let error = &refused.body["errors"][0];
+    assert_eq!(
+        (refused.status.as_u16(), &error["code"], &error["source"]["pointer"]),
+        (400, &json!(1002), &json!("/name"))
+    );
+    let text = error["message"].as_str().unwrap();
+    assert!(text.contains("load_balancer www.example.com, in our zone example.com: delete it first"), "{text}");
+    // Beside it there is room, and somebody is told that nobody will find it.
+    let made = api.call("POST", "/zones", r#"{"name":"sub.example.com"}"#).await;
+    assert_eq!((made.status.as_u16(), &made.body["messages"][0]["code"]), (200, &json!(1101)), "{made:?}");
+    let text = made.body["messages"][0]["message"].as_str().unwrap();
+    assert!(text.starts_with("the zone example.com has no NS records at sub.example.com"), "{text}");
+    let alone = api.call("POST", "/zones", r#"{"name":"a.example"}"#).await;
+    assert_eq!(alone.body["messages"], json!([]));
+    assert_eq!(api.call("DELETE", &format!("{parent}/load_balancers/{load_balancer}"), "").await.status, 200);
+    assert_eq!(api.call("POST", "/zones", r#"{"name":"www.example.com"}"#).await.status, 200);
+}
+
+#[tokio::test]
+async fn load_balancers_of_a_zone_that_goes_fall_back_to_the_one_around_it() {
+    let api = serving().await;
+    let pool = r#"{"name":"p","origins":[{"name":"a","address":"192.0.2.1"}]}"#;
+    let pool = api.made("/user/load_balancers/pools", pool).await;
+    let child = format!("/zones/{}", api.made("/zones", r#"{"name":"www.example.com"}"#).await);
+    let body = json!({"name": "www.example.com", "default_pools": [pool], "fallback_pool": pool}).to_string();
+    let load_balancer = api.made(&format!("{child}/load_balancers"), &body).await;
+    let gone = api.call("DELETE", &child, "").await;
+    assert_eq!(gone.status, 200, "{gone:?}");
+    let text = gone.body["messages"][0]["message"].as_str().unwrap();
+    assert_eq!(text, format!("load_balancer www.example.com ({load_balancer}) is in the zone example.com now"));
+    let parent = format!("/zones/{}", ZoneId::declared("example.com"));
+    assert_eq!(api.call("GET", &format!("{parent}/load_balancers/{load_balancer}"), "").await.status, 200);
 }

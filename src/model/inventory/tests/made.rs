@@ -54,7 +54,8 @@ fn names_are_unique_across_what_is_declared_and_what_is_made() {
 #[test]
 fn what_is_declared_is_changed_in_its_file_only() {
     let id = PoolId::declared("declared");
-    let read_only = Contradiction::ReadOnly { object: ObjectId::Pool(id), file: "pools.toml".into() };
+    let read_only =
+        Contradiction::ReadOnly { object: ObjectId::Pool(id), name: "declared".into(), file: "pools.toml".into() };
     assert_eq!(start().apply(Change::PutPool(pool("declared", [192, 0, 2, 1]))).unwrap_err(), read_only);
     assert_eq!(start().apply(Change::Delete(ObjectId::Pool(id))).unwrap_err(), read_only);
 }
@@ -277,4 +278,29 @@ fn a_live_name_is_neither_delegated_nor_left_without_its_zone() {
     let gone = gone.apply(Change::Delete(zone)).unwrap();
     assert!(gone.hosting_at(&Name::parse("example.net", None).unwrap()).is_none());
     assert!(gone.apply(made_zone(None)).is_ok());
+}
+
+#[test]
+fn what_a_file_declares_just_as_it_is_becomes_the_files() {
+    let id = ObjectId::Pool(PoolId::random(1));
+    let first = start().commit(step(Change::PutPool(made("web", 1)), Expected::Absent), UnixMicros(5)).unwrap();
+    let declaring = |pools| Change::Declare(Declared { zones: vec![Arc::new(zone())], pools, ..Declared::default() });
+    let second = first.commit(step(declaring(vec![made("web", 1)]), Expected::Anything), UnixMicros(9)).unwrap();
+    assert!(second.declared_in(id).is_some() && second.set_aside.is_empty() && second.stored().next().is_none());
+    assert_eq!(second.stamps.pools.find(PoolId::random(1)).unwrap().created, UnixMicros(5));
+    assert_eq!(second.adopted_since(&first), [id]);
+    // The file said that it is the file's, so it goes with it.
+    let third = second.apply(declaring(vec![])).unwrap();
+    assert!(third.pools.is_empty() && third.adopted_since(&second).is_empty());
+    // One that says something else is another matter, and may be dropped.
+    let other = Pool { description: "other".to_owned(), ..made("web", 1) };
+    let refused = first.apply(declaring(vec![other.clone()])).unwrap_err();
+    assert!(matches!(refused, Contradiction::WouldSetAside(_)), "{refused}");
+    assert!(!refused.to_string().contains("change it there"), "{refused}");
+    let Change::Declare(declared) = declaring(vec![other]) else { return };
+    let aside = first.apply(Change::DeclareSettingAside(declared)).unwrap();
+    assert_eq!((aside.set_aside.len(), aside.adopted_since(&first)), (1, vec![]));
+    let dropped = aside.apply(Change::Forget(id)).unwrap();
+    assert!(dropped.set_aside.is_empty() && dropped.declared_in(id).is_some());
+    assert_eq!(dropped.apply(Change::Forget(id)).unwrap_err(), Contradiction::NotFound(id));
 }

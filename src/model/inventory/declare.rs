@@ -94,7 +94,9 @@ impl Inventory {
             let object = StoredObject::LoadBalancer(self.load_balancers.find(stamp.id)?.clone());
             Some(with(object, stamp))
         });
-        zones.chain(monitors).chain(pools).chain(load_balancers)
+        let levers = stored_stamps(&self.stamps.levers)
+            .filter_map(|stamp| Some(with(StoredObject::Levers(self.levers.find(stamp.id)?.clone()), stamp)));
+        zones.chain(monitors).chain(pools).chain(load_balancers).chain(levers)
     }
 
     /// Objects that the API made in `before`, and that files declare now.
@@ -172,6 +174,7 @@ impl Inventory {
         self.pools = replaced(&self.pools, pools.into_iter().map(Arc::new), ObjectId::Pool)?;
         self.load_balancers =
             replaced(&self.load_balancers, load_balancers.into_iter().map(Arc::new), ObjectId::LoadBalancer)?;
+        self.levers = IdMap::default();
         self.index_names(&before)?;
         self.hostings.iter().try_for_each(|hosting| self.check_hosting(hosting))?;
         self.pools.iter().try_for_each(|pool| self.check_pool(pool))?;
@@ -197,6 +200,7 @@ impl Inventory {
                 let before_stamps = &stamps.load_balancers;
                 declaring.stamps(&self.load_balancers, &before.load_balancers, before_stamps, |_| true)
             },
+            levers: IdMap::default(),
         };
         Ok(())
     }
@@ -237,6 +241,10 @@ impl Inventory {
             StoredObject::LoadBalancer(load_balancer) => {
                 self.place_load_balancer(Arc::clone(load_balancer))?;
                 self.stamps.load_balancers.put(stamp!(load_balancer.id));
+            }
+            StoredObject::Levers(levers) => {
+                self.place_levers(Arc::clone(levers))?;
+                self.stamps.levers.put(stamp!(levers.pool));
             }
         }
         Ok(())

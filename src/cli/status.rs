@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use crate::api::client;
 use crate::api::status::{
-    AddressStatus, CertificateStatus, LeverStatus, LoadBalancerStatus, OriginStatus, PoolStatus, ProbeStatus, ReloadStatus,
-    SecondaryStatus, SetAsideStatus, Status,
+    AddressStatus, CertificateStatus, LeverStatus, LoadBalancerStatus, OriginStatus, PoolStatus, ProbeStatus,
+    ReloadStatus, SecondaryStatus, SetAsideStatus, Status,
 };
 use crate::cli::{CliError, ControlArgs, block_on};
 

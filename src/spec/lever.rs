@@ -160,7 +160,7 @@ mod tests {
         for (table, why) in [
             (Table::default(), "action"),
             (Table::default().with("action", Node::text("off")), "\"drain\""),
-            (down.clone().with("for", Node::int(0)), "for"),
+            (down.with("for", Node::int(0)), "for"),
         ] {
             assert!(read(table).unwrap_err().contains(why));
         }

@@ -154,7 +154,7 @@ impl Publisher {
     #[must_use]
     pub fn counting_from(self, epoch: Moment) -> Self {
         let serials = SerialKeeper::new(epoch.instant, epoch.unix.0 / 1_000_000);
-        Self { serials, epoch, ..self }
+        Self { epoch, serials, ..self }
     }
 
     /// Tells `recorder` of verdicts that changed. What it has no room for is lost to it: answers do not wait for records.

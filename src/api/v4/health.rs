@@ -128,7 +128,7 @@ impl PoolStanding {
             return None;
         }
         let now = now();
-        let levers = levers.into_iter().flat_map(|levers| levers.iter()).filter(|(_, lever)| lever.is_in_force(now));
+        let levers = levers.into_iter().flat_map(Levers::iter).filter(|(_, lever)| lever.is_in_force(now));
         let levers: Vec<_> = levers.map(|(_, lever)| (lever.since, lever.until)).collect();
         let shown: Vec<_> = self.origins.iter().map(|origin| (origin.healthy, origin.reason)).collect();
         let hash = foldhash::quality::FixedState::default().hash_one((self.healthy, shown, levers));

@@ -128,13 +128,14 @@ impl Inventory {
             StoredObject::Monitor(one) => self.monitors.find(one.id) == Some(one),
             StoredObject::Pool(one) => self.pools.find(one.id) == Some(one),
             StoredObject::LoadBalancer(one) => self.load_balancers.find(one.id) == Some(one),
+            StoredObject::Levers(_) => false,
         };
         match (is_same, stored.object.id()) {
             (true, ObjectId::Zone(id)) => inherit!(zones, id),
             (true, ObjectId::Monitor(id)) => inherit!(monitors, id),
             (true, ObjectId::Pool(id)) => inherit!(pools, id),
             (true, ObjectId::LoadBalancer(id)) => inherit!(load_balancers, id),
-            (true, ObjectId::Record(..)) | (false, _) => {}
+            (true, ObjectId::Record(..) | ObjectId::Levers(_)) | (false, _) => {}
         }
         is_same
     }

@@ -66,6 +66,7 @@ impl Inventory {
             ObjectId::Monitor(id) => self.monitors.find(id).map(|one| one.shown_name()),
             ObjectId::Pool(id) => self.pools.find(id).map(|one| one.shown_name()),
             ObjectId::LoadBalancer(id) => self.load_balancers.find(id).map(|one| one.shown_name()),
+            ObjectId::Levers(id) => self.pools.find(id).map(|one| one.shown_name()),
         };
         name.unwrap_or_default()
     }

@@ -116,6 +116,7 @@ pub fn pool(size: Size, number: usize) -> Pool {
         description: String::new(),
         enabled: true,
         minimum_origins: 1,
+        slow_start: Duration::ZERO,
         monitor: Some(MonitorId::declared(if number == 0 { "eager" } else { "calm" })),
         origins: (0..size.origins).map(origin).collect(),
         kept: Kept::default(),

@@ -14,6 +14,7 @@ use crate::api::control::{Contradictions, Reload, Retransfer};
 use crate::api::exchange::{BackupOrder, Imported, Importing, Refusal};
 use crate::api::status::Status;
 use crate::api::tokens::{ListedToken, MadeToken, NewToken};
+use crate::api::v4::BASE;
 use crate::model::name::Name;
 
 /// Why a running server did not answer.
@@ -91,6 +92,42 @@ pub async fn tokens(control: &Path) -> Result<Vec<ListedToken>, ClientError> {
 pub async fn revoke_token(control: &Path, token: &str) -> Result<Result<ListedToken, String>, ClientError> {
     let path = format!("/tokens/{}", encoded(token));
     told(exchange(control, Method::DELETE, &path, Vec::new()).await?)
+}
+
+/// Pulls a lever of a pool, or of one of its origins; why it is not if that is refused.
+pub async fn pull_lever(
+    control: &Path,
+    pool: &str,
+    origin: Option<&str>,
+    lever: &serde_json::Value,
+) -> Result<Result<(), String>, ClientError> {
+    called(exchange(control, Method::PUT, &lever_path(pool, origin), serde_json::to_vec(lever)?).await?)
+}
+
+/// Releases a lever; why there is none if that is refused.
+pub async fn release_lever(
+    control: &Path,
+    pool: &str,
+    origin: Option<&str>,
+) -> Result<Result<(), String>, ClientError> {
+    called(exchange(control, Method::DELETE, &lever_path(pool, origin), Vec::new()).await?)
+}
+
+/// Where the lever of a pool with this id, or of one of its origins, is.
+fn lever_path(pool: &str, origin: Option<&str>) -> String {
+    let origin = origin.map_or_else(String::new, |origin| format!("/origins/{}", encoded(origin)));
+    format!("{BASE}/user/load_balancers/pools/{pool}{origin}/lever")
+}
+
+/// What a call of the API says: nothing if it went well.
+fn called((status, body): (StatusCode, Bytes)) -> Result<Result<(), String>, ClientError> {
+    if status.is_success() {
+        return Ok(Ok(()));
+    }
+    let answer: serde_json::Value = serde_json::from_slice(&body)?;
+    let messages = answer.get("errors").and_then(serde_json::Value::as_array).into_iter().flatten();
+    let texts = messages.filter_map(|message| message.get("message")?.as_str());
+    Ok(Err(texts.collect::<Vec<_>>().join("; ")))
 }
 
 /// Asks for everything that the API made, as TOML.

@@ -6,21 +6,26 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::health::endpoint::{Endpoint, ProbedOrigin, ProbedPool};
 use crate::health::schedule::Assigned;
 use crate::health::table::TargetCell;
 use crate::model::hosting::Hosting;
 use crate::model::inventory::Inventory;
+use crate::model::lever::Lever;
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::pool::{Origin, Pool};
 use crate::model::rrset::Rtype;
+use crate::model::stamp::UnixMicros;
 use crate::model::verdict::Verdict;
+use crate::steering::judged::{Judged, Moment};
 use crate::steering::lookup::{Found, lookup};
 use crate::steering::publish::Serials;
 use crate::steering::state::{Condition, PoolState};
 use crate::steering::table::RecordTable;
 use crate::store::embedded::Unreadable;
+use crate::store::now;
 use crate::telemetry::Totals;
 
 /// The server at one moment.
@@ -140,6 +145,8 @@ pub struct PoolStatus {
     pub minimum_origins: u32,
     /// The monitor's name.
     pub monitor: Option<String>,
+    /// The lever of the whole pool.
+    pub lever: Option<LeverStatus>,
     /// Its origins.
     pub origins: Vec<OriginStatus>,
 }
@@ -161,6 +168,21 @@ pub struct OriginStatus {
     pub last: Option<ProbeStatus>,
     /// The addresses of its host; empty if it is an address itself.
     pub addresses: Vec<AddressStatus>,
+    /// Its lever.
+    pub lever: Option<LeverStatus>,
+}
+
+/// What an operator has decided about a pool or an origin.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LeverStatus {
+    /// `up`, `down` or `drain`.
+    pub action: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// When it ends by itself; none if it does not.
+    pub until: Option<Timestamp>,
 }
 
 /// An address of an origin that is a host.
@@ -282,14 +304,21 @@ fn sorted<T, K: Ord>(items: impl Iterator<Item = T>, key: impl Fn(&T) -> K) -> V
 fn pool_status(probed: &ProbedPool, assigned: &Assigned) -> PoolStatus {
     let pool = &probed.pool;
     let monitor = pool.monitor.and_then(|id| assigned.inventory.monitors.find(id));
+    let judged = Judged::new(probed, Moment { instant: Instant::now(), unix: now() });
     let origins = pool.origins.iter().zip(&probed.origins);
     PoolStatus {
         name: pool.name.clone(),
         id: pool.id.to_string(),
-        state: PoolState::of(probed).word().to_owned(),
+        state: PoolState::of(&judged).word().to_owned(),
         minimum_origins: pool.minimum_origins,
         monitor: monitor.map(|monitor| monitor.name.clone()),
-        origins: origins.map(|(origin, probed)| origin_status(pool, origin, probed)).collect(),
+        lever: lever_status(probed, None),
+        origins: origins
+            .map(|(origin, one)| OriginStatus {
+                lever: lever_status(probed, Some(&origin.name)),
+                ..origin_status(pool, origin, one)
+            })
+            .collect(),
     }
 }
 
@@ -320,7 +349,20 @@ fn origin_status(pool: &Pool, origin: &Origin, probed: &ProbedOrigin) -> OriginS
         since: cell.and_then(|cell| cell.since()).and_then(timestamp),
         last: cell.and_then(|cell| probe_status(cell)),
         addresses: endpoints.iter().map(address_status).collect(),
+        lever: None,
     }
+}
+
+/// The lever of an origin, or of the whole pool, that is in force.
+fn lever_status(probed: &ProbedPool, origin: Option<&str>) -> Option<LeverStatus> {
+    let Lever { action, reason, since, until } = probed.levers.as_ref()?.in_force(origin, now())?;
+    let time = |moment: UnixMicros| Timestamp::from_microsecond(i64::try_from(moment.0).ok()?).ok();
+    Some(LeverStatus {
+        action: action.word().to_owned(),
+        reason: reason.clone(),
+        since: time(*since),
+        until: until.and_then(time),
+    })
 }
 
 /// All words that [`verdict`] has.

@@ -3,6 +3,7 @@
 mod check;
 mod exchange;
 mod progress;
+mod lever;
 mod refresh;
 mod reload;
 mod serve;
@@ -38,6 +39,7 @@ Examples:
   pooldns token create ci --expires 90d      a token for the API
   pooldns export > api.toml                  everything that the API made, as TOML
   pooldns status --json | jq .pools          the same for scripts
+  pooldns lever down web-eu/eu-1 --for 2h    take an origin out of answers for two hours
   pooldns token create ci --expires 90d      a token for the API
 
 Exit status: 0 done (warnings or not), 1 failed, 2 faulty configuration or command line.";
@@ -67,6 +69,8 @@ enum Command {
     Refresh(refresh::RefreshArgs),
     /// Show pools, origins and load balancers of a running server.
     Status(status::StatusArgs),
+    /// Decide about a pool or an origin whatever probes say: force it up or down, drain it, perhaps for a limited time.
+    Lever(lever::LeverArgs),
     /// Make, list and revoke tokens, which the API asks for over TCP.
     Token(token::TokenArgs),
     /// Print everything that the API made, as TOML: a part of a configuration, or something to import elsewhere.
@@ -157,6 +161,9 @@ enum CliError {
     /// A token that cannot be made or revoked.
     #[error("{0}")]
     Token(String),
+    /// A lever that cannot be pulled or released.
+    #[error("{0}")]
+    Lever(String),
     /// A store that cannot be opened while no server runs.
     #[error("{0}")]
     Store(String),
@@ -195,6 +202,7 @@ impl CliError {
             Self::Faulty(_) | Self::NoConfig | Self::NoControl(_) | Self::Refused(_) => 2,
             Self::NotTransferred(_)
             | Self::Token(_)
+            | Self::Lever(_)
             | Self::Store(_)
             | Self::Client(_)
             | Self::Start(_)
@@ -215,6 +223,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Reload(args) => reload::run(&args),
         Command::Refresh(args) => refresh::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Lever(args) => lever::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Export(args) => exchange::export(&args),
         Command::Import(args) => exchange::import(&args),

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use crate::api::client;
 use crate::api::status::{
-    AddressStatus, CertificateStatus, LoadBalancerStatus, OriginStatus, PoolStatus, ProbeStatus, ReloadStatus,
-    SecondaryStatus, SetAsideStatus, Status,
+    AddressStatus, CertificateStatus, LeverStatus, LoadBalancerStatus, OriginStatus, PoolStatus, ProbeStatus,
+    ReloadStatus, SecondaryStatus, SetAsideStatus, Status,
 };
 use crate::cli::{CliError, ControlArgs, block_on};
 
@@ -96,7 +96,8 @@ impl Display for Report<'_> {
             }
         }
         writeln!(f, "\n{}", load_balancer_table(load_balancers))?;
-        writeln!(f, "\n{}", origin_table(pools, self.now))
+        writeln!(f, "\n{}", origin_table(pools, self.now))?;
+        lever_lines(pools, self.now).try_for_each(|line| writeln!(f, "LEVER {line}"))
     }
 }
 
@@ -167,9 +168,35 @@ fn new_table<const N: usize>(header: [&str; N]) -> Table {
 /// One origin. The pool is named in its first row only.
 fn origin_row(pool: &PoolStatus, index: usize, origin: &OriginStatus, now: Timestamp) -> [String; 7] {
     let (name, state) = if index == 0 { (pool.name.clone(), pool.state.clone()) } else { Default::default() };
-    let OriginStatus { name: origin_name, address, weight: _, verdict, since, last, addresses: _ } = origin;
+    let OriginStatus { name: origin_name, address, weight: _, verdict, since, last, addresses: _, lever } = origin;
     let [since, last] = probe_columns(*since, last.as_ref(), now);
-    [name, state, origin_name.clone(), address.clone(), verdict.clone(), since, last]
+    let verdict = with_lever(verdict, lever.as_ref());
+    let state = if index == 0 { with_lever(&state, pool.lever.as_ref()) } else { state };
+    [name, state, origin_name.clone(), address.clone(), verdict, since, last]
+}
+
+/// What probes say, and what an operator has decided instead.
+fn with_lever(word: &str, lever: Option<&LeverStatus>) -> String {
+    lever.map_or_else(|| word.to_owned(), |lever| format!("{word}, LEVER {}", lever.action))
+}
+
+/// The levers that are pulled, each in a line.
+fn lever_lines(pools: &[PoolStatus], now: Timestamp) -> impl Iterator<Item = String> {
+    let of_pool = |pool: &'_ PoolStatus| pool.lever.clone().map(|lever| (pool.name.clone(), lever));
+    let of_origins = |pool: &'_ PoolStatus| {
+        let name = pool.name.clone();
+        let levers = pool.origins.iter().filter_map(|origin| Some((origin.name.clone(), origin.lever.clone()?)));
+        levers.map(|(origin, lever)| (format!("{name}/{origin}"), lever)).collect::<Vec<_>>()
+    };
+    let all: Vec<_> = pools.iter().flat_map(|pool| of_pool(pool).into_iter().chain(of_origins(pool))).collect();
+    all.into_iter().map(move |(what, lever)| {
+        let LeverStatus { action, reason, since, until } = lever;
+        let since = since.map_or_else(String::new, |since| format!(" for {}", ago(since, now)));
+        let until =
+            until.map_or_else(|| ", until it is released".to_owned(), |until| format!(", {} more", ago(now, until)));
+        let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
+        format!("{what} {action}{since}{until}{reason}")
+    })
 }
 
 /// One address of an origin that is a host, below it.

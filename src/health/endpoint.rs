@@ -7,9 +7,12 @@ use std::iter;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::health::table::TargetCell;
 use crate::model::id::PoolId;
 use crate::model::inventory::Identified;
+use crate::model::lever::Levers;
 use crate::model::pool::Pool;
 use crate::model::verdict::{FailReason, Verdict, Vote, elect};
 
@@ -20,6 +23,8 @@ pub struct ProbedPool {
     pub pool: Arc<Pool>,
     /// Its origins, in its order.
     pub origins: Box<[ProbedOrigin]>,
+    /// The levers that are pulled.
+    pub levers: Option<Arc<Levers>>,
 }
 
 /// What one origin comes to.
@@ -84,7 +89,12 @@ impl ProbedPool {
 
     /// Whether `other` is the same pool with the same targets.
     pub(in crate::health) fn same_as(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.pool, &other.pool)
+        let same_levers = match (&self.levers, &other.levers) {
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+            (ours, theirs) => ours.is_none() && theirs.is_none(),
+        };
+        same_levers
+            && Arc::ptr_eq(&self.pool, &other.pool)
             && self.origins.len() == other.origins.len()
             && iter::zip(&self.origins, &other.origins).all(|(ours, theirs)| ours.same_as(theirs))
     }
@@ -197,6 +207,15 @@ impl Checks {
                 let mut voters = members.iter().filter(|member| member.vote != Vote::None);
                 voters.find_map(|member| reason(&member.cell))
             }
+        }
+    }
+
+    /// When it came back, after it had been down; none if it has not, or is not up. A group is back when its last member is.
+    pub fn returned(&self) -> Option<Instant> {
+        match self {
+            Self::None => None,
+            Self::One(cell) => cell.returned(),
+            Self::Group(members) => members.iter().filter_map(|member| member.cell.returned()).max(),
         }
     }
 

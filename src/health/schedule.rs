@@ -131,6 +131,7 @@ impl<P: Probe> Schedule<P> {
             return Arc::clone(&self.assigned);
         }
         let mut affected: HashSet<PoolId> = inventory.pools.differences(&before.pools).into_iter().collect();
+        affected.extend(inventory.levers.differences(&before.levers));
         for id in inventory.monitors.differences(&before.monitors) {
             let Some(rule) = self.rules.get(&id) else { continue };
             affected.extend(&rule.pools);
@@ -211,7 +212,7 @@ impl<P: Probe> Schedule<P> {
             },
         };
         let origins = pool.origins.iter().map(assign).collect();
-        ProbedPool { pool, origins }
+        ProbedPool { levers: inventory.levers.find(pool.id).cloned(), pool, origins }
     }
 
     /// One address of an origin with its targets.

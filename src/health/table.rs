@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use tokio::time::Instant;
+
 use crate::model::event::Transition;
 use crate::model::id::MonitorId;
 use crate::model::monitor::Monitor;
@@ -60,6 +62,8 @@ struct Seen {
     since: Option<SystemTime>,
     /// Why the verdict is `Down`, if it is.
     reason: Option<FailReason>,
+    /// When it came back, if it is up and was down before; by the clock that only runs, because weights depend on it.
+    returned: Option<Instant>,
 }
 
 /// Dense indices: the smallest numbers, most of the time.
@@ -96,7 +100,7 @@ impl HealthTable {
                 index: lock(&self.indices).take(),
                 key: key.clone(),
                 verdict: AtomicU8::new(to_octet(verdict)),
-                seen: Mutex::new(Seen { last: None, since, reason }),
+                seen: Mutex::new(Seen { last: None, since, reason, returned: None }),
                 indices: Arc::clone(&self.indices),
             })
         })
@@ -164,15 +168,22 @@ impl TargetCell {
         lock(&self.seen).reason
     }
 
+    /// When it came back, after it had been down; none if it never did, or is not up.
+    pub fn returned(&self) -> Option<Instant> {
+        lock(&self.seen).returned
+    }
+
     /// Keeps what a probe saw. Only its own task calls this.
     pub(in crate::health) fn record(&self, outcome: Outcome, now: SystemTime) {
         lock(&self.seen).last = Some((outcome, now));
     }
 
     /// Changes the verdict. Only its own task calls this.
-    pub(in crate::health) fn turn(&self, transition: Transition, now: SystemTime) {
+    pub(in crate::health) fn turn(&self, transition: Transition, now: SystemTime, instant: Instant) {
         {
             let mut seen = lock(&self.seen);
+            let is_back = transition.from == Verdict::Down && transition.to == Verdict::Up;
+            seen.returned = is_back.then_some(instant);
             seen.since = Some(now);
             seen.reason = transition.reason;
         }
@@ -208,7 +219,7 @@ impl Inherited {
     /// What stands for a target that is replaced.
     pub fn from_cell(cell: &TargetCell) -> Self {
         let verdict = cell.verdict();
-        let Seen { last: _, since, reason } = *lock(&cell.seen);
+        let Seen { last: _, since, reason, returned: _ } = *lock(&cell.seen);
         Self { verdict, since, reason }
     }
 
@@ -341,7 +352,7 @@ mod tests {
         let reason = Some(FailReason::TcpTimeout);
         let outcome = Outcome { failure: reason, rtt: Duration::from_secs(2), code: None };
         cell.record(outcome, now);
-        cell.turn(Transition { from: Verdict::Unknown, to: Verdict::Down, reason, count: 1 }, now);
+        cell.turn(Transition { from: Verdict::Unknown, to: Verdict::Down, reason, count: 1 }, now, Instant::now());
         assert_eq!((cell.verdict(), cell.last()), (Verdict::Down, Some((outcome, now))));
         assert_eq!((cell.since(), cell.reason()), (Some(now), reason));
 

@@ -173,7 +173,7 @@ impl<P: Probe> Target<P> {
 
     /// Makes a transition known: in the cell first, so that whoever hears of it finds it there.
     async fn turn(&self, transition: Transition, code: Option<u16>, monitor: &Monitor) -> ControlFlow<Interrupt> {
-        self.cell.turn(transition, SystemTime::now());
+        self.cell.turn(transition, SystemTime::now(), Instant::now());
         log(transition, code, self.cell.key(), monitor);
         let flip = Flip { cell: Arc::clone(&self.cell), transition };
         // When the queue is full, the target waits with the rest of its rounds. An edited monitor waits as well: this

@@ -111,6 +111,8 @@ pub enum ObjectId {
     Pool(PoolId),
     /// A load balancer.
     LoadBalancer(LoadBalancerId),
+    /// The levers of a pool.
+    Levers(PoolId),
 }
 
 impl ObjectId {
@@ -122,11 +124,12 @@ impl ObjectId {
             Self::Monitor(_) => "monitor",
             Self::Pool(_) => "pool",
             Self::LoadBalancer(_) => "load_balancer",
+            Self::Levers(_) => "levers",
         }
     }
 }
 
-/// The id alone: 32 digits.
+/// The id alone: 32 digits. Levers have that of their pool.
 impl fmt::Display for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -135,6 +138,7 @@ impl fmt::Display for ObjectId {
             Self::Monitor(id) => id.fmt(f),
             Self::Pool(id) => id.fmt(f),
             Self::LoadBalancer(id) => id.fmt(f),
+            Self::Levers(pool) => pool.fmt(f),
         }
     }
 }

@@ -69,6 +69,10 @@ pub const RESOLVERS_MAX: usize = 8;
 pub const LOOKUPS_IN_FLIGHT_MAX: usize = 64;
 /// News of host names that wait for the schedule; whoever looks up waits when it is full.
 pub const RESOLUTIONS_QUEUED_MAX: usize = 1024;
+/// Longest time that a lever is pulled for; one without an end is released by hand.
+pub const LEVER_TIME_MAX: Duration = Duration::from_hours(24 * 366);
+/// Longest slow start: longer is not a start any more.
+pub const SLOW_START_MAX: Duration = Duration::from_hours(1);
 /// Networks in each of the lists of addresses that may be probed; all are compared for every probe.
 pub const REACH_NETWORKS_MAX: usize = 256;
 /// Threads of the probers' runtime.

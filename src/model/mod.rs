@@ -6,6 +6,7 @@ pub mod dns_record;
 pub mod id;
 pub mod inventory;
 pub mod kept;
+pub mod lever;
 pub mod limits;
 pub mod load_balancer;
 pub mod monitor;

@@ -2,10 +2,14 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::model::id::{MonitorId, PoolId};
 use crate::model::kept::Kept;
 use crate::model::name::Name;
+
+/// Steps in which an origin that came back gets its weight.
+pub const SLOW_START_STEPS: u32 = 10;
 
 /// Origins, and the rule by which they are probed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,6 +26,9 @@ pub struct Pool {
     pub minimum_origins: u32,
     /// How its origins are probed; without one their health is not considered.
     pub monitor: Option<MonitorId>,
+    /// Beyond the original: over how long an origin that came back gets its weight, in [`SLOW_START_STEPS`] steps; at once if
+    /// it is zero.
+    pub slow_start: Duration,
     /// The origins, in the order in which they were given; never empty, addresses and names of hosts unique.
     pub origins: Vec<Origin>,
     /// What is kept for those who gave it.

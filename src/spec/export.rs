@@ -29,6 +29,8 @@ pub fn build(inventory: &Inventory) -> Table {
             StoredObject::Monitor(monitor) => made.monitors.push(Arc::unwrap_or_clone(monitor)),
             StoredObject::Pool(pool) => made.pools.push(Arc::unwrap_or_clone(pool)),
             StoredObject::LoadBalancer(load_balancer) => made.load_balancers.push(Arc::unwrap_or_clone(load_balancer)),
+            // They say how things are just now, not how they are meant.
+            StoredObject::Levers(_) => {}
         }
     }
     made.hostings.sort_by(|a, b| a.apex.cmp(&b.apex));

@@ -19,6 +19,7 @@ pub mod json_text;
 pub mod key;
 mod kept;
 mod line;
+pub mod lever;
 pub mod load_balancer;
 pub mod monitor;
 pub mod pool;

@@ -18,7 +18,7 @@ use crate::spec::fields::{Fields, Path, Spot};
 use crate::spec::identity::{Id, Identity};
 use crate::spec::monitor::KnownFiles;
 use crate::spec::references::AnyId;
-use crate::spec::{hosting, json_text, load_balancer, monitor, pool, zone};
+use crate::spec::{hosting, json_text, lever, load_balancer, monitor, pool, zone};
 
 /// What kind of object a row has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +31,8 @@ pub enum RowKind {
     Pool,
     /// A load balancer.
     LoadBalancer,
+    /// The levers of a pool.
+    Levers,
 }
 
 /// Writes an object.
@@ -43,6 +45,7 @@ pub fn build(stored: &Stored) -> Vec<u8> {
         StoredObject::Monitor(monitor) => monitor::build(monitor).without("id"),
         StoredObject::Pool(pool) => pool::build_fields(Table::default(), pool, &Disabled::default()),
         StoredObject::LoadBalancer(load_balancer) => load_balancer::build_fields(Table::default(), load_balancer),
+        StoredObject::Levers(levers) => lever::build_row(levers),
     };
     let table = Table::default()
         .with("id", Node::text(object.id().to_string()))
@@ -233,6 +236,7 @@ fn parse_object(kind: RowKind, row: &Row<'_>, spot: Spot<'_, '_>, faults: &mut F
             let identity = Identity::Known(row.id::<LoadBalancerId>()?);
             StoredObject::LoadBalancer(Arc::new(load_balancer::parse(spot, identity, &around, faults)?))
         }
+        RowKind::Levers => StoredObject::Levers(Arc::new(lever::parse_row(spot, row.id::<PoolId>()?, faults)?)),
     })
 }
 

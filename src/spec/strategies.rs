@@ -329,19 +329,20 @@ fn pools(monitors: Vec<MonitorId>) -> impl Strategy<Value = Vec<Pool>> {
         any::<bool>(),
         any::<Index>(),
         prop::option::of(any::<Index>()),
-        (origins, kept_pool, said_id(PoolId::random)),
+        (origins, kept_pool, said_id(PoolId::random), 0..=3_600_u64),
     );
     prop::collection::btree_map("[A-Za-z0-9_-]{1,6}", one, 1..5).prop_map(move |pools| {
-        type More = (Vec<Origin>, Kept, Option<PoolId>);
+        type More = (Vec<Origin>, Kept, Option<PoolId>, u64);
         let pool =
             |(name, (description, enabled, minimum, monitor, more)): (String, (_, _, Index, Option<Index>, More))| {
-                let (origins, kept, id) = more;
+                let (origins, kept, id, slow_start) = more;
                 Pool {
                     id: id.unwrap_or_else(|| PoolId::declared(&name)),
                     name,
                     description,
                     enabled,
                     minimum_origins: u32::try_from(minimum.index(origins.len() + 1)).unwrap(),
+                    slow_start: Duration::from_secs(slow_start),
                     monitor: monitor.filter(|_| !monitors.is_empty()).map(|index| *index.get(&monitors)),
                     origins,
                     kept,

@@ -150,7 +150,7 @@ pub fn duration(min: Duration, max: Duration) -> impl FnOnce(Spot<'_, '_>, &mut 
     }
 }
 
-/// Parses `500ms`, `5s` or `1m`.
+/// Parses `500ms`, `5s`, `1m`, `2h` or `7d`.
 fn parse_duration(text: &str) -> Option<Duration> {
     let end = text.find(|char: char| !char.is_ascii_digit())?;
     let (digits, unit) = text.split_at_checked(end)?;
@@ -159,6 +159,8 @@ fn parse_duration(text: &str) -> Option<Duration> {
         "ms" => Some(Duration::from_millis(number)),
         "s" => Some(Duration::from_secs(number)),
         "m" => Some(Duration::from_secs(number.checked_mul(60)?)),
+        "h" => Some(Duration::from_secs(number.checked_mul(3_600)?)),
+        "d" => Some(Duration::from_secs(number.checked_mul(86_400)?)),
         _ => None,
     }
 }

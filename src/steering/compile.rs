@@ -9,7 +9,7 @@ use crate::model::id::PoolId;
 use crate::model::limits::{HOST_ADDRESSES_MAX, UDP_PAYLOAD_DEFAULT};
 use crate::model::load_balancer::{Answers, SteeringPolicy};
 use crate::model::name::NAME_OCTETS_MAX;
-use crate::model::pool::{Origin, Pool};
+use crate::model::pool::{Origin, Pool, SLOW_START_STEPS};
 use crate::model::rrset::{RECORD_HEAD_OCTETS, Rtype, render_record};
 use crate::model::verdict::Verdict;
 use crate::steering::alias;
@@ -158,7 +158,8 @@ pub fn compile<P: PoolHealth>(steering: &Steering, pools: &[&P], fallback: &P, p
 fn is_undecided<P: PoolHealth>(health: &P) -> bool {
     let Pool { enabled, origins, .. } = health.pool();
     let undecided = |(index, origin): (usize, &Origin)| {
-        let mut verdicts = health.addresses(index).map(|(_, verdict)| verdict).chain([health.origin_verdict(index)]);
+        let addresses = health.addresses(index).map(|(_, judgement)| judgement.verdict);
+        let mut verdicts = addresses.chain([health.origin_verdict(index)]);
         origin.enabled && verdicts.any(|verdict| verdict == Some(Verdict::Unknown))
     };
     *enabled && origins.iter().enumerate().any(undecided)
@@ -197,15 +198,17 @@ fn prepare_family(selection: Selection<'_>, family: Family, ttl: u32, answers: A
     }
 }
 
-/// The share of each candidate: the addresses of one origin have its weight together.
+/// The share of each candidate: the addresses of one origin have its weight together, as far as they are on their way to it.
 fn shares(candidates: &[Candidate<'_>]) -> Vec<u32> {
     let weight = |candidate: &Candidate<'_>| candidate.origin.weight.hundredths();
     // Addresses of one origin follow each other.
     let of_one = |one: &Candidate<'_>, other: &Candidate<'_>| std::ptr::eq(one.origin, other.origin);
     let counts = || candidates.chunk_by(of_one).map(|group| u32::try_from(group.len()).unwrap_or(u32::MAX));
     let unit = counts().fold(1, least_common_multiple);
+    let is_starting = candidates.iter().any(|one| one.steps < SLOW_START_STEPS);
+    let steps = |candidate: &Candidate<'_>| if is_starting { candidate.steps } else { 1 };
     let groups = candidates.chunk_by(of_one).zip(counts());
-    groups.flat_map(|(group, count)| group.iter().map(move |one| weight(one) * (unit / count))).collect()
+    groups.flat_map(|(group, count)| group.iter().map(move |one| weight(one) * (unit / count) * steps(one))).collect()
 }
 
 /// The least common multiple of numbers up to [`HOST_ADDRESSES_MAX`], thus at most 840.
@@ -251,10 +254,13 @@ fn render_address(octets: &mut Vec<u8>, address: IpAddr, ttl: u32) {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::time::Duration;
 
     use super::*;
     use crate::model::kept::Kept;
+    use crate::model::lever::LeverAction;
     use crate::model::pool::Weight;
+    use crate::steering::select::Judgement;
 
     struct Fake(Pool, Vec<Option<Verdict>>);
 
@@ -262,8 +268,15 @@ mod tests {
         fn pool(&self) -> &Pool {
             &self.0
         }
-        fn addresses(&self, origin: usize) -> impl Iterator<Item = (IpAddr, Option<Verdict>)> {
-            self.0.origins[origin].address.ip().map(|address| (address, self.1[origin])).into_iter()
+        fn lever(&self) -> Option<LeverAction> {
+            None
+        }
+        fn origin_lever(&self, _: usize) -> Option<LeverAction> {
+            None
+        }
+        fn addresses(&self, origin: usize) -> impl Iterator<Item = (IpAddr, Judgement)> {
+            let judgement = Judgement { verdict: self.1[origin], steps: SLOW_START_STEPS };
+            self.0.origins[origin].address.ip().map(|address| (address, judgement)).into_iter()
         }
         fn origin_verdict(&self, origin: usize) -> Option<Verdict> {
             self.1[origin]
@@ -286,6 +299,7 @@ mod tests {
             description: String::new(),
             enabled: true,
             minimum_origins: 1,
+            slow_start: Duration::ZERO,
             monitor: None,
             origins: weights.iter().enumerate().map(origin).collect(),
             kept: Kept::default(),
@@ -310,7 +324,11 @@ mod tests {
             origin.name = index.to_string();
         }
         let candidates: Vec<Candidate<'_>> = [(0, 1), (1, 2), (1, 3), (1, 4), (2, 5), (2, 6)]
-            .map(|(origin, last)| Candidate { origin: &pool.origins[origin], address: [192, 0, 2, last].into() })
+            .map(|(origin, last)| Candidate {
+                origin: &pool.origins[origin],
+                address: [192, 0, 2, last].into(),
+                steps: SLOW_START_STEPS,
+            })
             .to_vec();
         // 50 : 100 : 25, the second among three, the third among two.
         let shares = shares(&candidates);
@@ -318,6 +336,8 @@ mod tests {
         assert!((sum(1..4) / sum(0..1) - 2.0).abs() < 1e-9 && (sum(4..6) / sum(0..1) - 0.5).abs() < 1e-9);
         assert!(shares[1] == shares[2] && shares[2] == shares[3] && shares[4] == shares[5]);
         assert_eq!(super::shares(&candidates[..1]), [50], "addresses by themselves keep their weights");
+        let back = Candidate { steps: 3, ..candidates[1] };
+        assert_eq!(super::shares(&[candidates[0], back]), [500, 300], "three of ten steps");
     }
 
     /// The last octet of each address of an answer.

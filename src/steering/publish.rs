@@ -12,7 +12,6 @@ mod serials;
 mod zones;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,17 +28,15 @@ use self::serials::{SerialKeeper, follows};
 pub use self::serials::{Serials, ZoneSerial};
 use self::zones::{absence, rebuild_zones, set_static};
 use crate::config::Policy;
-use crate::health::endpoint::{ProbedOrigin, ProbedPool};
 use crate::health::schedule::Assigned;
 use crate::health::target::Flip;
 use crate::model::id::{LoadBalancerId, PoolId, ZoneId};
 use crate::model::inventory::{Generation, Inventory};
 use crate::model::load_balancer::LoadBalancer;
-use crate::model::pool::Pool;
-use crate::model::verdict::Verdict;
+use crate::model::stamp::UnixMicros;
 use crate::steering::compile::{LiveAnswer, Patience, Steering, compile};
 use crate::steering::events::Recorder;
-use crate::steering::select::PoolHealth;
+use crate::steering::judged::{Judged, Moment};
 use crate::steering::state::Condition;
 use crate::steering::table::{RecordTable, Slot};
 use crate::telemetry::Registry;
@@ -48,21 +45,6 @@ use crate::telemetry::Registry;
 const BATCH_MAX: usize = 4096;
 /// Classes whose change one batch reports by name; a mass failure is one event, not a hundred thousand lines.
 const REPORTS_MAX: usize = 20;
-
-impl PoolHealth for ProbedPool {
-    fn pool(&self) -> &Pool {
-        &self.pool
-    }
-
-    fn addresses(&self, origin: usize) -> impl Iterator<Item = (IpAddr, Option<Verdict>)> {
-        let endpoints = self.origins.get(origin).map_or(&[][..], ProbedOrigin::endpoints);
-        endpoints.iter().map(|endpoint| (endpoint.address, endpoint.checks.verdict()))
-    }
-
-    fn origin_verdict(&self, origin: usize) -> Option<Verdict> {
-        self.origins.get(origin)?.verdict()
-    }
-}
 
 /// All names with equal steering.
 #[derive(Debug)]
@@ -75,6 +57,8 @@ struct Class {
     members: BTreeSet<LoadBalancerId>,
     /// When a missing verdict is waited for no longer.
     deadline: Instant,
+    /// When what it answers changes by time alone, if it does.
+    next_change: Option<Instant>,
     /// What it has been through.
     history: History,
 }
@@ -118,8 +102,12 @@ pub struct Publisher {
     by_pool: HashMap<PoolId, HashSet<usize>>,
     /// Pools that use a target, by the target's index.
     by_target: Vec<Vec<PoolId>>,
-    /// When to compile a class though nothing happens.
+    /// When to compile a class that waits for first verdicts though nothing happens.
     timers: BTreeSet<(Instant, usize)>,
+    /// When to compile a class because what it answers changes by time alone.
+    changes: BTreeSet<(Instant, usize)>,
+    /// A moment by both clocks.
+    epoch: Moment,
     /// Serials of zones.
     serials: SerialKeeper,
     /// Hosts in other zones whose addresses copies of a zone have as hints.
@@ -146,6 +134,8 @@ impl Publisher {
             by_pool: HashMap::new(),
             by_target: Vec::new(),
             timers: BTreeSet::new(),
+            changes: BTreeSet::new(),
+            epoch: Moment { instant: Instant::now(), unix: UnixMicros(0) },
             serials: SerialKeeper::new(Instant::now(), 0),
             hint_hosts: HintHosts::default(),
             covered: CoveredNames::default(),
@@ -160,10 +150,11 @@ impl Publisher {
         Self { named: NamedObjects::new(registry), ..self }
     }
 
-    /// Counts serials from a moment by both clocks: `seconds` after 1970, it is `now`.
+    /// Counts serials and the time of levers from a moment by both clocks.
     #[must_use]
-    pub fn counting_from(self, now: Instant, seconds: u64) -> Self {
-        Self { serials: SerialKeeper::new(now, seconds), ..self }
+    pub fn counting_from(self, epoch: Moment) -> Self {
+        let serials = SerialKeeper::new(epoch.instant, epoch.unix.0 / 1_000_000);
+        Self { epoch, serials, ..self }
     }
 
     /// Tells `recorder` of verdicts that changed. What it has no room for is lost to it: answers do not wait for records.
@@ -216,12 +207,15 @@ impl Publisher {
 
     /// When [`Publisher::expire`] has something to do.
     pub fn next_timer(&self, now: Instant) -> Option<Instant> {
-        self.timers.first().map(|(due, _)| *due).into_iter().chain(self.serials.due(now)).min()
+        let due = self.timers.first().into_iter().chain(self.changes.first()).map(|(due, _)| *due);
+        due.chain(self.serials.due(now)).min()
     }
 
     /// Compiles what is due by time.
     pub fn expire(&mut self, now: Instant) {
-        let due = self.timers.iter().take_while(|(due, _)| *due <= now).map(|(_, class)| *class).collect();
+        let is_due = |(due, _): &&(Instant, usize)| *due <= now;
+        let due = self.timers.iter().take_while(is_due).chain(self.changes.iter().take_while(is_due));
+        let due = due.map(|(_, class)| *class).collect();
         self.compile_classes(due, now);
         self.raise_serials(now);
         self.tell();
@@ -416,6 +410,7 @@ impl Publisher {
             slot: Arc::new(Slot::new(LiveAnswer::NotReady, steering.ttl)),
             members: BTreeSet::from([load_balancer.id]),
             deadline: now + self.policy.load().first_verdict_timeout,
+            next_change: None,
             history,
         };
         let number = self.free.pop().unwrap_or(self.classes.len());
@@ -445,6 +440,9 @@ impl Publisher {
         }
         if let Some(class) = place.take() {
             self.timers.remove(&(class.deadline, number));
+            if let Some(change) = class.next_change {
+                self.changes.remove(&(change, number));
+            }
         }
         self.serials.forget(number);
         self.by_steering.remove(steering);
@@ -473,7 +471,12 @@ impl Publisher {
         for number in stale {
             let Some(class) = self.classes.get_mut(number).and_then(Option::as_mut) else { continue };
             self.timers.remove(&(class.deadline, number));
-            let answer = compile_class(class, &self.assigned, now).counted(|pool| self.named.pool(pool));
+            let (answer, next_change) = compile_class(class, &self.assigned, self.epoch.at(now));
+            let answer = answer.counted(|pool| self.named.pool(pool));
+            if let Some(change) = std::mem::replace(&mut class.next_change, next_change) {
+                self.changes.remove(&(change, number));
+            }
+            self.changes.extend(next_change.map(|change| (change, number)));
             if answer == LiveAnswer::NotReady {
                 self.timers.insert((class.deadline, number));
             } else {
@@ -499,18 +502,20 @@ impl Publisher {
     }
 }
 
-/// Compiles one class.
-fn compile_class(class: &Class, assigned: &Assigned, now: Instant) -> LiveAnswer {
+/// Compiles one class, and says when what it answers changes by time alone.
+fn compile_class(class: &Class, assigned: &Assigned, now: Moment) -> (LiveAnswer, Option<Instant>) {
     let steering = class.steering.as_ref();
-    let find = |id: &PoolId| assigned.pools.find(*id).map(Arc::as_ref);
-    let pools: Vec<&ProbedPool> = steering.default_pools.iter().filter_map(find).collect();
-    let Some(fallback) = find(&steering.fallback_pool) else { return LiveAnswer::NotReady };
-    let patience = match (now >= class.deadline, class.history.settled) {
+    let find = |id: &PoolId| assigned.pools.find(*id).map(|probed| Judged::new(probed, now));
+    let pools: Vec<Judged<'_>> = steering.default_pools.iter().filter_map(find).collect();
+    let pools: Vec<&Judged<'_>> = pools.iter().collect();
+    let Some(fallback) = find(&steering.fallback_pool) else { return (LiveAnswer::NotReady, None) };
+    let patience = match (now.instant >= class.deadline, class.history.settled) {
         (true, _) => Patience::Over,
         (false, true) => Patience::Running,
         (false, false) => Patience::Start,
     };
-    compile(steering, &pools, fallback, patience)
+    let next_change = pools.iter().copied().chain([&fallback]).filter_map(Judged::next_change).min();
+    (compile(steering, &pools, &fallback, patience), next_change)
 }
 
 /// Says that a class answers from something else than before.

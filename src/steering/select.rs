@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::model::id::PoolId;
+use crate::model::lever::LeverAction;
 use crate::model::load_balancer::SteeringPolicy;
 use crate::model::pool::{Origin, Pool, Weight};
 use crate::model::rrset::Rtype;
@@ -40,12 +41,27 @@ pub trait PoolHealth {
     /// The pool.
     fn pool(&self) -> &Pool;
 
-    /// The addresses of the origin at an index, each with its verdict; none where health is not considered, because the pool
-    /// has no monitor.
-    fn addresses(&self, origin: usize) -> impl Iterator<Item = (IpAddr, Option<Verdict>)>;
+    /// The lever of the pool that is in force.
+    fn lever(&self) -> Option<LeverAction>;
+
+    /// The lever of the origin at an index that is in force.
+    fn origin_lever(&self, origin: usize) -> Option<LeverAction>;
+
+    /// The addresses of the origin at an index, each with what is thought of it. Levers of its and of the pool that force it up
+    /// or down are in that already.
+    fn addresses(&self, origin: usize) -> impl Iterator<Item = (IpAddr, Judgement)>;
 
     /// The verdict on the origin at an index, that of its best address; none where health is not considered.
     fn origin_verdict(&self, origin: usize) -> Option<Verdict>;
+}
+
+/// What is thought of an address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Judgement {
+    /// The verdict on it; none where health is not considered, because the pool has no monitor.
+    pub verdict: Option<Verdict>,
+    /// How many of [`SLOW_START_STEPS`](crate::model::pool::SLOW_START_STEPS) steps it has taken to its weight.
+    pub steps: u32,
 }
 
 /// Where the origins of an answer come from.
@@ -81,6 +97,8 @@ pub struct Candidate<'p> {
     pub origin: &'p Origin,
     /// The address.
     pub address: IpAddr,
+    /// How many of [`SLOW_START_STEPS`](crate::model::pool::SLOW_START_STEPS) steps it has taken to its weight.
+    pub steps: u32,
 }
 
 /// Selects the addresses that answer for `family`.
@@ -114,9 +132,11 @@ fn from_pool<P: PoolHealth>(health: &P, family: Family) -> Option<Selection<'_>>
     let pool = health.pool();
     // Health of the pool counts origins of both families; so does whether it can return anything. Where there is no
     // monitor health is not considered at all, thus there is no minimum either.
-    let minimum = if pool.is_monitored() { usize::try_from(pool.minimum_origins).unwrap_or(usize::MAX) } else { 0 };
+    let is_counted = pool.is_monitored() && health.lever() != Some(LeverAction::Up);
+    let minimum = if is_counted { usize::try_from(pool.minimum_origins).unwrap_or(usize::MAX) } else { 0 };
+    let is_out = !pool.enabled || matches!(health.lever(), Some(LeverAction::Down | LeverAction::Drain));
     let healthy = || pool.origins.iter().enumerate().filter(|origin| is_healthy(health, origin));
-    if !pool.enabled || healthy().count() < minimum || !healthy().any(|(_, origin)| takes_traffic(origin)) {
+    if is_out || healthy().count() < minimum || !healthy().any(|origin| takes_traffic(health, &origin)) {
         return None;
     }
     if !pool.origins.iter().enumerate().any(|(index, _)| is_of(health, index, family)) {
@@ -134,7 +154,7 @@ fn from_fallback<'p, P: PoolHealth>(pools: &[&'p P], fallback: &'p P, family: Fa
         return Selection { source: Source::NoFamily, pool: None, candidates: vec![] };
     }
     let exhausted = Selection { source: Source::Exhausted, pool: None, candidates: vec![] };
-    if !pool.enabled {
+    if is_withdrawn(fallback) {
         return exhausted;
     }
     let healthy = candidates(fallback, family, is_usable);
@@ -159,12 +179,12 @@ fn candidates<P: PoolHealth>(
 ) -> Vec<Candidate<'_>> {
     let origins = health.pool().origins.iter().enumerate();
     let mut found: Vec<Candidate<'_>> = Vec::new();
-    for (index, origin) in origins.filter(|(_, origin)| origin.enabled && takes_traffic(origin)) {
-        for (address, verdict) in health.addresses(index) {
+    for (index, origin) in origins.filter(|origin| takes_traffic(health, origin)) {
+        for (address, Judgement { verdict, steps }) in health.addresses(index) {
             // Only names of hosts can lead to the same address; a record stands in a set once (RFC 2181 §5).
             let is_taken = || origin.address.ip().is_none() && found.iter().any(|other| other.address == address);
             if Family::of(address) == family && will_do(verdict) && !is_taken() {
-                found.push(Candidate { origin, address });
+                found.push(Candidate { origin, address, steps });
             }
         }
     }
@@ -173,16 +193,18 @@ fn candidates<P: PoolHealth>(
 
 /// Whether any origin of an enabled pool is healthy.
 fn has_healthy<P: PoolHealth>(health: &P) -> bool {
-    let pool = health.pool();
-    pool.enabled && pool.origins.iter().enumerate().any(|origin| is_healthy(health, &origin))
+    !is_withdrawn(health) && health.pool().origins.iter().enumerate().any(|origin| is_healthy(health, &origin))
 }
 
 /// Whether a pool has an origin of a family in service: neither disabled nor drained, and the pool neither.
 fn has_family<P: PoolHealth>(health: &P, family: Family) -> bool {
-    let pool = health.pool();
-    let in_service =
-        |(index, origin): (usize, &Origin)| origin.enabled && takes_traffic(origin) && is_of(health, index, family);
-    pool.enabled && pool.origins.iter().enumerate().any(in_service)
+    let in_service = |origin: (usize, &Origin)| takes_traffic(health, &origin) && is_of(health, origin.0, family);
+    !is_withdrawn(health) && health.pool().origins.iter().enumerate().any(in_service)
+}
+
+/// Whether nothing of a pool is answered, whatever else there is.
+fn is_withdrawn<P: PoolHealth>(health: &P) -> bool {
+    !health.pool().enabled || health.lever() == Some(LeverAction::Down)
 }
 
 /// Whether an origin has an address of a family.
@@ -192,7 +214,7 @@ fn is_of<P: PoolHealth>(health: &P, origin: usize, family: Family) -> bool {
 
 /// Enabled, and one of its addresses is usable.
 fn is_healthy<P: PoolHealth>(health: &P, (index, origin): &(usize, &Origin)) -> bool {
-    origin.enabled && health.addresses(*index).any(|(_, verdict)| is_usable(verdict))
+    origin.enabled && health.addresses(*index).any(|(_, judgement)| is_usable(judgement.verdict))
 }
 
 /// Up if monitored. A target without a verdict counts as not healthy, as in the original.
@@ -200,36 +222,62 @@ fn is_usable(verdict: Option<Verdict>) -> bool {
     verdict.is_none_or(|verdict| verdict == Verdict::Up)
 }
 
-/// Weight zero gets no traffic, the way operators drain an origin.
-fn takes_traffic(origin: &Origin) -> bool {
-    origin.weight > Weight::ZERO
+/// Enabled, of some weight, and with no lever that keeps traffic away.
+fn takes_traffic<P: PoolHealth>(health: &P, (index, origin): &(usize, &Origin)) -> bool {
+    let lever = health.origin_lever(*index);
+    origin.enabled && origin.weight > Weight::ZERO && !matches!(lever, Some(LeverAction::Down | LeverAction::Drain))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::model::id::{MonitorId, PoolId};
     use crate::model::kept::Kept;
-    use crate::model::pool::Address;
+    use crate::model::pool::{Address, SLOW_START_STEPS};
 
     /// A pool written as one word an origin: `name`, `+` up, `-` down, `?` unknown, `=` no monitor, then flags `6` for IPv6, `0` for
-    /// weight zero, `x` for disabled.
-    struct Fake(Pool, Vec<Option<Verdict>>);
+    /// weight zero, `x` for disabled, `u`, `d` and `D` for levers: up, down and drain.
+    struct Fake {
+        pool: Pool,
+        verdicts: Vec<Option<Verdict>>,
+        lever: Option<LeverAction>,
+        levers: Vec<Option<LeverAction>>,
+    }
+
+    impl Fake {
+        /// What a lever that forces something makes of a verdict.
+        fn forced(&self, origin: usize) -> Option<Verdict> {
+            match (self.levers[origin], self.lever) {
+                (Some(LeverAction::Up), _) | (None, Some(LeverAction::Up)) => Some(Verdict::Up),
+                (Some(LeverAction::Down), _) => Some(Verdict::Down),
+                _ => self.verdicts[origin],
+            }
+        }
+    }
 
     impl PoolHealth for Fake {
         fn pool(&self) -> &Pool {
-            &self.0
+            &self.pool
         }
-        fn addresses(&self, origin: usize) -> impl Iterator<Item = (IpAddr, Option<Verdict>)> {
-            self.0.origins[origin].address.ip().map(|address| (address, self.1[origin])).into_iter()
+        fn lever(&self) -> Option<LeverAction> {
+            self.lever
+        }
+        fn origin_lever(&self, origin: usize) -> Option<LeverAction> {
+            self.levers[origin]
+        }
+        fn addresses(&self, origin: usize) -> impl Iterator<Item = (IpAddr, Judgement)> {
+            let judgement = Judgement { verdict: self.forced(origin), steps: SLOW_START_STEPS };
+            self.pool.origins[origin].address.ip().map(|address| (address, judgement)).into_iter()
         }
         fn origin_verdict(&self, origin: usize) -> Option<Verdict> {
-            self.1[origin]
+            self.forced(origin)
         }
     }
 
     fn pool(minimum: u32, words: &str) -> Fake {
-        let mut verdicts = vec![];
+        let (mut verdicts, mut levers) = (vec![], vec![]);
         let mut origins = vec![];
         for word in words.split_whitespace() {
             let at = word.find(['+', '-', '?', '=']).unwrap();
@@ -238,6 +286,12 @@ mod tests {
                 "+" => Some(Verdict::Up),
                 "-" => Some(Verdict::Down),
                 "?" => Some(Verdict::Unknown),
+                _ => None,
+            });
+            levers.push(match flags {
+                _ if flags.contains('u') => Some(LeverAction::Up),
+                _ if flags.contains('d') => Some(LeverAction::Down),
+                _ if flags.contains('D') => Some(LeverAction::Drain),
                 _ => None,
             });
             origins.push(Origin {
@@ -256,11 +310,12 @@ mod tests {
             description: String::new(),
             enabled: true,
             minimum_origins: minimum,
+            slow_start: Duration::ZERO,
             monitor: verdicts.iter().any(Option::is_some).then(|| MonitorId::declared("m")),
             origins,
             kept: Kept::default(),
         };
-        Fake(pool, verdicts)
+        Fake { pool, verdicts, lever: None, levers }
     }
 
     fn off(pools: &[&Fake], fallback: &Fake, family: Family) -> String {
@@ -270,7 +325,7 @@ mod tests {
     }
 
     fn disabled(mut fake: Fake) -> Fake {
-        fake.0.enabled = false;
+        fake.pool.enabled = false;
         fake
     }
 
@@ -299,6 +354,34 @@ mod tests {
             let pools: Vec<&Fake> = pools.iter().collect();
             assert_eq!(off(&pools, &fallback, Family::V4), v4, "{what}");
             assert_eq!(off(&pools, &fallback, Family::V6), v6, "{what}");
+        }
+    }
+
+    #[test]
+    fn levers_outrank_verdicts() {
+        let pulled = |lever, fake: Fake| Fake { lever: Some(lever), ..fake };
+        for (what, first, second, v4) in [
+            ("forced up", pool(1, "a-u b-"), pool(1, "c+"), "Pool a"),
+            ("forced down", pool(1, "a+d b+"), pool(1, "c+"), "Pool b"),
+            ("forced down counts as down", pool(2, "a+d b+"), pool(1, "c+"), "Pool c"),
+            ("drained counts as what it is", pool(2, "a+D b+"), pool(1, "c+"), "Pool b"),
+            ("drained while down", pool(2, "a-D b+"), pool(1, "c+"), "Pool c"),
+            ("a pool forced up", pulled(LeverAction::Up, pool(2, "a- b-")), pool(1, "c+"), "Pool a,b"),
+            ("but not its origin that is down", pulled(LeverAction::Up, pool(2, "a+d b-")), pool(1, "c+"), "Pool b"),
+            ("a pool forced down", pulled(LeverAction::Down, pool(1, "a+")), pool(1, "c+"), "Pool c"),
+            ("a drained pool", pulled(LeverAction::Drain, pool(1, "a+")), pool(1, "c+"), "Pool c"),
+            ("no pool: the fallback", pulled(LeverAction::Drain, pool(1, "a+")), pool(1, "c-"), "Fallback f"),
+        ] {
+            assert_eq!(off(&[&first, &second], &pool(1, "f+"), Family::V4), v4, "{what}");
+        }
+        for (what, fallback, v4) in [
+            ("a drained fallback is one", pulled(LeverAction::Drain, pool(1, "f+ g-")), "Fallback f"),
+            ("one that is forced down is none", pulled(LeverAction::Down, pool(1, "f+")), "Exhausted"),
+            ("forced down even in the last resort", pool(1, "f-d g-"), "LastResort g"),
+            ("drained even in the last resort", pool(1, "f-D g-"), "LastResort g"),
+            ("forced up in the fallback", pool(1, "f-u g-"), "Fallback f"),
+        ] {
+            assert_eq!(off(&[&pool(1, "a-")], &fallback, Family::V4), v4, "{what}");
         }
     }
 

@@ -52,6 +52,7 @@ pub(super) fn pool(number: u128, address: u8) -> Pool {
         description: String::new(),
         enabled: true,
         minimum_origins: 1,
+        slow_start: std::time::Duration::ZERO,
         monitor: None,
         origins: vec![origin],
         kept: Kept::default(),

@@ -1,14 +1,17 @@
 //! Origins fail in every way, and their addresses leave the answers; they recover, and come back.
 
 use std::net::IpAddr;
+use std::process::Command;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 
 use crate::harness::origin::{load_balancer, pool};
-use crate::harness::server::Options;
+use crate::harness::server::{Options, PROGRAM};
 use crate::harness::tls::HOST;
-use crate::harness::{Behaviour, Site, TestServer, ZONE, addresses, extended_error, question, records, wait, wait_for};
+use crate::harness::{
+    Behaviour, Site, TestServer, ZONE, addresses, extended_error, question, records, run, wait, wait_for,
+};
 
 /// A monitor that probes often, and waits no longer than it must on a busy machine.
 const QUICK: &str = "interval = \"500ms\"\ntimeout = \"400ms\"\nretries = 0";
@@ -318,5 +321,43 @@ fn an_unhealthy_address_is_never_answered_while_another_is_well() {
             // On a machine that is busy enough a healthy origin may be late; the dead never come back.
             assert!(!found.is_empty() && found.iter().all(|address| rest.contains(address)), "{found:?}");
         }
+    }
+}
+
+#[test]
+fn levers_outrank_probes_and_outlive_a_restart() {
+    let site = Site::http(2);
+    let mut server = TestServer::start(&objects(&site, &site.monitor("web", "http", QUICK)));
+    let both = site.addresses();
+    wait_for(&both, || server.dns().addresses(WWW));
+    let lever = |server: &TestServer, args: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        let ran = run(command.arg("lever").args(args).arg("--config").arg(server.config()));
+        (ran.code, ran.stdout + &ran.stderr)
+    };
+    assert_eq!(lever(&server, &["down", "web/web-0", "--reason", "disk swap", "--for", "1h"]).0, Some(0));
+    wait_for(&both[1..].to_vec(), || server.dns().addresses(WWW));
+    let origin = server.origin("web", 0);
+    assert_eq!((origin.verdict.as_str(), origin.lever.unwrap().reason.as_str()), ("up", "disk swap"));
+    let shown = server.command("status").stdout;
+    assert!(shown.contains("LEVER web/web-0 down") && shown.contains("disk swap"), "{shown}");
+
+    server.signal("KILL");
+    server.wait_end();
+    server.start_again();
+    server.wait_ready();
+    wait_for(&both[1..].to_vec(), || server.dns().addresses(WWW));
+    // It is on disk before it is acknowledged, and the audit log knows of it.
+    assert_eq!(lever(&server, &["release", "web/web-0"]).0, Some(0));
+    wait_for(&both, || server.dns().addresses(WWW));
+    assert_eq!(lever(&server, &["drain", "web"]).0, Some(0));
+    assert_eq!(server.condition("www.example.test"), "fallback", "the only pool is drained, and the fallback as well");
+    for (args, why) in [
+        (["release", "web/web-0"], "none is pulled"),
+        (["drain", "wep"], "no pool has the name"),
+        (["up", "web/nobody"], "there is no origin"),
+    ] {
+        let (code, told) = lever(&server, &args);
+        assert!(code == Some(1) && told.contains(why), "{args:?}: {told}");
     }
 }

@@ -3,14 +3,19 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::Scrape;
 use super::exposition::{Exposition, Type};
 use crate::api::status::{self, ZoneStatus};
 use crate::health::endpoint::ProbedPool;
 use crate::model::id::MonitorId;
 use crate::model::inventory::Inventory;
+use crate::model::lever::LeverAction;
 use crate::model::pool::Origin;
+use crate::steering::judged::{Judged, Moment};
 use crate::steering::state::PoolState;
+use crate::store::now;
 use crate::telemetry::Registry;
 use crate::telemetry::series::Kind;
 
@@ -137,25 +142,42 @@ fn named_pools<'s>(scrape: &Scrape<'s>) -> Vec<&'s ProbedPool> {
     shown
 }
 
+/// The state of a pool now.
+fn state(probed: &ProbedPool) -> PoolState {
+    PoolState::of(&Judged::new(probed, Moment { instant: Instant::now(), unix: now() }))
+}
+
 /// Pools, and whether enough of their origins are healthy.
 fn write_pools(exposition: &mut Exposition, scrape: &Scrape<'_>) -> (&'static str, usize) {
     let mut tally = Tally::new(PoolState::WORDS);
     for probed in scrape.assigned.pools.iter() {
-        tally.count(PoolState::of(probed.as_ref()).word());
+        tally.count(state(probed).word());
     }
     tally.write(exposition, ("pooldns_pools", "Pools by state."), "state");
+    write_levers(exposition, scrape);
     let shown = named_pools(scrape);
     let help = "1 for the state that a pool is in; there is no series for the others.";
     let mut family = exposition.family("pooldns_pool_state", Type::Gauge, help);
     for probed in &shown {
-        family.sample(&[("pool", &probed.pool.name), ("state", PoolState::of(*probed).word())], 1);
+        family.sample(&[("pool", &probed.pool.name), ("state", state(probed).word())], 1);
     }
     ("pool", scrape.assigned.pools.iter().count() - shown.len())
 }
 
+/// Levers that operators have pulled.
+fn write_levers(exposition: &mut Exposition, scrape: &Scrape<'_>) {
+    let mut tally = Tally::new(&LeverAction::ALL.map(LeverAction::word));
+    let now = now();
+    for levers in scrape.assigned.inventory.levers.iter() {
+        let in_force = levers.iter().filter(|(_, lever)| lever.is_in_force(now));
+        in_force.for_each(|(_, lever)| tally.count(lever.action.word()));
+    }
+    tally.write(exposition, ("pooldns_levers", "Levers of pools and origins that are pulled."), "action");
+}
+
 /// The origins of a pool, each with its verdict.
 fn verdicts(probed: &ProbedPool) -> impl Iterator<Item = (&Origin, &'static str)> {
-    let ProbedPool { pool, origins } = probed;
+    let ProbedPool { pool, origins, levers: _ } = probed;
     pool.origins.iter().zip(origins).map(|(origin, probed)| (origin, status::verdict(pool, origin, probed)))
 }
 

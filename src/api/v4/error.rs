@@ -131,6 +131,7 @@ impl From<Contradiction> for ApiError {
             // Whichever of the two is put, the other one is in the way.
             Contradiction::OwnName { .. } => invalid(""),
             Contradiction::PoolMissing { .. }
+            | Contradiction::LeversWithoutPool(_)
             | Contradiction::KeyMissing { .. }
             | Contradiction::NotSecondary(_)
             | Contradiction::Zone { .. }

@@ -22,13 +22,19 @@ use crate::api::v4::request::PathId;
 use crate::api::v4::route::{Route, in_both_views};
 use crate::health::endpoint::{Endpoint, ProbedOrigin, ProbedPool};
 use crate::model::id::PoolId;
+use crate::model::lever::{LeverAction, Levers};
 use crate::model::pool::{Address, Origin, Pool};
 use crate::model::verdict::{FailReason, Outcome, Verdict};
+use crate::store::now;
 
 /// The original's words for a target that is up.
 const NO_FAILURES: &str = "No failures";
 /// Our words for a target without a verdict.
 const NO_RESULT: &str = "No result yet";
+/// Our words for what operators force.
+const FORCED_UP: &str = "Forced Up by Lever";
+/// The same.
+const FORCED_DOWN: &str = "Forced Down by Lever";
 /// Our words for what is not probed.
 const DISABLED: &str = "Disabled";
 /// How this server is called as a vantage point, unless it has an identity.
@@ -93,27 +99,39 @@ struct Place {
 
 impl PoolStanding {
     /// What probes say of a pool. `probed` may be an older version of it, or none if it is quite new.
-    pub fn of(pool: &Arc<Pool>, probed: Option<&ProbedPool>) -> Self {
+    pub fn of(pool: &Arc<Pool>, probed: Option<&ProbedPool>, levers: Option<&Levers>) -> Self {
+        let now = now();
+        let in_force = |origin| levers.and_then(|levers| levers.in_force(origin, now)).map(|lever| lever.action);
+        // Forcing a pool down takes it out of answers, and says nothing of its origins.
+        let whole = in_force(None).filter(|action| *action == LeverAction::Up);
         let origins: Vec<OriginStanding> = pool
             .origins
             .iter()
             .enumerate()
             .map(|(index, origin)| {
-                OriginStanding::of(pool, origin, probed.and_then(|probed| probed_origin(pool, index, origin, probed)))
+                let probed_origin = probed.and_then(|probed| probed_origin(pool, index, origin, probed));
+                OriginStanding::of(pool, origin, probed_origin).forced(in_force(Some(&origin.name)).or(whole))
             })
             .collect();
         let up = origins.iter().filter(|origin| origin.healthy).count();
-        let healthy = !pool.is_monitored() || pool.enabled && is_enough(up, pool);
+        let healthy = match in_force(None) {
+            Some(LeverAction::Up) => true,
+            Some(LeverAction::Down) => false,
+            Some(LeverAction::Drain) | None => !pool.is_monitored() || pool.enabled && is_enough(up, pool),
+        };
         Self { healthy, origins }
     }
 
     /// A number that differs when what is shown of it does; none while health is not considered.
-    pub fn digest(&self, pool: &Pool) -> Option<u32> {
-        if !pool.is_monitored() {
+    pub fn digest(&self, pool: &Pool, levers: Option<&Levers>) -> Option<u32> {
+        if !pool.is_monitored() && levers.is_none() {
             return None;
         }
+        let now = now();
+        let levers = levers.into_iter().flat_map(Levers::iter).filter(|(_, lever)| lever.is_in_force(now));
+        let levers: Vec<_> = levers.map(|(_, lever)| (lever.since, lever.until)).collect();
         let shown: Vec<_> = self.origins.iter().map(|origin| (origin.healthy, origin.reason)).collect();
-        let hash = foldhash::quality::FixedState::default().hash_one((self.healthy, shown));
+        let hash = foldhash::quality::FixedState::default().hash_one((self.healthy, shown, levers));
         // The upper half is as good as the lower.
         u32::try_from(hash >> 32).ok()
     }
@@ -170,6 +188,15 @@ impl OriginStanding {
             places.push(Place { address, details: OriginDetails::new(healthy, reason, None) });
         }
         Self { healthy, reason, places }
+    }
+
+    /// The same with a lever, which outranks probes.
+    fn forced(self, lever: Option<LeverAction>) -> Self {
+        match lever {
+            Some(LeverAction::Up) => Self { healthy: true, reason: FORCED_UP, ..self },
+            Some(LeverAction::Down) => Self { healthy: false, reason: FORCED_DOWN, ..self },
+            Some(LeverAction::Drain) | None => self,
+        }
     }
 }
 
@@ -269,7 +296,8 @@ async fn details(State(context): State<Arc<Context>>, PathId(id): PathId<PoolId>
         return Err(ApiError::new(Code::NotFound, text));
     }
     let assigned = Arc::clone(&context.assigned.borrow());
-    let PoolStanding { healthy, origins } = PoolStanding::of(pool, assigned.pools.find(id).map(Arc::as_ref));
+    let PoolStanding { healthy, origins } =
+        PoolStanding::of(pool, assigned.pools.find(id).map(Arc::as_ref), inventory.levers.find(id).map(Arc::as_ref));
     let places = origins.into_iter().flat_map(|standing| standing.places);
     let shown = places.map(|Place { address, details }| BTreeMap::from([(address, details)]));
     let details = HealthDetails { healthy, origins: shown.collect() };

@@ -23,6 +23,7 @@ pub mod envelope;
 pub mod error;
 pub mod events;
 pub mod health;
+pub mod levers;
 pub mod load_balancers;
 pub mod monitors;
 pub mod object;
@@ -59,6 +60,7 @@ pub fn routes() -> Vec<Route> {
         user::routes(),
         pools::routes(),
         origins::routes(),
+        levers::routes(),
         health::routes(),
         monitors::routes(),
         preview::routes(),

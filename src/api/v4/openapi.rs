@@ -14,8 +14,8 @@ use utoipa::openapi::{Components, ComponentsBuilder, InfoBuilder, OpenApi, OpenA
 use self::description::{Description, Operation};
 use crate::api::v4::route::{Route, below_view};
 use crate::api::v4::{
-    BASE, accounts, audit, dns_records, events, health, load_balancers, monitors, origins, pools, preview, references,
-    regions, routes, search, usage, user, zones,
+    BASE, accounts, audit, dns_records, events, health, levers, load_balancers, monitors, origins, pools, preview,
+    references, regions, routes, search, usage, user, zones,
 };
 
 pub mod description;
@@ -33,6 +33,7 @@ fn descriptions() -> Vec<Description> {
     vec![
         pools::describe(),
         origins::describe(),
+        levers::describe(),
         health::describe(),
         monitors::describe(),
         preview::describe(),

@@ -75,6 +75,7 @@ fn property(key: &str) -> Option<RefOr<Schema>> {
         "header" => schema::object([], [("Host", schema::list(schema::text()))]),
         "healthy" => schema::boolean(),
         "failure_reason" => schema::text(),
+        "lever" => schema::of("Lever"),
         "disabled_at" => schema::time(),
         _ => return None,
     })
@@ -258,7 +259,7 @@ fn found(pool: &Pool, name: &str) -> Result<usize, ApiError> {
 fn reply(context: &Context, inventory: &Inventory, id: PoolId, name: &str) -> Answer<Shown> {
     let (pool, stamp) = pools::find(inventory, id)?;
     let index = found(pool, name)?;
-    let pool = ShownPool::of(pool, stamp, &context.assigned());
+    let pool = ShownPool::of(pool, stamp, &context.assigned(), inventory);
     let seen = pool.seen();
     Ok(Reply::new(Shown { pool, index }).at_seen(stamp.revision, seen))
 }

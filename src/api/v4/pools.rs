@@ -92,6 +92,8 @@ fn property(key: &str) -> Option<RefOr<Schema>> {
         "minimum_origins" => schema::integer_or(0, i64::MAX, 1),
         "origins" => schema::list(schema::of("Origin")),
         "healthy" => schema::boolean(),
+        "lever" => schema::of("Lever"),
+        "slow_start" => schema::text_about("Seconds, or a text with a unit; beyond the original."),
         "created_on" | "modified_on" | "disabled_at" => schema::time(),
         _ => return None,
     })
@@ -110,7 +112,7 @@ async fn list(State(context): State<Arc<Context>>, parameters: Parameters, pagin
     };
     let pools = inventory.pools.iter().filter(is_wanted);
     let pools = in_order(pools, &inventory.stamps.pools, |pool| &pool.name);
-    Ok(Reply::page(paging.part(pools.into_iter(), |(pool, stamp)| ShownPool::of(pool, stamp, &assigned))))
+    Ok(Reply::page(paging.part(pools.into_iter(), |(pool, stamp)| ShownPool::of(pool, stamp, &assigned, &inventory))))
 }
 
 /// `POST .../pools`
@@ -185,7 +187,7 @@ async fn reset_emails(
     let page = page.ok_or_else(|| ApiError::internal("no page was made"))?;
     let assigned = context.assigned();
     let found = page.items.iter().filter_map(|id| find(&inventory, *id).ok());
-    let shown = found.map(|(pool, stamp)| ShownPool::of(pool, stamp, &assigned));
+    let shown = found.map(|(pool, stamp)| ShownPool::of(pool, stamp, &assigned, &inventory));
     Ok(Reply::new(shown.collect()).with_info(page.info).with_messages(messages))
 }
 
@@ -227,7 +229,7 @@ pub fn find(inventory: &Inventory, id: PoolId) -> Result<Found<'_, Pool>, ApiErr
 /// The answer that shows a pool.
 fn reply(context: &Context, inventory: &Inventory, id: PoolId) -> Answer<ShownPool> {
     let (pool, stamp) = find(inventory, id)?;
-    let shown = ShownPool::of(pool, stamp, &context.assigned());
+    let shown = ShownPool::of(pool, stamp, &context.assigned(), inventory);
     let seen = shown.seen();
     Ok(Reply::new(shown).at_seen(stamp.revision, seen))
 }

@@ -176,7 +176,7 @@ fn referrals(inventory: &Inventory, object: ObjectId) -> Vec<Reference> {
             pools.sort_unstable_by(|a, b| a.name().cmp(b.name()));
             pools
         }
-        ObjectId::Monitor(_) | ObjectId::Zone(_) | ObjectId::Record(..) => vec![],
+        ObjectId::Monitor(_) | ObjectId::Zone(_) | ObjectId::Record(..) | ObjectId::Levers(_) => vec![],
     }
 }
 

@@ -7,15 +7,16 @@ use super::*;
 use crate::dns::engine::Transport;
 use crate::model::id::{PoolId, ZoneId};
 use crate::model::kept::Kept;
+use crate::model::lever::LeverAction;
 use crate::model::load_balancer::{Answers, SteeringPolicy};
 use crate::model::name::Name;
-use crate::model::pool::{Origin, Pool, Weight};
+use crate::model::pool::{Origin, Pool, SLOW_START_STEPS, Weight};
 use crate::model::rrset::{Record, Rtype};
 use crate::model::verdict::Verdict;
 use crate::model::zone::Zone;
 use crate::spec::record;
 use crate::steering::compile::{LiveAnswer, Patience, Steering, compile};
-use crate::steering::select::PoolHealth;
+use crate::steering::select::{Judgement, PoolHealth};
 use crate::steering::table::Slot;
 use crate::wire::query::HEADER_OCTETS;
 
@@ -39,8 +40,15 @@ impl PoolHealth for Unchecked {
     fn pool(&self) -> &Pool {
         &self.0
     }
-    fn addresses(&self, origin: usize) -> impl Iterator<Item = (IpAddr, Option<Verdict>)> {
-        self.0.origins[origin].address.ip().map(|address| (address, None)).into_iter()
+    fn lever(&self) -> Option<LeverAction> {
+        None
+    }
+    fn origin_lever(&self, _: usize) -> Option<LeverAction> {
+        None
+    }
+    fn addresses(&self, origin: usize) -> impl Iterator<Item = (IpAddr, Judgement)> {
+        let judgement = Judgement { verdict: None, steps: SLOW_START_STEPS };
+        self.0.origins[origin].address.ip().map(|address| (address, judgement)).into_iter()
     }
     fn origin_verdict(&self, _: usize) -> Option<Verdict> {
         None
@@ -68,6 +76,7 @@ fn slot(addresses: &[&str]) -> Arc<Slot> {
         description: String::new(),
         enabled: true,
         minimum_origins: 1,
+        slow_start: std::time::Duration::ZERO,
         monitor: None,
         origins: addresses.iter().map(origin).collect(),
         kept: Kept::default(),

@@ -91,6 +91,7 @@ fn pool(label: &str, hosts: &[&str]) -> Pool {
         description: String::new(),
         enabled: true,
         minimum_origins: 1,
+        slow_start: Duration::ZERO,
         monitor: Some(MonitorId::declared("m")),
         origins: hosts.iter().map(origin).collect(),
         kept: Kept::default(),

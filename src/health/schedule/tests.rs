@@ -151,6 +151,7 @@ fn pool(name: &str, monitor: Option<&str>, addresses: &[&str]) -> Pool {
         description: String::new(),
         enabled: true,
         minimum_origins: 1,
+        slow_start: Duration::ZERO,
         monitor: monitor.map(MonitorId::declared),
         origins: addresses.iter().map(origin).collect(),
         kept: Kept::default(),

@@ -11,6 +11,7 @@ use crate::model::id::{MonitorId, ObjectId, PoolId, ZoneId};
 use crate::model::inventory::Generation;
 use crate::model::inventory::referrers::Referrer;
 use crate::model::inventory::stored::Stored;
+use crate::model::lever::Levers;
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::monitor::Monitor;
 use crate::model::name::Name;
@@ -72,6 +73,8 @@ pub enum Change {
     PutPool(Pool),
     /// A load balancer is new or edited.
     PutLoadBalancer(LoadBalancer),
+    /// Levers of a pool are pulled or released. The pool may be declared.
+    PutLevers(Levers),
     /// An object is gone; nothing may refer to it.
     Delete(ObjectId),
     /// An object of the API that is set aside is gone for good.
@@ -91,6 +94,7 @@ impl Change {
             Self::PutMonitor(monitor) => Some(ObjectId::Monitor(monitor.id)),
             Self::PutPool(pool) => Some(ObjectId::Pool(pool.id)),
             Self::PutLoadBalancer(load_balancer) => Some(ObjectId::LoadBalancer(load_balancer.id)),
+            Self::PutLevers(levers) => Some(ObjectId::Levers(levers.pool)),
             Self::Delete(id) | Self::Forget(id) => Some(*id),
             Self::Declare(_)
             | Self::DeclareSettingAside(_)
@@ -166,6 +170,9 @@ pub enum Contradiction {
         /// The pool's id.
         pool: PoolId,
     },
+    /// Levers of a pool that is not there.
+    #[error("pool {0}, which levers are pulled of, does not exist")]
+    LeversWithoutPool(PoolId),
     /// A load balancer in no zone.
     #[error("load balancer {0} is in none of the zones")]
     OutsideZones(Name),

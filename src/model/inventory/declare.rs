@@ -94,7 +94,9 @@ impl Inventory {
             let object = StoredObject::LoadBalancer(self.load_balancers.find(stamp.id)?.clone());
             Some(with(object, stamp))
         });
-        zones.chain(monitors).chain(pools).chain(load_balancers)
+        let levers = stored_stamps(&self.stamps.levers)
+            .filter_map(|stamp| Some(with(StoredObject::Levers(self.levers.find(stamp.id)?.clone()), stamp)));
+        zones.chain(monitors).chain(pools).chain(load_balancers).chain(levers)
     }
 
     /// Objects that the API made in `before`, and that files declare now.
@@ -126,13 +128,14 @@ impl Inventory {
             StoredObject::Monitor(one) => self.monitors.find(one.id) == Some(one),
             StoredObject::Pool(one) => self.pools.find(one.id) == Some(one),
             StoredObject::LoadBalancer(one) => self.load_balancers.find(one.id) == Some(one),
+            StoredObject::Levers(_) => false,
         };
         match (is_same, stored.object.id()) {
             (true, ObjectId::Zone(id)) => inherit!(zones, id),
             (true, ObjectId::Monitor(id)) => inherit!(monitors, id),
             (true, ObjectId::Pool(id)) => inherit!(pools, id),
             (true, ObjectId::LoadBalancer(id)) => inherit!(load_balancers, id),
-            (true, ObjectId::Record(..)) | (false, _) => {}
+            (true, ObjectId::Record(..) | ObjectId::Levers(_)) | (false, _) => {}
         }
         is_same
     }
@@ -172,6 +175,7 @@ impl Inventory {
         self.pools = replaced(&self.pools, pools.into_iter().map(Arc::new), ObjectId::Pool)?;
         self.load_balancers =
             replaced(&self.load_balancers, load_balancers.into_iter().map(Arc::new), ObjectId::LoadBalancer)?;
+        self.levers = IdMap::default();
         self.index_names(&before)?;
         self.hostings.iter().try_for_each(|hosting| self.check_hosting(hosting))?;
         self.pools.iter().try_for_each(|pool| self.check_pool(pool))?;
@@ -197,6 +201,7 @@ impl Inventory {
                 let before_stamps = &stamps.load_balancers;
                 declaring.stamps(&self.load_balancers, &before.load_balancers, before_stamps, |_| true)
             },
+            levers: IdMap::default(),
         };
         Ok(())
     }
@@ -237,6 +242,10 @@ impl Inventory {
             StoredObject::LoadBalancer(load_balancer) => {
                 self.place_load_balancer(Arc::clone(load_balancer))?;
                 self.stamps.load_balancers.put(stamp!(load_balancer.id));
+            }
+            StoredObject::Levers(levers) => {
+                self.place_levers(Arc::clone(levers))?;
+                self.stamps.levers.put(stamp!(levers.pool));
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::model::dns_record::DnsRecord;
 use crate::model::hosting::Hosting;
-use crate::model::id::{ObjectId, RecordId, ZoneId};
+use crate::model::id::{ObjectId, PoolId, RecordId, ZoneId};
 use crate::model::inventory::Inventory;
 use crate::model::inventory::change::{Contradiction, Expected};
 use crate::model::inventory::id_map::{IdMap, Identified};
@@ -13,6 +13,7 @@ use crate::model::inventory::name_index::{NameIndex, Named};
 use crate::model::inventory::noun::Noun;
 use crate::model::inventory::referrers::Referrer;
 use crate::model::inventory::stored::ZoneRecords;
+use crate::model::lever::Levers;
 use crate::model::limits::{LOAD_BALANCERS_MAX, MONITORS_MAX, POOLS_MAX, RECORDS_PER_STORED_ZONE_MAX, ZONES_MAX};
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::monitor::Monitor;
@@ -43,6 +44,7 @@ impl Inventory {
             ObjectId::Monitor(id) => self.stamps.monitors.find(id).map(|stamp| stamp.revision),
             ObjectId::Pool(id) => self.stamps.pools.find(id).map(|stamp| stamp.revision),
             ObjectId::LoadBalancer(id) => self.stamps.load_balancers.find(id).map(|stamp| stamp.revision),
+            ObjectId::Levers(id) => self.stamps.levers.find(id).map(|stamp| stamp.revision),
         }
     }
 
@@ -53,6 +55,7 @@ impl Inventory {
             ObjectId::Monitor(id) => self.stamps.monitors.find(id)?.file(),
             ObjectId::Pool(id) => self.stamps.pools.find(id)?.file(),
             ObjectId::LoadBalancer(id) => self.stamps.load_balancers.find(id)?.file(),
+            ObjectId::Levers(_) => None,
         }
     }
 
@@ -63,6 +66,7 @@ impl Inventory {
             ObjectId::Monitor(id) => self.monitors.find(id).map(|one| one.shown_name()),
             ObjectId::Pool(id) => self.pools.find(id).map(|one| one.shown_name()),
             ObjectId::LoadBalancer(id) => self.load_balancers.find(id).map(|one| one.shown_name()),
+            ObjectId::Levers(id) => self.pools.find(id).map(|one| one.shown_name()),
         };
         name.unwrap_or_default()
     }
@@ -100,6 +104,14 @@ impl Inventory {
         let stamp = self.restamp(&load_balancer, &self.stamps.load_balancers, now)?;
         self.place_load_balancer(Arc::new(load_balancer))?;
         self.stamps.load_balancers.put(stamp);
+        Ok(())
+    }
+
+    /// Levers of a pool are pulled or released.
+    pub(super) fn put_levers(&mut self, levers: Levers, now: UnixMicros) -> Result<(), Contradiction> {
+        let stamp = self.restamp(&levers, &self.stamps.levers, now)?;
+        self.place_levers(Arc::new(levers))?;
+        self.stamps.levers.put(stamp);
         Ok(())
     }
 
@@ -184,6 +196,7 @@ impl Inventory {
                     let kept = load_balancer.kept.without(&id.to_string());
                     self.put_load_balancer(LoadBalancer { kept, ..LoadBalancer::clone(&load_balancer) }, now)?;
                 }
+                self.remove_levers(id);
                 self.stamps.pools.remove(id);
                 self.hosts.renew(self.pools.find(id).map(Arc::as_ref), None);
                 remove(&mut self.pools, &mut self.pool_names, id);
@@ -192,8 +205,15 @@ impl Inventory {
                 self.stamps.load_balancers.remove(id);
                 remove(&mut self.load_balancers, &mut self.load_balancer_names, id);
             }
+            ObjectId::Levers(id) => self.remove_levers(id),
         }
         Ok(())
+    }
+
+    /// Takes out the levers of a pool.
+    fn remove_levers(&mut self, id: PoolId) {
+        self.stamps.levers.remove(id);
+        self.levers.remove(id);
     }
 
     /// Forgets an object that is set aside; says whether there was one.
@@ -302,6 +322,15 @@ impl Inventory {
     pub(super) fn place_load_balancer(&mut self, load_balancer: Arc<LoadBalancer>) -> Result<(), Contradiction> {
         self.check_load_balancer(&load_balancer)?;
         place(&mut self.load_balancers, &mut self.load_balancer_names, load_balancer, LOAD_BALANCERS_MAX)
+    }
+
+    /// Puts the levers of a pool in their place.
+    pub(super) fn place_levers(&mut self, levers: Arc<Levers>) -> Result<(), Contradiction> {
+        if self.pools.find(levers.pool).is_none() {
+            return Err(Contradiction::LeversWithoutPool(levers.pool));
+        }
+        self.levers.put_shared(levers);
+        Ok(())
     }
 
     /// The stamp of an object that is put in its place at `now`.

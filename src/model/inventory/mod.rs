@@ -27,6 +27,7 @@ pub use self::referrers::Referrer;
 pub use self::stored::{SetAside, Stored, StoredObject, ZoneRecords};
 use crate::model::hosting::{Hosting, Sharing, TsigKey};
 use crate::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
+use crate::model::lever::Levers;
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::monitor::Monitor;
 use crate::model::name::Name;
@@ -67,6 +68,8 @@ pub struct Inventory {
     pub pools: IdMap<Pool>,
     /// Load balancers by id.
     pub load_balancers: IdMap<LoadBalancer>,
+    /// Levers that are pulled, by pool.
+    pub levers: IdMap<Levers>,
     /// What is known of each object.
     pub stamps: Stamps,
     /// Objects of the API that contradict what is declared.
@@ -94,6 +97,8 @@ pub struct Stamps {
     pub pools: IdMap<Stamp<PoolId>>,
     /// Of load balancers.
     pub load_balancers: IdMap<Stamp<LoadBalancerId>>,
+    /// Of levers, by pool.
+    pub levers: IdMap<Stamp<PoolId>>,
 }
 
 impl Inventory {
@@ -134,6 +139,7 @@ impl Inventory {
             Change::PutMonitor(monitor) => self.put_monitor(monitor, now),
             Change::PutPool(pool) => self.put_pool(pool, now),
             Change::PutLoadBalancer(load_balancer) => self.put_load_balancer(load_balancer, now),
+            Change::PutLevers(levers) => self.put_levers(levers, now),
             Change::Delete(object) => self.delete(object, now),
             Change::Forget(object) if self.forget_set_aside(object) => Ok(()),
             Change::Forget(object) => Err(Contradiction::NotFound(object)),

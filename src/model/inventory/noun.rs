@@ -1,9 +1,10 @@
-//! What the four kinds of object have in common.
+//! What the kinds of object have in common.
 
 use crate::model::hosting::Hosting;
 use crate::model::id::ObjectId;
 use crate::model::inventory::id_map::Identified;
 use crate::model::inventory::name_index::Named;
+use crate::model::lever::Levers;
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::monitor::Monitor;
 use crate::model::pool::{Origin, Pool};
@@ -53,6 +54,12 @@ impl Noun for Pool {
 impl Noun for LoadBalancer {
     fn object(&self) -> ObjectId {
         ObjectId::LoadBalancer(self.id)
+    }
+}
+
+impl Noun for Levers {
+    fn object(&self) -> ObjectId {
+        ObjectId::Levers(self.pool)
     }
 }
 

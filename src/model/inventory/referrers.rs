@@ -56,7 +56,7 @@ impl Inventory {
                 let active = falls_back().is_none();
                 all.map(|load_balancer| Referrer::of(load_balancer, active)).collect()
             }
-            ObjectId::LoadBalancer(_) | ObjectId::Record(..) => vec![],
+            ObjectId::LoadBalancer(_) | ObjectId::Record(..) | ObjectId::Levers(_) => vec![],
         };
         referrers.sort_by(|a, b| a.name.cmp(&b.name));
         referrers

@@ -6,6 +6,7 @@ use crate::model::dns_record::DnsRecord;
 use crate::model::hosting::Hosting;
 use crate::model::id::{ObjectId, ZoneId};
 use crate::model::inventory::id_map::IdMap;
+use crate::model::lever::Levers;
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::monitor::Monitor;
 use crate::model::pool::Pool;
@@ -31,6 +32,8 @@ pub enum StoredObject {
     Pool(Arc<Pool>),
     /// A load balancer.
     LoadBalancer(Arc<LoadBalancer>),
+    /// The levers of a pool that are pulled; the pool may be declared.
+    Levers(Arc<Levers>),
 }
 
 /// An object of the API with what is known of it.
@@ -65,6 +68,7 @@ impl StoredObject {
             Self::Monitor(monitor) => ObjectId::Monitor(monitor.id),
             Self::Pool(pool) => ObjectId::Pool(pool.id),
             Self::LoadBalancer(load_balancer) => ObjectId::LoadBalancer(load_balancer.id),
+            Self::Levers(levers) => ObjectId::Levers(levers.pool),
         }
     }
 
@@ -75,6 +79,7 @@ impl StoredObject {
             Self::Monitor(monitor) => monitor.name.clone(),
             Self::Pool(pool) => pool.name.clone(),
             Self::LoadBalancer(load_balancer) => load_balancer.name.to_string(),
+            Self::Levers(levers) => levers.pool.to_string(),
         }
     }
 
@@ -85,6 +90,7 @@ impl StoredObject {
             Self::Monitor(_) => 1,
             Self::Pool(_) => 2,
             Self::LoadBalancer(_) => 3,
+            Self::Levers(_) => 4,
         }
     }
 }

@@ -25,6 +25,7 @@ fn pool(name: &str, address: [u8; 4]) -> Pool {
         description: String::new(),
         enabled: true,
         minimum_origins: 1,
+        slow_start: std::time::Duration::ZERO,
         monitor: None,
         origins: vec![origin],
         kept: Kept::default(),

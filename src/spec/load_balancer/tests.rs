@@ -38,6 +38,7 @@ fn inventory() -> Inventory {
             description: String::new(),
             enabled: index == 0,
             minimum_origins: 1,
+            slow_start: std::time::Duration::ZERO,
             monitor: None,
             origins: vec![origin],
             kept: Kept::default(),

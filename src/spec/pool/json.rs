@@ -12,6 +12,7 @@ use crate::spec::kept::build_json as build_kept;
 use crate::spec::pool::kept::{ORIGIN, POOL};
 use crate::spec::pool::{build_plain_origin, parse};
 use crate::spec::references::Known;
+use crate::spec::value::build_duration;
 use crate::spec::{schema, time};
 
 /// Parses the body of a request; the pool gets `id`, and its monitor is one of the inventory's.
@@ -42,12 +43,16 @@ pub fn kept_origin_properties() -> Table {
 
 /// Builds what a pool says, and since when it is disabled.
 pub(in crate::spec) fn build_fields(table: Table, pool: &Pool, disabled: &Disabled) -> Table {
-    let Pool { id: _, name, description, enabled, minimum_origins, monitor, origins, kept } = pool;
+    let Pool { id: _, name, description, enabled, minimum_origins, slow_start, monitor, origins, kept } = pool;
     let table = table
         .with("name", Node::text(name))
         .with("description", Node::text(description))
         .with("enabled", Node::built(Value::Bool(*enabled)));
     let mut table = with_disabled(table, disabled.whole()).with("minimum_origins", Node::int(*minimum_origins));
+    // The original has no such key: it is shown where somebody has set it.
+    if !slow_start.is_zero() {
+        table = table.with("slow_start", build_duration(*slow_start));
+    }
     if let Some(monitor) = monitor {
         table = table.with("monitor", Node::text(monitor.to_string()));
     }

@@ -5,12 +5,13 @@ mod kept;
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 pub(super) use self::json::build_fields;
 pub use self::json::{build_json, kept_origin_properties, kept_properties, parse_json};
 pub(in crate::spec) use self::kept::REGIONS;
 use crate::model::id::{MonitorId, PoolId};
-use crate::model::limits::{NAME_CHARS_MAX, ORIGINS_PER_POOL_MAX};
+use crate::model::limits::{NAME_CHARS_MAX, ORIGINS_PER_POOL_MAX, SLOW_START_MAX};
 use crate::model::name::Name;
 use crate::model::pool::{Address, Origin, Pool, Weight, unusable};
 use crate::model::tree::{Node, Table, Value};
@@ -20,7 +21,7 @@ use crate::spec::header;
 use crate::spec::identity::{self, Identity};
 use crate::spec::kept::build_toml;
 use crate::spec::references::References;
-use crate::spec::value::{boolean, description, integer, label};
+use crate::spec::value::{boolean, build_duration, description, duration, integer, label};
 
 /// The keys of a pool.
 pub const KEYS: &[Key] = &[
@@ -28,6 +29,7 @@ pub const KEYS: &[Key] = &[
     defaulted("description"),
     defaulted("enabled"),
     defaulted("minimum_origins"),
+    defaulted("slow_start"),
     optional("monitor"),
     required("origins"),
     kept("id"),
@@ -45,6 +47,7 @@ pub const KEYS: &[Key] = &[
     read_only("modified_on"),
     read_only("disabled_at"),
     read_only("healthy"),
+    read_only("lever"),
 ];
 
 /// The keys of an origin.
@@ -61,6 +64,7 @@ pub const ORIGIN_KEYS: &[Key] = &[
     read_only("disabled_at"),
     read_only("healthy"),
     read_only("failure_reason"),
+    read_only("lever"),
 ];
 
 /// The only header field of an origin.
@@ -81,6 +85,7 @@ pub fn parse(
     let description = fields.read("description", description).or(String::new());
     let enabled = fields.read("enabled", boolean).or(true);
     let minimum_origins = fields.read("minimum_origins", integer(0, u32::MAX)).or(MINIMUM_ORIGINS_DEFAULT);
+    let slow_start = fields.read("slow_start", duration(Duration::ZERO, SLOW_START_MAX)).or(Duration::ZERO);
     let monitor = fields.read_set("monitor", |spot, faults| monitors.resolve(spot, faults)).optional();
     let origins = fields.read("origins", parse_origins).required();
     if let (Some(minimum), Some(origins)) = (minimum_origins, &origins)
@@ -98,6 +103,7 @@ pub fn parse(
         description: description?,
         enabled: enabled?,
         minimum_origins: minimum_origins?,
+        slow_start: slow_start?,
         monitor: monitor?,
         origins: origins?,
         kept: kept?,
@@ -262,13 +268,14 @@ fn parse_header(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Vec<String>> 
 /// Builds a pool; `monitor` is the name of its monitor.
 pub fn build(pool: &Pool, monitor: Option<&str>) -> Table {
     // The monitor is known by name outside.
-    let Pool { id, name, description, enabled, minimum_origins, monitor: _, origins, kept } = pool;
+    let Pool { id, name, description, enabled, minimum_origins, slow_start, monitor: _, origins, kept } = pool;
     let origins = origins.iter().map(|origin| Node::built(Value::Table(build_origin(origin)))).collect();
     let table = Table::default()
         .with("name", Node::text(name))
         .with("description", Node::text(description))
         .with("enabled", Node::built(Value::Bool(*enabled)))
-        .with("minimum_origins", Node::int(*minimum_origins));
+        .with("minimum_origins", Node::int(*minimum_origins))
+        .with("slow_start", build_duration(*slow_start));
     let table = match monitor {
         Some(monitor) => table.with("monitor", Node::text(monitor)),
         None => table,

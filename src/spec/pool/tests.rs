@@ -27,9 +27,9 @@ fn inventory() -> Inventory {
         probe_zone: String::new(),
         check: Check::Tcp { port: 1 },
         source_address: None,
-        timeout: std::time::Duration::from_secs(1),
+        timeout: Duration::from_secs(1),
         retries: 0,
-        interval: std::time::Duration::from_secs(5),
+        interval: Duration::from_secs(5),
         consecutive_up: 0,
         consecutive_down: 0,
     };

@@ -1,6 +1,7 @@
 //! Publish under a paused clock: what a name answers from as verdicts, edits and time come in.
 
 mod events;
+mod levers;
 mod serials;
 
 use std::collections::HashMap;
@@ -17,7 +18,7 @@ use crate::model::kept::Kept;
 use crate::model::load_balancer::{Answers, SteeringPolicy};
 use crate::model::monitor::{Check, Monitor};
 use crate::model::name::Name;
-use crate::model::pool::{Origin, Weight};
+use crate::model::pool::{Origin, Pool, Weight};
 use crate::model::rrset::{Record, Rtype};
 use crate::model::verdict::{FailReason, Outcome};
 use crate::model::zone::Zone;
@@ -75,6 +76,7 @@ fn pool(pool: &str, hosts: &[u8]) -> Pool {
         description: String::new(),
         enabled: true,
         minimum_origins: 1,
+        slow_start: Duration::ZERO,
         monitor: Some(MonitorId::declared("m")),
         origins: hosts.iter().map(origin).collect(),
         kept: Kept::default(),

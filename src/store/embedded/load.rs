@@ -13,7 +13,7 @@ use crate::model::token::Token;
 use crate::spec::row::{self, RowKind};
 use crate::store::embedded::disk::{META, OpenError, fault};
 use crate::store::embedded::journal::{AUDIT, AUDIT_BOUNDS, EVENT_BOUNDS, EVENTS, Journal};
-use crate::store::embedded::rows::{LOAD_BALANCERS, MONITORS, POOLS, RECORDS, Rows, TOKENS, ZONES, key};
+use crate::store::embedded::rows::{LEVERS, LOAD_BALANCERS, MONITORS, POOLS, RECORDS, Rows, TOKENS, ZONES, key};
 use crate::store::embedded::tokens;
 use crate::store::embedded::waiting::SERIALS;
 
@@ -88,6 +88,8 @@ impl Contents {
         }
         let load_balancers = self.read_objects(transaction, LOAD_BALANCERS, RowKind::LoadBalancer)?;
         self.objects.extend(load_balancers);
+        let levers = self.read_objects(transaction, LEVERS, RowKind::Levers)?;
+        self.objects.extend(levers);
         self.tokens = self.read_rows(transaction, TOKENS, |key, text| tokens::parse(token_id(key)?, text))?;
         self.serials = serials(transaction).map_err(|error| ("serials", error))?;
         self.audit = Journal::load(AUDIT, AUDIT_BOUNDS, transaction).map_err(|error| ("audit", error))?;

@@ -23,6 +23,8 @@ pub(super) const MONITORS: Rows = Rows("monitors");
 pub(super) const POOLS: Rows = Rows("pools");
 /// Load balancers by id.
 pub(super) const LOAD_BALANCERS: Rows = Rows("load_balancers");
+/// Levers by pool.
+pub(super) const LEVERS: Rows = Rows("levers");
 /// Tokens by id.
 pub(super) const TOKENS: Rows = Rows("tokens");
 
@@ -80,6 +82,8 @@ impl Touched {
         if self.pool_goes {
             let edited = after.load_balancers.differences(&before.load_balancers);
             self.objects.extend(edited.into_iter().map(ObjectId::LoadBalancer));
+            let levers = after.levers.differences(&before.levers);
+            self.objects.extend(levers.into_iter().map(ObjectId::Levers));
         }
     }
 
@@ -98,7 +102,7 @@ impl Touched {
 
     /// Has the rows of everything touched but tokens say what `inventory` does.
     pub(super) fn write(&self, transaction: &WriteTransaction, inventory: &Inventory) -> Result<(), redb::Error> {
-        for rows in [ZONES, RECORDS, MONITORS, POOLS, LOAD_BALANCERS] {
+        for rows in [ZONES, RECORDS, MONITORS, POOLS, LOAD_BALANCERS, LEVERS] {
             let mut objects = self.objects.iter().filter(|object| table(**object) == rows).peekable();
             if objects.peek().is_none() {
                 continue;
@@ -138,6 +142,7 @@ fn table(object: ObjectId) -> Rows {
         ObjectId::Monitor(_) => MONITORS,
         ObjectId::Pool(_) => POOLS,
         ObjectId::LoadBalancer(_) => LOAD_BALANCERS,
+        ObjectId::Levers(_) => LEVERS,
     }
 }
 
@@ -149,6 +154,7 @@ pub(super) fn key(object: ObjectId) -> Vec<u8> {
         ObjectId::Monitor(id) => id.bits().to_be_bytes().into(),
         ObjectId::Pool(id) => id.bits().to_be_bytes().into(),
         ObjectId::LoadBalancer(id) => id.bits().to_be_bytes().into(),
+        ObjectId::Levers(pool) => pool.bits().to_be_bytes().into(),
     }
 }
 
@@ -205,6 +211,9 @@ fn live(inventory: &Inventory, object: ObjectId) -> Option<Stored> {
             let object = StoredObject::LoadBalancer(inventory.load_balancers.find(id)?.clone());
             stamped(object, stamps.load_balancers.find(id)?)
         }
+        ObjectId::Levers(id) => {
+            stamped(StoredObject::Levers(inventory.levers.find(id)?.clone()), stamps.levers.find(id)?)
+        }
     }
 }
 
@@ -224,6 +233,7 @@ pub(super) fn object(kind: &str, id: &str, zone: Option<&str>) -> Option<ObjectI
         "monitor" => MonitorId::parse(id).map(ObjectId::Monitor),
         "pool" => PoolId::parse(id).map(ObjectId::Pool),
         "load_balancer" => LoadBalancerId::parse(id).map(ObjectId::LoadBalancer),
+        "levers" => PoolId::parse(id).map(ObjectId::Levers),
         _ => None,
     }
 }

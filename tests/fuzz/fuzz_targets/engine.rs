@@ -96,6 +96,7 @@ fn pool(id: &str, monitor: Option<&str>, addresses: &[&str]) -> Pool {
         description: String::new(),
         enabled: true,
         minimum_origins: 1,
+        slow_start: std::time::Duration::ZERO,
         monitor: monitor.map(MonitorId::declared),
         origins: addresses.iter().map(origin).collect(),
         kept: Kept::default(),
@@ -158,7 +159,7 @@ fn assigned() -> Assigned {
             ProbedOrigin::Address(Endpoint { address, checks: cell.map_or(Checks::None, Checks::One) })
         };
         let origins = pool.origins.iter().map(&mut origin).collect();
-        assigned.pools.put(ProbedPool { pool: Arc::clone(pool), origins });
+        assigned.pools.put(ProbedPool { pool: Arc::clone(pool), origins, levers: None });
     }
     assigned.inventory = Arc::new(inventory);
     assigned

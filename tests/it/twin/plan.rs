@@ -276,6 +276,7 @@ fn pool(index: usize, plan: &PoolPlan) -> Pool {
         description: String::new(),
         enabled: plan.enabled,
         minimum_origins: plan.minimum,
+        slow_start: Duration::ZERO,
         monitor: plan.monitor.map(monitor_id),
         origins: plan.origins.iter().enumerate().map(origin).collect(),
         kept: Kept::default(),

@@ -150,6 +150,7 @@ fn a_preview_looks_at_so_many_origins_and_tells_of_the_rest() {
             description: String::new(),
             enabled: true,
             minimum_origins: 1,
+            slow_start: std::time::Duration::ZERO,
             monitor: None,
             origins: (1..=200).map(origin).collect(),
             kept: crate::model::kept::Kept::default(),

@@ -25,7 +25,8 @@ impl World {
     /// A world that counts serials from [`START`].
     fn counting() -> Self {
         let Self { inventory, schedule, flips, publisher, table, up } = Self::new();
-        let publisher = publisher.counting_from(Instant::now(), u64::from(START));
+        let publisher =
+            publisher.counting_from(Moment { instant: Instant::now(), unix: UnixMicros(u64::from(START) * 1_000_000) });
         Self { inventory, schedule, flips, publisher, table, up }
     }
 

@@ -29,7 +29,8 @@ use crate::store::now;
 const X_AUTH_KEY: HeaderName = HeaderName::from_static("x-auth-key");
 /// What goes with it. It is nobody's business here, and only logged.
 const X_AUTH_EMAIL: HeaderName = HeaderName::from_static("x-auth-email");
-/// Paths that need no token: they tell whether the server lives and is ready, in a word, and what the API is.
+/// Paths that need no token: they tell whether the server lives and is ready, in a word, and what the API is. With a token they
+/// may tell more.
 const OPEN: [&str; 3] = ["/healthz", "/readyz", crate::api::v4::openapi::PATH];
 /// How long failures of a network count.
 const WINDOW: Duration = Duration::from_mins(1);
@@ -187,15 +188,14 @@ pub(super) async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    if OPEN.contains(&request.uri().path()) {
-        return Ok(next.run(request).await);
-    }
     let address = peer.ip().to_canonical();
+    let is_open = OPEN.contains(&request.uri().path());
     match authentication.token(request.headers()) {
         Ok(token) => {
             request.extensions_mut().insert(Caller { token: Some(Arc::new(token)), address: Some(address) });
             Ok(next.run(request).await)
         }
+        Err(_) if is_open => Ok(next.run(request).await),
         Err(failure) => Err(authentication.refuse(&failure, address, request.headers())),
     }
 }

@@ -87,6 +87,18 @@ pub const NAME_SERVERS_MAX: usize = 13;
 /// Requests of the API at one time that are worked on; a client is told to come again instead of waiting in a line that
 /// only grows. Each may hold a body and the tree that it is read into.
 pub const API_REQUESTS_MAX: usize = 128;
+/// Kibibytes of bodies of requests that are on their way at one time: 64 of the largest, tens of thousands of usual ones.
+pub const BODIES_KIBIBYTES_MAX: u32 = 64 << 10;
+/// Lists of the API that are made at one time; each takes a core for as long, and memory for all of it.
+pub const LISTS_AT_ONCE_MAX: usize = 2;
+/// Kibibytes of lists that clients have not read yet; what is beyond waits, and is late in the end.
+pub const LISTS_KIBIBYTES_MAX: u32 = 512 << 10;
+/// Octets of a response that count for nothing: as many as there are connections fit into memory.
+pub const RESPONSE_SMALL_OCTETS: u64 = 64 << 10;
+/// Octets a second, on average, below which a client takes its response too slowly: half a megabit, as its body may take.
+pub const RESPONSE_RATE_MIN: u64 = 64 << 10;
+/// How long a response may be slower than that: a connection that has just begun, or a loss.
+pub const RESPONSE_GRACE: Duration = Duration::from_secs(10);
 /// Fields of a request's header; clients send twenty.
 pub const HEADER_FIELDS_MAX: usize = 64;
 /// Octets of a request's head.

@@ -109,7 +109,7 @@ struct Metadata {
 
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
-    in_account(&[Route::get(ALL, list).of_journal()])
+    in_account(&[Route::get(ALL, list).at_length().of_journal()])
 }
 
 /// What the document says of them.

@@ -40,6 +40,11 @@ impl Caller {
         Self { token: None, address: None }
     }
 
+    /// The pool that they are limited to, if they are.
+    pub fn limit(&self) -> Option<PoolId> {
+        self.token.as_ref().and_then(|token| token.pool)
+    }
+
     /// As the audit log names them.
     pub fn author(&self) -> Author {
         let name = self.token.as_ref().map_or_else(|| "control socket".to_owned(), |token| token.name.clone());

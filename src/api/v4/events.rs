@@ -101,7 +101,7 @@ impl From<OriginEvent> for EventOrigin {
 
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
-    in_both_views(&[Route::get("/load_balancing_analytics/events", list)])
+    in_both_views(&[Route::get("/load_balancing_analytics/events", list).at_length()])
 }
 
 /// What the document says of them.

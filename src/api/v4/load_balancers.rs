@@ -49,7 +49,7 @@ const STEERING_WORDS: [&str; 8] =
 pub(super) fn routes() -> Vec<Route> {
     let routes = |all, one| {
         [
-            Route::get(all, list),
+            Route::get(all, list).at_length(),
             Route::post(all, create),
             Route::get(one, details),
             Route::put(one, rewrite),

@@ -33,7 +33,7 @@ const ONE: &str = "/load_balancers/monitors/{monitor_id}";
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
     in_both_views(&[
-        Route::get(ALL, list),
+        Route::get(ALL, list).at_length(),
         Route::post(ALL, create),
         Route::get(ONE, details),
         Route::put(ONE, rewrite),

@@ -46,7 +46,7 @@ const PATCHED_DEFAULT: usize = 25;
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
     in_both_views(&[
-        Route::get(ALL, list),
+        Route::get(ALL, list).at_length(),
         Route::post(ALL, create),
         Route::patch(ALL, reset_emails),
         Route::get(ONE, details),

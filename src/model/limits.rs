@@ -124,7 +124,11 @@ pub const PREVIEWS_KEPT_MAX: usize = 100;
 pub const PREVIEW_ORIGINS_MAX: usize = 1_024;
 /// Probes of all previews in flight; the schedule's own have other places.
 pub const PREVIEW_PROBES_MAX: usize = 128;
-/// How long a preview may run and is kept.
+/// Previews of one token that run at one time: a quarter, so that three who try much leave a place to others.
+pub const PREVIEWS_PER_TOKEN_MAX: usize = PREVIEWS_AT_ONCE_MAX / 4;
+/// How long a preview may run: as many origins as one may have, all of them silent, with usual time-outs and retries.
+pub const PREVIEW_RUN_MAX: Duration = Duration::from_mins(5);
+/// How long a preview is kept.
 pub const PREVIEW_LIFETIME: Duration = Duration::from_mins(10);
 /// Items of one page of a list that a request can ask for, as in the original; without pages it gets all.
 pub const PER_PAGE_MAX: usize = 1_000;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::api::v4::accounts;
+use crate::api::v4::caller::Caller;
 use crate::api::v4::code::Code;
 use crate::api::v4::context::Context;
 use crate::api::v4::envelope::{Answer, Reply};
@@ -18,9 +19,11 @@ use crate::api::v4::events::moment;
 use crate::api::v4::openapi::description::{Description, Operation};
 use crate::api::v4::openapi::schema;
 use crate::api::v4::paging::Paging;
-use crate::api::v4::request::Parameters;
+use crate::api::v4::request::{Parameters, PathIdentifier as _};
 use crate::api::v4::route::{Route, in_account};
+use crate::api::v4::secrets;
 use crate::api::v4::times::Time;
+use crate::model::id::MonitorId;
 use crate::model::limits::{AUDIT_REACH_MAX, AUDIT_SHOWN_OCTETS_MAX};
 use crate::store::embedded::{Action, AuditEntry, AuditQuery};
 
@@ -109,7 +112,7 @@ struct Metadata {
 
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
-    in_account(&[Route::get(ALL, list).at_length().of_journal()])
+    in_account(&[Route::get(ALL, list).at_length()])
 }
 
 /// What the document says of them.
@@ -163,7 +166,12 @@ pub(super) fn describe() -> Description {
 }
 
 /// `GET /accounts/{account_id}/audit_logs`
-async fn list(State(context): State<Arc<Context>>, parameters: Parameters, paging: Paging) -> Answer<Vec<Entry>> {
+async fn list(
+    State(context): State<Arc<Context>>,
+    caller: Caller,
+    parameters: Parameters,
+    paging: Paging,
+) -> Answer<Vec<Entry>> {
     if parameters.text("direction")?.is_some_and(|direction| direction != "desc") {
         return Err(ApiError::invalid("the parameter direction can only be desc: the newest entry comes first"));
     }
@@ -184,7 +192,9 @@ async fn list(State(context): State<Arc<Context>>, parameters: Parameters, pagin
     let found = context.store.audit(query).await;
     let found = found.map_err(|error| ApiError::new(Code::Unavailable, error.to_string()))?;
     let wanted = found.into_iter().skip(offset).filter(|entry| one.is_none_or(|id| entry.number == id));
-    Ok(Reply::new(wanted.map(|entry| Entry::of(entry, one.is_some())).collect()))
+    let shown = wanted.map(|entry| Entry::of(entry, one.is_some()));
+    let hides = !caller.sees_secrets();
+    Ok(Reply::new(shown.map(|entry| if hides { entry.without_secrets() } else { entry }).collect()))
 }
 
 /// A query for all entries.
@@ -215,6 +225,14 @@ fn said(text: &str) -> Option<Json> {
 }
 
 impl Entry {
+    /// The same with the secrets of monitors hidden.
+    fn without_secrets(mut self) -> Self {
+        if self.resource.r#type == MonitorId::KIND {
+            [&mut self.old_value, &mut self.new_value].into_iter().flatten().for_each(secrets::hide);
+        }
+        self
+    }
+
     /// An entry, with values of any size if it is shown `whole`.
     fn of(entry: AuditEntry, whole: bool) -> Self {
         let AuditEntry { number, at, author, action, subject, name, before, after, generation } = entry;

@@ -105,6 +105,7 @@ impl Context {
                 messages.extend(self.wait_if_asked(writing, before.generation).await);
                 return Ok(Committed { inventory: before, messages });
             }
+            writing.caller.check_change(&steps, &before)?;
             let places = Turns::places(&steps);
             if !turn.as_ref().is_some_and(|turn| turn.has(&places)) {
                 // The one that it had first, so that nobody waits while others wait for them.

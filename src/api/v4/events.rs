@@ -9,6 +9,7 @@ use axum::http::Method;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::api::v4::caller::{Caller, forbidden};
 use crate::api::v4::code::{Code, Note};
 use crate::api::v4::context::Context;
 use crate::api::v4::envelope::{Answer, Message, Reply};
@@ -101,7 +102,7 @@ impl From<OriginEvent> for EventOrigin {
 
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
-    in_both_views(&[Route::get("/load_balancing_analytics/events", list).at_length()])
+    in_both_views(&[Route::get("/load_balancing_analytics/events", list).at_length().for_all()])
 }
 
 /// What the document says of them.
@@ -154,9 +155,15 @@ pub(super) fn describe() -> Description {
 
 /// `GET .../load_balancing_analytics/events`: the last of those that fit, the newest last. Whoever follows gives the number
 /// of the last one that they have as `after`, and gets those that came next.
-async fn list(State(context): State<Arc<Context>>, parameters: Parameters) -> Answer<Vec<Event>> {
+async fn list(State(context): State<Arc<Context>>, caller: Caller, parameters: Parameters) -> Answer<Vec<Event>> {
     let limit = parameters.number("limit", 1, PER_PAGE_MAX)?.unwrap_or(PER_PAGE_MAX);
-    let query = query(&parameters, limit)?;
+    let mut query = query(&parameters, limit)?;
+    if let Some(limit) = caller.limit() {
+        if query.pool.is_some_and(|pool| pool != limit) {
+            return Err(forbidden("it is limited to another pool"));
+        }
+        query.pool = Some(limit);
+    }
     let follows = query.after.is_some();
     let found = context.store.events(query).await;
     let mut events = found.map_err(|error| ApiError::new(Code::Unavailable, error.to_string()))?;

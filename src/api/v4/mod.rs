@@ -40,6 +40,7 @@ pub mod request;
 pub(in crate::api) mod request_id;
 pub mod route;
 pub mod search;
+pub mod secrets;
 pub mod times;
 pub mod turns;
 pub mod usage;

@@ -34,7 +34,7 @@ const ONE: &str = "/load_balancers/pools/{pool_id}/origins/{origin_name}";
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
     in_both_views(&[
-        Route::get(ONE, details),
+        Route::get(ONE, details).for_its_pool(),
         Route::put(ONE, write).for_its_pool(),
         Route::patch(ONE, write).for_its_pool(),
         Route::delete(ONE, remove).for_its_pool(),

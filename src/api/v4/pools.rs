@@ -49,7 +49,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get(ALL, list).at_length(),
         Route::post(ALL, create),
         Route::patch(ALL, reset_emails),
-        Route::get(ONE, details),
+        Route::get(ONE, details).for_its_pool(),
         Route::put(ONE, rewrite).for_its_pool(),
         Route::patch(ONE, rewrite).for_its_pool(),
         Route::delete(ONE, remove),

@@ -79,16 +79,17 @@ impl Route {
         Self { method, path: path.to_owned(), class, is_long: false, handler: on(filter, handler) }
     }
 
-    /// The same, open to tokens that are limited to the pool which the path names: nothing else is changed by it.
+    /// The same, open to tokens that are limited to the pool which the path names: nothing else is shown or changed by it.
     #[must_use]
     pub fn for_its_pool(self) -> Self {
-        Self { class: Class::EditPool, ..self }
+        let class = if self.method == Method::GET { Class::ReadPool } else { Class::EditPool };
+        Self { class, ..self }
     }
 
-    /// The same, closed to tokens that are limited to a pool.
+    /// The same, open to whoever has a token: it shows no more than they may see.
     #[must_use]
-    pub fn of_journal(self) -> Self {
-        Self { class: Class::ReadJournal, ..self }
+    pub fn for_all(self) -> Self {
+        Self { class: Class::ReadOpen, ..self }
     }
 
     /// The same, answered beside everything else: it may have to look at much, or may show much.

@@ -14,6 +14,7 @@ use crate::model::token::Access;
 use crate::steering::publish::Live;
 
 mod access;
+mod limited;
 
 /// Pools at user level.
 const POOLS: &str = "/user/load_balancers/pools";

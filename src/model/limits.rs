@@ -130,8 +130,11 @@ pub const PREVIEWS_PER_TOKEN_MAX: usize = PREVIEWS_AT_ONCE_MAX / 4;
 pub const PREVIEW_RUN_MAX: Duration = Duration::from_mins(5);
 /// How long a preview is kept.
 pub const PREVIEW_LIFETIME: Duration = Duration::from_mins(10);
-/// Items of one page of a list that a request can ask for, as in the original; without pages it gets all.
-pub const PER_PAGE_MAX: usize = 1_000;
+/// Items of one page of a list: the largest number of the original, which records have. Without pages a request gets all, so
+/// this bounds nothing; one that asks for more gets so many.
+pub const PER_PAGE_MAX: usize = 5_000_000;
+/// Events of one response: each has all origins of its pool.
+pub const EVENTS_SHOWN_MAX: usize = 1_000;
 
 /// Zones of one server.
 pub const ZONES_MAX: usize = 1_000_000;
@@ -248,6 +251,8 @@ pub const COMMITS_PER_TRANSACTION_MAX: usize = COMMITS_QUEUED_MAX;
 pub const STORE_CACHE_OCTETS: usize = 32 << 20;
 /// How long events and serials may wait for a transaction to go along with before they get one of their own.
 pub const STORE_LAZY_INTERVAL: Duration = Duration::from_secs(1);
+/// Looks back into the store at one time: each may read all of a journal.
+pub const STORE_LOOKS_MAX: usize = 2;
 /// From a transaction that failed to the next try that nobody asked for.
 pub const STORE_RETRY_INTERVAL: Duration = Duration::from_secs(10);
 /// Entries of the audit log: ten a minute for a week.
@@ -256,7 +261,9 @@ pub const AUDIT_ENTRIES_MAX: usize = 100_000;
 pub const AUDIT_RECORDS_MAX: usize = 1_000;
 /// Octets of the audit log; an entry has an object twice, and a pool may be large.
 pub const AUDIT_OCTETS_MAX: u64 = 256 << 20;
-/// Entries of the audit log that pages reach from the newest on: each page reads all that come before.
+/// Entries of the audit log in one response: each may have an object twice.
+pub const AUDIT_SHOWN_MAX: usize = 1_000;
+/// Entries of the audit log, and events, that pages reach from the newest on: each page reads all that come before.
 pub const AUDIT_REACH_MAX: usize = 10_000;
 /// Octets of an object that a list of audit entries shows, so that a page of large pools is no matter of gigabytes.
 pub const AUDIT_SHOWN_OCTETS_MAX: usize = 16 << 10;

@@ -64,7 +64,8 @@ pub struct ApiServer {
 }
 
 /// What a network is told that has too many connections.
-const CROWDED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
+const CROWDED: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
 
 impl ApiServer {
     /// Offers the API and what watches `server` to bearers of tokens.
@@ -74,7 +75,7 @@ impl ApiServer {
         settings: ApiSettings,
         certificate: Option<Arc<Certificate>>,
     ) -> Self {
-        let authentication = Arc::new(Authentication::new(Arc::clone(&context.store)));
+        let authentication = Arc::new(Authentication::new(Arc::clone(&context.store), Arc::clone(&context.refused)));
         let at_length = middleware::from_fn_with_state(Arc::clone(&context.bulk), at_length);
         let metrics = observe::metrics_route::<S>().route_layer(at_length).with_state(Arc::clone(&server));
         let router = v4::router(context).merge(metrics).fallback(async |uri: Uri| ApiError::no_route(uri.path()));

@@ -18,6 +18,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
@@ -176,6 +177,8 @@ pub struct Shared {
     api_addresses: Vec<SocketAddr>,
     /// What it offers it with, if that is TLS.
     certificate: Option<Arc<Certificate>>,
+    /// How many requests to the API were refused because nobody knew who made them.
+    refused: Arc<AtomicU64>,
     /// The live record table.
     table: Arc<ArcSwap<RecordTable>>,
     /// The inventory with its targets.
@@ -234,6 +237,7 @@ impl Server for Shared {
             reloads: self.reloader.past(),
             tcp_connections: self.tcp.connections(),
             certificate: self.certificate.as_ref().map(|certificate| certificate.status()),
+            api_refused: self.refused.load(Ordering::Relaxed),
             secondary: &|hosting| self.secondary(&assigned, hosting),
         };
         scrape.render()
@@ -377,6 +381,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let (udp, tcp) = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
 
     let api_runtime = SideRuntime::new("api", API_THREADS)?;
+    let refused = Arc::new(AtomicU64::new(0));
     let context = Arc::new(Context {
         store: Arc::clone(&store),
         assigned: assigned.clone(),
@@ -386,6 +391,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
         prober: previews,
         previews: Previews::default(),
         bulk: Arc::default(),
+        refused: Arc::clone(&refused),
         turns: Turns::default(),
     });
     let reloader = Reloader::new(source, settings.clone(), policy, Arc::clone(&store), live.clone(), files, zones_read);
@@ -398,6 +404,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
         store,
         api_addresses,
         certificate,
+        refused,
         table,
         assigned,
         live,

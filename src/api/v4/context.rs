@@ -1,6 +1,7 @@
 //! What handlers work with: the store, what is probed and answered, and how a change is made.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -48,6 +49,8 @@ pub struct Context {
     pub previews: Previews,
     /// Room for what is long.
     pub bulk: Arc<Bulk>,
+    /// How many requests were refused because nobody knew who made them.
+    pub refused: Arc<AtomicU64>,
     /// Who edits what.
     pub turns: Turns,
 }

@@ -78,6 +78,7 @@ impl Fixture {
             prober: Prober::new(rustls::RootCertStore::empty(), policy),
             previews: Previews::default(),
             bulk: Arc::default(),
+            refused: Arc::default(),
             turns: Turns::default(),
         });
         let router = router(Arc::clone(&context));

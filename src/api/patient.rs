@@ -28,7 +28,13 @@ pub(super) struct Patient<S> {
 impl<S> Patient<S> {
     /// A stream with a patience.
     pub(super) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream: Box::pin(stream), patience, deadline: Box::pin(tokio::time::sleep(patience)), waits: false, pressed: None }
+        Self {
+            stream: Box::pin(stream),
+            patience,
+            deadline: Box::pin(tokio::time::sleep(patience)),
+            waits: false,
+            pressed: None,
+        }
     }
 
     /// Passes on what came of a write, unless it waits for too long.
@@ -41,7 +47,8 @@ impl<S> Patient<S> {
             self.waits = true;
             let now = Instant::now();
             let (since, octets) = *self.pressed.get_or_insert((now, 0));
-            let slowest = since + RESPONSE_GRACE + Duration::from_millis(octets.saturating_mul(1_000) / RESPONSE_RATE_MIN);
+            let slowest =
+                since + RESPONSE_GRACE + Duration::from_millis(octets.saturating_mul(1_000) / RESPONSE_RATE_MIN);
             self.deadline.as_mut().reset(slowest.min(now + self.patience));
         }
         ready!(self.deadline.as_mut().poll(cx));

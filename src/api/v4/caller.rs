@@ -93,7 +93,11 @@ impl Caller {
     pub fn check_monitor(&self, monitor: MonitorId, inventory: &Inventory) -> Result<(), ApiError> {
         let Some(limit) = self.limit() else { return Ok(()) };
         let its_own = inventory.pools.find(limit).and_then(|pool| pool.monitor);
-        if its_own == Some(monitor) { Ok(()) } else { Err(forbidden("it is limited to a pool, and this is not its monitor")) }
+        if its_own == Some(monitor) {
+            Ok(())
+        } else {
+            Err(forbidden("it is limited to a pool, and this is not its monitor"))
+        }
     }
 
     /// Refuses a change beyond what the token allows, whatever route it came by: whoever is limited to a pool changes that

@@ -101,11 +101,7 @@ async fn create(State(context): State<Arc<Context>>, writing: Writing, JsonBody(
 }
 
 /// `GET .../monitors/{monitor_id}`
-async fn details(
-    State(context): State<Arc<Context>>,
-    caller: Caller,
-    PathId(id): PathId<MonitorId>,
-) -> Answer<Table> {
+async fn details(State(context): State<Arc<Context>>, caller: Caller, PathId(id): PathId<MonitorId>) -> Answer<Table> {
     let inventory = context.inventory();
     caller.check_monitor(id, &inventory)?;
     reply(&caller, &inventory, id)

@@ -39,8 +39,8 @@ use crate::health::target::look;
 use crate::model::id::{MonitorId, PoolId, PreviewId, TokenId};
 use crate::model::inventory::Inventory;
 use crate::model::limits::{
-    PREVIEW_LIFETIME, PREVIEW_ORIGINS_MAX, PREVIEW_PROBES_MAX, PREVIEW_RUN_MAX, PREVIEWS_AT_ONCE_MAX, PREVIEWS_KEPT_MAX,
-    PREVIEWS_PER_TOKEN_MAX,
+    PREVIEW_LIFETIME, PREVIEW_ORIGINS_MAX, PREVIEW_PROBES_MAX, PREVIEW_RUN_MAX, PREVIEWS_AT_ONCE_MAX,
+    PREVIEWS_KEPT_MAX, PREVIEWS_PER_TOKEN_MAX,
 };
 use crate::model::monitor::Monitor;
 use crate::model::pool::{Address, Origin, Pool};
@@ -333,7 +333,9 @@ fn own_monitor(inventory: &Inventory, pool: &Pool, body: Option<Node>) -> Result
         let said = secrets::without_hidden(body::table(&body)?.clone());
         let Parsed { object, .. } = monitors::edited(inventory, monitor, stamp, &Edit::Part(said))?;
         if object != **monitor {
-            return Err(forbidden("it is limited to a pool, and tries that with the pool's own monitor only; send no body"));
+            return Err(forbidden(
+                "it is limited to a pool, and tries that with the pool's own monitor only; send no body",
+            ));
         }
     }
     Ok(Monitor::clone(monitor))

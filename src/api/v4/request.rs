@@ -175,7 +175,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Writing {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        let precondition = Precondition::if_match(&parts.headers)?;
+        let precondition = Precondition::of(&parts.headers)?;
         let parameters = Parameters::parse(parts.uri.query().unwrap_or_default());
         let wait = match parameters.text("wait")? {
             None => false,

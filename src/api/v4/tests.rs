@@ -128,7 +128,7 @@ async fn of_a_hundred_who_edit_one_pool_at_once_nobodys_edit_is_lost() {
     let mut writers = JoinSet::new();
     for writer in 0..100 {
         let (api, path) = (Arc::clone(&api), format!("{path}/origins/w{writer}"));
-        let body = format!("{{\"address\":\"192.0.2.{writer}\"}}");
+        let body = format!("{{\"address\":\"198.51.100.{writer}\"}}");
         writers.spawn(async move { api.call("PUT", &path, &body).await });
     }
     while let Some(response) = writers.join_next().await {

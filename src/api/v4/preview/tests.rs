@@ -178,7 +178,9 @@ async fn a_preview_retries_as_its_monitor_says() {
     pools.truncate(1);
     for (retries, healthy) in [(2, true), (1, false)] {
         let previews = Previews::default();
-        previews.start(id(1), &Caller::control(), &Slow::default(), Monitor { retries, ..monitor.clone() }, pools.clone()).unwrap();
+        previews
+            .start(id(1), &Caller::control(), &Slow::default(), Monitor { retries, ..monitor.clone() }, pools.clone())
+            .unwrap();
         let found = finished(&previews, id(1), 1).await;
         assert_eq!(found.values().next().unwrap().healthy, healthy, "{retries}");
     }

@@ -27,9 +27,12 @@ async fn secrets_of_monitors_are_shown_to_those_who_could_write_them() {
     let (own, other) = (PoolId::parse(&web), Some(PoolId::declared("other")));
     let shown = json!({"Host": ["a.example"], "Authorization": ["Bearer x"]});
     let hidden = json!({"Host": ["a.example"], "Authorization": ["(hidden)"]});
-    for (access, limit, header) in
-        [(Access::Edit, None, &shown), (Access::Read, None, &hidden), (Access::Read, own, &hidden), (Access::Edit, own, &hidden)]
-    {
+    for (access, limit, header) in [
+        (Access::Edit, None, &shown),
+        (Access::Read, None, &hidden),
+        (Access::Read, own, &hidden),
+        (Access::Edit, own, &hidden),
+    ] {
         let get = async |path: &str| api.call_as(bearer(access, limit), "GET", path, &[], "").await.body;
         assert_eq!(get(&path).await["result"]["header"], *header, "{access:?} {limit:?}");
         if limit.is_none() {
@@ -44,7 +47,10 @@ async fn secrets_of_monitors_are_shown_to_those_who_could_write_them() {
     let body = MONITOR.replace("Bearer x", "(hidden)");
     for (method, path) in [("PUT", &*path), ("PATCH", &path), ("POST", MONITORS)] {
         let refused = api.call(method, path, &body).await;
-        assert_eq!((refused.status.as_u16(), &refused.body["errors"][0]["source"]["pointer"]), (400, &json!("/header")));
+        assert_eq!(
+            (refused.status.as_u16(), &refused.body["errors"][0]["source"]["pointer"]),
+            (400, &json!("/header"))
+        );
     }
     assert_eq!(api.call("GET", &path, "").await.body["result"]["header"], shown);
 }

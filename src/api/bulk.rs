@@ -16,11 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::v4::code::Code;
 use crate::api::v4::error::ApiError;
-use crate::model::limits::{LISTS_AT_ONCE_MAX, LISTS_KIBIBYTES_MAX, RESPONSE_SMALL_OCTETS};
+use crate::model::limits::{LISTS_AT_ONCE_MAX, LISTS_KIBIBYTES_MAX, LISTS_QUEUED_MAX, RESPONSE_SMALL_OCTETS};
 
 /// Room for what is long.
 #[derive(Debug)]
 pub struct Bulk {
+    /// A permit for each list that is not being made yet.
+    line: Semaphore,
     /// A permit for each list that is being made.
     makers: Arc<Semaphore>,
     /// A permit for each kibibyte that has been made and is not yet read.
@@ -30,6 +32,7 @@ pub struct Bulk {
 impl Default for Bulk {
     fn default() -> Self {
         Self {
+            line: Semaphore::new(LISTS_QUEUED_MAX),
             makers: Arc::new(Semaphore::new(LISTS_AT_ONCE_MAX)),
             kibibytes: Arc::new(Semaphore::new(LISTS_KIBIBYTES_MAX as usize)),
         }
@@ -43,7 +46,11 @@ pub(super) async fn at_length(
     next: Next,
 ) -> Result<Response, ApiError> {
     let closed = |_| ApiError::internal("nothing is listed any more");
+    let full =
+        |_| ApiError::new(Code::Overloaded, format!("more than {LISTS_QUEUED_MAX} lists are waited for at one time"));
+    let place = bulk.line.try_acquire().map_err(full)?;
     let maker = Arc::clone(&bulk.makers).acquire_owned().await.map_err(closed)?;
+    drop(place);
     let (runtime, gone) = (Handle::current(), CancellationToken::new());
     let _gone = gone.clone().drop_guard();
     let made = tokio::task::spawn_blocking(move || {

@@ -192,3 +192,37 @@ async fn limit_time(State(timeout): State<Duration>, request: Request, next: Nex
     let response = tokio::time::timeout(timeout, next.run(request)).await.unwrap_or_else(late);
     if makes && response.extensions().get::<Unsure>().is_some() { not_to_be_repeated(response) } else { response }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use axum::routing::any;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_have_been_made_is_not_made_again_by_itself() {
+        let hangs = async || -> Result<(), ApiError> { std::future::pending().await };
+        let fails = async || ApiError::new(Code::Unavailable, "the disk is full");
+        let crowded = async || ApiError::new(Code::Overloaded, "come again");
+        let router: Router = Router::new()
+            .route("/hangs", any(hangs))
+            .route("/fails", any(fails))
+            .route("/crowded", any(crowded))
+            .layer(middleware::from_fn_with_state(Duration::from_secs(1), limit_time));
+        for (method, path, status, is_repeated) in [
+            (Method::POST, "/hangs", StatusCode::GATEWAY_TIMEOUT, false),
+            (Method::PUT, "/hangs", StatusCode::GATEWAY_TIMEOUT, true),
+            (Method::POST, "/fails", StatusCode::SERVICE_UNAVAILABLE, false),
+            (Method::GET, "/fails", StatusCode::SERVICE_UNAVAILABLE, true),
+            (Method::POST, "/crowded", StatusCode::SERVICE_UNAVAILABLE, true),
+        ] {
+            let request = Request::builder().method(method.clone()).uri(path).body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            let should_retry = response.headers().get("x-should-retry");
+            assert_eq!((response.status(), should_retry.is_none()), (status, is_repeated), "{method} {path}");
+        }
+    }
+}

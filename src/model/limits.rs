@@ -91,6 +91,8 @@ pub const API_REQUESTS_MAX: usize = 128;
 pub const BODIES_KIBIBYTES_MAX: u32 = 64 << 10;
 /// Lists of the API that are made at one time; each takes a core for as long, and memory for all of it.
 pub const LISTS_AT_ONCE_MAX: usize = 2;
+/// Requests for lists that wait for that: a part of those that are worked on, so that there is room for others.
+pub const LISTS_QUEUED_MAX: usize = API_REQUESTS_MAX / 2;
 /// Kibibytes of lists that clients have not read yet; what is beyond waits, and is late in the end.
 pub const LISTS_KIBIBYTES_MAX: u32 = 512 << 10;
 /// Octets of a response that count for nothing: as many as there are connections fit into memory.

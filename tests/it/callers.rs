@@ -74,7 +74,6 @@ fn each_token_may_do_what_it_says_and_nothing_else() {
         ("GET", POOLS.into(), None, true, false),
         ("GET", pool(&other, ""), None, true, false),
         ("GET", pool(&web, ""), None, true, true),
-        ("GET", pool(&web, "/health"), None, true, true),
         ("GET", pool(&web, "/references"), None, true, true),
         ("GET", "/user/tokens/verify".into(), None, true, true),
         ("GET", "/zones".into(), None, true, false),

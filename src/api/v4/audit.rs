@@ -192,7 +192,7 @@ async fn list(
     let found = context.store.audit(query).await;
     let found = found.map_err(|error| ApiError::new(Code::Unavailable, error.to_string()))?;
     let wanted = found.into_iter().filter(|entry| one.is_none_or(|id| entry.number == id));
-    let shown = wanted.map(|entry| Entry::of(entry));
+    let shown = wanted.map(Entry::of);
     let hides = !caller.sees_secrets();
     Ok(Reply::new(shown.map(|entry| if hides { entry.without_secrets() } else { entry }).collect()))
 }

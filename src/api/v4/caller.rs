@@ -56,16 +56,18 @@ impl Caller {
     /// Why they may not use a route of a class, in words: what they may do, and what that takes.
     pub fn refusal(&self, class: Class) -> String {
         let wanted = match class {
-            Class::Read => "a token",
-            Class::ReadJournal => "a token that is not limited to a pool",
+            Class::ReadOpen => "a token",
+            Class::Read => "a token that is not limited to a pool",
+            Class::ReadPool => "a token for this pool, or for all",
             Class::Edit => "a token that edits and is not limited to a pool",
             Class::EditPool => "a token that edits this pool, or all",
         };
         let may = match self.token.as_ref().map(|token| (token.access, token.pool)) {
             None => "may do everything".to_owned(),
-            Some((Access::Read, _)) => "may only read".to_owned(),
+            Some((Access::Read, None)) => "may only read".to_owned(),
+            Some((Access::Read, Some(pool))) => format!("may read the pool {pool} only"),
             Some((Access::Edit, None)) => "may edit".to_owned(),
-            Some((Access::Edit, Some(pool))) => format!("may read, and edit the pool {pool} only"),
+            Some((Access::Edit, Some(pool))) => format!("may read and edit the pool {pool} only"),
         };
         format!("the token does not allow this: it {may}, and this takes {wanted}")
     }

@@ -131,9 +131,7 @@ impl From<Contradiction> for ApiError {
             Contradiction::OutsideZones(_)
             | Contradiction::Covered { .. }
             | Contradiction::TakesOver { .. }
-            | Contradiction::Zone { .. } => {
-                invalid("/name")
-            }
+            | Contradiction::Zone { .. } => invalid("/name"),
             // Whichever of the two is put, the other one is in the way.
             Contradiction::OwnName { .. } => invalid(""),
             Contradiction::PoolMissing { .. }

@@ -153,8 +153,8 @@ pub(super) fn describe() -> Description {
         .query("origin_healthy", schema::boolean(), "Only where an origin changed that was healthy, or not.")
         .query("after", number(), "Only events after the one with this number, the oldest of them first.")
         .query("limit", number(), "How many events at most.")
-        .query("page", number(), "Which page; the first one has the newest events.")
-        .query("per_page", number(), "How many events a page has.");
+        .query("page", schema::integer(1, i64::MAX), "Which page; the first one has the newest events.")
+        .query("per_page", schema::integer(1, i64::MAX), "How many events a page has.");
     Description { tag: "Events", operations: vec![list], schemas: vec![("Event", event)] }
 }
 
@@ -162,7 +162,7 @@ pub(super) fn describe() -> Description {
 /// of the last one that they have as `after`, and gets those that came next.
 async fn list(State(context): State<Arc<Context>>, caller: Caller, parameters: Parameters) -> Answer<Vec<Event>> {
     let (offset, limit) = part(&parameters)?;
-    let mut query = query(&parameters, offset + limit)?;
+    let mut query = query(&parameters, offset, limit)?;
     if let Some(limit) = caller.limit() {
         if query.pool.is_some_and(|pool| pool != limit) {
             return Err(forbidden("it is limited to another pool"));
@@ -172,8 +172,6 @@ async fn list(State(context): State<Arc<Context>>, caller: Caller, parameters: P
     let follows = query.after.is_some();
     let found = context.store.events(query).await;
     let mut events = found.map_err(|error| ApiError::new(Code::Unavailable, error.to_string()))?;
-    // What newer pages have.
-    events.truncate(events.len().saturating_sub(offset));
     let more = events.len() > limit;
     match (more, follows) {
         (false, _) => {}
@@ -210,7 +208,7 @@ fn part(parameters: &Parameters) -> Result<(usize, usize), ApiError> {
 }
 
 /// What is asked for; one more than is shown, so that it is known whether there is more.
-fn query(parameters: &Parameters, limit: usize) -> Result<EventQuery, ApiError> {
+fn query(parameters: &Parameters, skip: usize, limit: usize) -> Result<EventQuery, ApiError> {
     let text = |name: &str| Ok::<_, ApiError>(parameters.text(name)?.map(str::to_owned));
     let pool = parameters.text("pool_id")?.map(|id| {
         let wrong = || ApiError::invalid("the parameter pool_id is an id of 32 hexadecimal digits, the letters small");
@@ -226,6 +224,7 @@ fn query(parameters: &Parameters, limit: usize) -> Result<EventQuery, ApiError> 
         origin_name: text("origin_name")?,
         origin_healthy: parameters.boolean("origin_healthy")?,
         after: after.and_then(|after| u64::try_from(after).ok()),
+        skip,
         limit: limit + 1,
     })
 }

@@ -21,7 +21,9 @@ use crate::api::v4::route::{Route, in_both_views};
 use crate::api::v4::secrets;
 use crate::model::id::{MonitorId, ObjectId};
 use crate::model::inventory::{Change, Inventory};
-use crate::model::limits::{CERTIFICATE_DAYS_MAX, DESCRIPTION_CHARS_MAX};
+use crate::model::limits::{
+    CERTIFICATE_DAYS_MAX, CONSECUTIVE_MAX, DESCRIPTION_CHARS_MAX, INTERVAL_MAX, RETRIES_MAX, TIMEOUT_MAX,
+};
 use crate::model::monitor::{Check, Monitor};
 use crate::model::stamp::Stamp;
 use crate::model::tree::{Node, Table, Value};
@@ -73,7 +75,10 @@ fn property(key: &str) -> Option<RefOr<Schema>> {
         "description" => schema::text_to(DESCRIPTION_CHARS_MAX),
         "port" => schema::integer(0, u16::MAX.into()),
         "header" => schema::map(schema::list(schema::text())),
-        "timeout" | "retries" | "interval" | "consecutive_up" | "consecutive_down" => schema::integer(0, i64::MAX),
+        "timeout" => schema::duration(TIMEOUT_MAX),
+        "interval" => schema::duration(INTERVAL_MAX),
+        "retries" => schema::integer(0, RETRIES_MAX.into()),
+        "consecutive_up" | "consecutive_down" => schema::integer(0, CONSECUTIVE_MAX.into()),
         "certificate_days_min" => schema::integer(0, CERTIFICATE_DAYS_MAX.into()),
         "follow_redirects" | "allow_insecure" | "tls" => schema::boolean_or(false),
         "created_on" | "modified_on" => schema::time(),
@@ -169,7 +174,7 @@ pub fn label(monitor: &Monitor) -> &str {
 /// A monitor as it is shown to somebody.
 fn shown(caller: &Caller, monitor: &Monitor, stamp: &Stamp<MonitorId>) -> Table {
     let whole = build_json(monitor, stamp);
-    if caller.sees_secrets() { whole } else { secrets::hidden(whole) }
+    if caller.sees_secrets() { whole } else { secrets::hidden(&whole) }
 }
 
 /// The answer that shows a monitor.

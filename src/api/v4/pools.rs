@@ -25,7 +25,7 @@ use crate::api::v4::request::{JsonBody, Parameters, PathId, PathIdentifier as _,
 use crate::api::v4::route::{Route, in_both_views};
 use crate::model::id::{MonitorId, ObjectId, PoolId};
 use crate::model::inventory::{Change, Inventory};
-use crate::model::limits::DESCRIPTION_CHARS_MAX;
+use crate::model::limits::{DESCRIPTION_CHARS_MAX, ORIGINS_PER_POOL_MAX};
 use crate::model::pool::Pool;
 use crate::model::tree::{Table, Value};
 use crate::spec::pool::{KEYS, build_json, kept_properties, parse_json};
@@ -92,7 +92,7 @@ fn property(key: &str) -> Option<RefOr<Schema>> {
         "name" => schema::text_about("Letters, digits, hyphens and underscores; no other pool has it."),
         "description" => schema::text_to(DESCRIPTION_CHARS_MAX),
         "enabled" => schema::boolean_or(true),
-        "minimum_origins" => schema::integer_or(0, i64::MAX, 1),
+        "minimum_origins" => schema::integer_or(0, i64::try_from(ORIGINS_PER_POOL_MAX).unwrap_or(i64::MAX), 1),
         "origins" => schema::list(schema::of("Origin")),
         "healthy" => schema::boolean(),
         "lever" => schema::of("Lever"),

@@ -28,7 +28,7 @@ fn is_secret(field: &str) -> bool {
 }
 
 /// A monitor as it is shown, with its secrets hidden.
-pub fn hidden(monitor: Table) -> Table {
+pub fn hidden(monitor: &Table) -> Table {
     let field = |entry: &Entry| match &entry.node.value {
         Value::Array(values) if is_secret(&entry.key) => {
             let values = values.iter().map(|_| Node::text(HIDDEN)).collect();
@@ -92,7 +92,7 @@ mod tests {
         let node = json_text::parse(text.as_bytes()).unwrap();
         assert!(check_whole(&node).is_ok());
         let Value::Table(monitor) = node.value else { panic!("it is no table") };
-        let shown = Node::built(Value::Table(hidden(monitor.clone())));
+        let shown = Node::built(Value::Table(hidden(&monitor)));
         let expected = r#"{"type":"http","header":{"Host":["a.example"],"authorization":["(hidden)","(hidden)"],"X-Key":["(hidden)"]}}"#;
         assert_eq!(String::from_utf8(json_text::render(&shown)).unwrap(), expected);
         assert!(check_whole(&shown).is_err());

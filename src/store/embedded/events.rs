@@ -42,6 +42,8 @@ pub struct EventQuery {
     pub origin_healthy: Option<bool>,
     /// With higher numbers than this: for those who follow.
     pub after: Option<u64>,
+    /// Without `after`: so many of the last are left out.
+    pub skip: usize,
     /// At most so many: the first after `after`, or, without it, the last of all.
     pub limit: usize,
 }
@@ -95,14 +97,25 @@ impl EventQuery {
             origin_name: None,
             origin_healthy: None,
             after: None,
+            skip: 0,
             limit,
         }
     }
 
     /// Whether an event is wanted.
     fn wants(&self, event: &PoolEvent) -> bool {
-        let Self { since, until, pool, pool_name, pool_healthy, origin_name, origin_healthy, after: _, limit: _ } =
-            self;
+        let Self {
+            since,
+            until,
+            pool,
+            pool_name,
+            pool_healthy,
+            origin_name,
+            origin_healthy,
+            after: _,
+            skip: _,
+            limit: _,
+        } = self;
         let origin_fits = |origin: &OriginEvent| {
             origin.changed
                 && origin_name.as_ref().is_none_or(|name| origin.name == *name)
@@ -164,7 +177,8 @@ pub(super) fn find(
         return rows.filter_map(wanted).take(query.limit).collect();
     }
     let rows = rows.iter()?.rev().take_while(|_| !gone.is_cancelled());
-    let mut found: Vec<KeptEvent> = rows.filter_map(wanted).take(query.limit).collect::<Result<_, redb::Error>>()?;
+    let mut found: Vec<KeptEvent> =
+        rows.filter_map(wanted).skip(query.skip).take(query.limit).collect::<Result<_, redb::Error>>()?;
     found.reverse();
     Ok(found)
 }

@@ -87,8 +87,8 @@ async fn previews_are_bounded_and_forgotten() {
     assert_eq!(refused.code(), Code::Overloaded);
     assert!(previews.find(id(99)).is_none());
     // What it says of when to come again holds.
-    tokio::time::advance(Duration::from_secs(60)).await;
-    let after = PREVIEW_RUN_MAX.saturating_sub(Duration::from_secs(60));
+    tokio::time::advance(Duration::from_mins(1)).await;
+    let after = PREVIEW_RUN_MAX.saturating_sub(Duration::from_mins(1));
     assert_eq!(start(99).unwrap_err(), refused.retry_after(after));
     tokio::time::advance(after).await;
     while previews.places.available_permits() < PREVIEWS_AT_ONCE_MAX {

@@ -23,7 +23,7 @@ fn path(route: &Route, pool: PoolId) -> String {
 /// What whoever is limited to a pool sees beside it, after `/user` or the account: what is the same for everybody, or is cut to
 /// their pool. Of monitors they see the pool's, and here it has none.
 fn is_common(route: &Route) -> bool {
-    let path = route.path.strip_prefix("/accounts/{account_id}").or(route.path.strip_prefix("/user"));
+    let path = route.path.strip_prefix("/accounts/{account_id}").or_else(|| route.path.strip_prefix("/user"));
     path.is_some_and(|path| {
         path.is_empty()
             || path == "/tokens/verify"
@@ -39,10 +39,9 @@ fn is_allowed(route: &Route, access: Access, limited: bool, own: bool) -> bool {
     let is_in_pool = route.path.contains("/pools/{pool_id}");
     let is_whole_pool = route.path.ends_with("/pools/{pool_id}");
     match (route.method == Method::GET, access, limited) {
-        (true, _, false) => true,
+        (true, _, false) | (false, Access::Edit, false) => true,
         (true, _, true) => own && is_in_pool || is_common(route),
         (false, Access::Read, _) => false,
-        (false, Access::Edit, false) => true,
         (false, Access::Edit, true) => own && is_in_pool && !(is_whole_pool && route.method == Method::DELETE),
     }
 }

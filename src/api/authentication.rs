@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -29,7 +30,8 @@ use crate::store::now;
 const X_AUTH_KEY: HeaderName = HeaderName::from_static("x-auth-key");
 /// What goes with it. It is nobody's business here, and only logged.
 const X_AUTH_EMAIL: HeaderName = HeaderName::from_static("x-auth-email");
-/// Paths that need no token: they tell whether the server lives and is ready, in a word, and what the API is.
+/// Paths that need no token: they tell whether the server lives and is ready, in a word, and what the API is. With a token they
+/// may tell more.
 const OPEN: [&str; 3] = ["/healthz", "/readyz", crate::api::v4::openapi::PATH];
 /// How long failures of a network count.
 const WINDOW: Duration = Duration::from_mins(1);
@@ -43,6 +45,8 @@ pub struct Authentication {
     store: Arc<Store>,
     /// Failures by network.
     failures: Mutex<Failures>,
+    /// All failures since the start.
+    failed: Arc<AtomicU64>,
 }
 
 /// Failures by network. A network that has none is not here.
@@ -56,22 +60,26 @@ struct Failing {
     since: Instant,
     /// How many there are.
     count: u32,
+    /// Why: a bit for each reason that has been logged.
+    logged: u8,
 }
 
 /// What a failure comes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Verdict {
-    /// The first for a while: worth a log line.
+    /// The first of its network for this reason and for a while: worth a log line.
     First,
     /// One of a few.
     Another,
+    /// The first that is one too many: worth a log line, and another with how many there were when the time is over.
+    Last(Duration),
     /// One too many; there are none too many any more after this time.
     TooMany(Duration),
 }
 
 impl Failures {
     /// Counts a failure.
-    fn count(&mut self, network: ipnet::IpNet, now: Instant) -> Verdict {
+    fn count(&mut self, network: ipnet::IpNet, failure: &Failure, now: Instant) -> Verdict {
         let is_old = |failing: &Failing| now.duration_since(failing.since) >= WINDOW;
         if self.0.len() >= AUTH_NETWORKS_MAX && !self.0.contains_key(&network) {
             self.0.retain(|_, failing| !is_old(failing));
@@ -80,18 +88,27 @@ impl Failures {
                 return Verdict::TooMany(WINDOW);
             }
         }
-        let failing = self.0.entry(network).or_insert(Failing { since: now, count: 0 });
+        let failing = self.0.entry(network).or_insert(Failing { since: now, count: 0, logged: 0 });
         if is_old(failing) {
-            *failing = Failing { since: now, count: 0 };
+            *failing = Failing { since: now, count: 0, logged: 0 };
         }
         failing.count = failing.count.saturating_add(1);
-        match failing.count {
-            1 => Verdict::First,
-            count if count > AUTH_FAILURES_MAX => {
-                Verdict::TooMany(WINDOW.saturating_sub(now.duration_since(failing.since)))
+        let after = WINDOW.saturating_sub(now.duration_since(failing.since));
+        let is_logged = failing.logged & failure.bit() != 0;
+        match failing.count.checked_sub(AUTH_FAILURES_MAX) {
+            Some(1) => Verdict::Last(after),
+            Some(2..) => Verdict::TooMany(after),
+            _ if is_logged => Verdict::Another,
+            _ => {
+                failing.logged |= failure.bit();
+                Verdict::First
             }
-            _ => Verdict::Another,
         }
+    }
+
+    /// How many failures of a network there are.
+    fn of(&self, network: ipnet::IpNet) -> u32 {
+        self.0.get(&network).map_or(0, |failing| failing.count)
     }
 }
 
@@ -109,6 +126,16 @@ enum Failure {
 }
 
 impl Failure {
+    /// A bit of its own.
+    const fn bit(&self) -> u8 {
+        match self {
+            Self::Nothing => 1,
+            Self::Form => 2,
+            Self::Unknown => 4,
+            Self::Expired(_) => 8,
+        }
+    }
+
     /// In words, for the log.
     fn words(&self) -> String {
         match self {
@@ -121,9 +148,21 @@ impl Failure {
 }
 
 impl Authentication {
-    /// Knows the bearers of the store's tokens.
-    pub fn new(store: Arc<Store>) -> Self {
-        Self { store, failures: Mutex::default() }
+    /// Knows the bearers of the store's tokens, and counts failures in `failed`.
+    pub fn new(store: Arc<Store>, failed: Arc<AtomicU64>) -> Self {
+        Self { store, failures: Mutex::default(), failed }
+    }
+
+    /// Failures by network.
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Logs how many failures of a network there were in its time, when that is over.
+    async fn log_later(self: Arc<Self>, network: ipnet::IpNet, after: Duration) {
+        tokio::time::sleep(after).await;
+        let count = self.failures().of(network);
+        warn!(%network, count, "so many requests of a network to the API were refused in a minute");
     }
 
     /// The token that a request shows.
@@ -137,12 +176,17 @@ impl Authentication {
 
     /// Refuses a request of nobody whom we know. A bearer of a good token is never refused because of others in the same
     /// network: behind a proxy all have one address, and 256 bits are not guessed.
-    fn refuse(&self, failure: &Failure, address: IpAddr, headers: &HeaderMap) -> ApiError {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let verdict = failures.count(network_of(address), Instant::now());
-        drop(failures);
+    fn refuse(self: &Arc<Self>, failure: &Failure, address: IpAddr, headers: &HeaderMap) -> ApiError {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        let network = network_of(address);
+        let verdict = self.failures().count(network, failure, Instant::now());
         match verdict {
-            Verdict::TooMany(after) => {
+            Verdict::Last(after) | Verdict::TooMany(after) => {
+                if matches!(verdict, Verdict::Last(_)) {
+                    warn!(%network, "requests to the API keep being refused; those of this network are not logged until the minute is over");
+                    // At most one of them for each network that is counted.
+                    drop(tokio::spawn(Arc::clone(self).log_later(network, after)));
+                }
                 let text = "too many failed authentications from your network; come again later";
                 return ApiError::new(Code::RateLimited, text).retry_after(after);
             }
@@ -150,7 +194,7 @@ impl Authentication {
                 let email = headers.get(X_AUTH_EMAIL).and_then(|email| email.to_str().ok()).unwrap_or_default();
                 let email: String = email.chars().take(SHOWN_EMAIL_CHARS_MAX).collect();
                 let shown = failure.words();
-                warn!(%address, shown, ?email, "a request to the API is refused; more of its network in this minute are not logged");
+                warn!(%address, shown, ?email, "a request to the API is refused; more for this reason, of its network and in this minute, are not logged");
             }
             Verdict::Another => {}
         }
@@ -187,15 +231,14 @@ pub(super) async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    if OPEN.contains(&request.uri().path()) {
-        return Ok(next.run(request).await);
-    }
     let address = peer.ip().to_canonical();
+    let is_open = OPEN.contains(&request.uri().path());
     match authentication.token(request.headers()) {
         Ok(token) => {
             request.extensions_mut().insert(Caller { token: Some(Arc::new(token)), address: Some(address) });
             Ok(next.run(request).await)
         }
+        Err(_) if is_open => Ok(next.run(request).await),
         Err(failure) => Err(authentication.refuse(&failure, address, request.headers())),
     }
 }
@@ -210,33 +253,35 @@ mod tests {
     async fn failures_are_limited_by_network_and_minute() {
         let mut failures = Failures::default();
         let (here, there) = (network_of([192, 0, 2, 1].into()), network_of([198, 51, 100, 1].into()));
-        assert_eq!(failures.count(here, Instant::now()), Verdict::First);
-        for _ in 1..AUTH_FAILURES_MAX {
-            assert_eq!(failures.count(here, Instant::now()), Verdict::Another);
+        let mut count = |network, failure| failures.count(network, &failure, Instant::now());
+        assert_eq!(count(here, Failure::Unknown), Verdict::First);
+        assert_eq!(count(here, Failure::Nothing), Verdict::First, "for another reason");
+        for _ in 2..AUTH_FAILURES_MAX {
+            assert_eq!(count(here, Failure::Unknown), Verdict::Another);
         }
         tokio::time::advance(Duration::from_secs(20)).await;
-        assert_eq!(failures.count(here, Instant::now()), Verdict::TooMany(Duration::from_secs(40)));
-        assert_eq!(
-            failures.count(network_of([192, 0, 2, 9].into()), Instant::now()),
-            Verdict::TooMany(Duration::from_secs(40))
-        );
-        assert_eq!(failures.count(there, Instant::now()), Verdict::First);
-        tokio::time::advance(Duration::from_secs(40)).await;
-        assert_eq!(failures.count(here, Instant::now()), Verdict::First);
+        let rest = Duration::from_secs(40);
+        assert_eq!(count(here, Failure::Unknown), Verdict::Last(rest));
+        assert_eq!(count(network_of([192, 0, 2, 9].into()), Failure::Form), Verdict::TooMany(rest));
+        assert_eq!(count(there, Failure::Unknown), Verdict::First);
+        tokio::time::advance(rest).await;
+        assert_eq!(count(here, Failure::Unknown), Verdict::First);
+        assert_eq!(failures.of(here), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_table_of_failures_is_bounded_and_empties_by_itself() {
         let mut failures = Failures::default();
         let network = |index: usize| network_of(IpAddr::from(u32::try_from(index << 8).unwrap().to_be_bytes()));
+        let unknown = Failure::Unknown;
         for index in 0..AUTH_NETWORKS_MAX {
-            assert_eq!(failures.count(network(index), Instant::now()), Verdict::First);
+            assert_eq!(failures.count(network(index), &unknown, Instant::now()), Verdict::First);
         }
         let one_more = network(AUTH_NETWORKS_MAX);
-        assert_eq!(failures.count(one_more, Instant::now()), Verdict::TooMany(WINDOW));
+        assert_eq!(failures.count(one_more, &unknown, Instant::now()), Verdict::TooMany(WINDOW));
         assert_eq!(failures.0.len(), AUTH_NETWORKS_MAX);
         tokio::time::advance(WINDOW).await;
-        assert_eq!(failures.count(one_more, Instant::now()), Verdict::First);
+        assert_eq!(failures.count(one_more, &unknown, Instant::now()), Verdict::First);
         assert_eq!(failures.0.len(), 1);
     }
 

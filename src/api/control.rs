@@ -9,14 +9,18 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::serve::Listener;
 use axum::{Extension, Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -166,23 +170,27 @@ impl ControlSocket {
         Ok(Self { listener, owner, file })
     }
 
-    /// Serves until `token` is cancelled; requests under way are finished.
+    /// Serves until `token` is cancelled, the API in a `runtime` of its own; requests under way are finished.
     pub async fn serve<S: Server>(
         self,
         server: Arc<S>,
         context: Arc<Context>,
+        runtime: Handle,
         token: CancellationToken,
     ) -> io::Result<()> {
         let Self { listener, owner, file } = self;
         let tokens = tokens::router(Arc::clone(&context.store));
         let exchange = exchange::routes(Arc::clone(&context.store));
         let set_aside = set_aside::routes(Arc::clone(&context.store));
-        let api = v4::router(context).layer(Extension(Caller::control()));
+        // What may take long is made where it holds up neither DNS nor the rest of this socket.
+        let elsewhere = middleware::from_fn_with_state(runtime, elsewhere);
+        let api = v4::router(context).merge(exchange).layer(Extension(Caller::control())).layer(elsewhere);
         let router = Router::new()
             .route("/status", get(status::<S>))
             .route("/reload", post(reload::<S>))
             .route("/zones/{zone}/retransfer", post(retransfer::<S>))
-            .merge(observe::routes::<S>())
+            .merge(observe::metrics_route::<S>())
+            .merge(observe::signs::<S>().layer(Extension(Caller::control())))
             .fallback(async || {
                 let routes = "the control socket has GET /status, GET /metrics, GET /healthz, GET /readyz, \
                               POST /reload, POST /zones/{zone}/retransfer, /tokens, GET /export, POST /import, POST /backup, \
@@ -192,13 +200,23 @@ impl ControlSocket {
             })
             .with_state(server)
             .merge(tokens)
-            .merge(exchange)
             .merge(set_aside)
             .merge(api);
         let listener = OwnPeers { listener, owner };
         let served = axum::serve(listener, router).with_graceful_shutdown(async move { token.cancelled().await }).await;
         drop(file);
         served
+    }
+}
+
+/// Answers a request in another runtime.
+async fn elsewhere(State(runtime): State<Handle>, request: Request, next: Next) -> Response {
+    let mut task = JoinSet::new();
+    // Dropped with the set, if nobody waits for it any more.
+    task.spawn_on(next.run(request), &runtime);
+    match task.join_next().await {
+        Some(Ok(response)) => response,
+        _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 

@@ -3,17 +3,16 @@
 //! A connection waits for nobody else's: each is a task, of bounded buffers. One that is slow to say what it wants, or to
 //! take its answer, is closed; one network has at most half of all connections, so that it cannot shut others out.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::Uri;
+use axum::http::{Method, Uri};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -26,18 +25,23 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use crate::api::admission::{Admission, limit_requests};
 use crate::api::authentication::{Authentication, authenticate};
+use crate::api::bulk::at_length;
 use crate::api::control::Server;
 use crate::api::network::network_of;
 use crate::api::observe;
 use crate::api::patient::Patient;
+use crate::api::shares::Shares;
 use crate::api::tls::Certificate;
 use crate::api::v4::code::Code;
 use crate::api::v4::context::LIVE_WAIT_MAX;
+use crate::api::v4::envelope::{Unsure, not_to_be_repeated};
 use crate::api::v4::error::ApiError;
+use crate::api::v4::request_id;
 use crate::api::v4::{self, Context};
 use crate::config::api::ApiSettings;
-use crate::model::limits::{API_REQUESTS_MAX, HEAD_OCTETS_MAX, HEADER_FIELDS_MAX};
+use crate::model::limits::{HEAD_OCTETS_MAX, HEADER_FIELDS_MAX};
 
 /// How long a TLS handshake may take: two round trips around the world, with losses.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,28 +57,15 @@ pub struct ApiServer {
     settings: ApiSettings,
     /// For TLS.
     certificate: Option<Arc<Certificate>>,
-    /// Connections at one time.
-    connections: Arc<Connections>,
+    /// A permit for each connection at one time.
+    connections: Arc<Semaphore>,
+    /// How many of those each network has.
+    of_networks: Arc<Shares<IpNet>>,
 }
 
-/// Open connections by network. None is 0.
-#[derive(Debug)]
-struct Connections {
-    /// Most in all.
-    total: Arc<Semaphore>,
-    /// Most of one network.
-    network_max: usize,
-    /// Of each. Held for a few instructions only.
-    open: Mutex<HashMap<IpNet, usize>>,
-}
-
-/// A connection that counts.
-struct Counted {
-    /// Where.
-    connections: Arc<Connections>,
-    /// Whose it is.
-    network: IpNet,
-}
+/// What a network is told that has too many connections.
+const CROWDED: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
 
 impl ApiServer {
     /// Offers the API and what watches `server` to bearers of tokens.
@@ -84,21 +75,22 @@ impl ApiServer {
         settings: ApiSettings,
         certificate: Option<Arc<Certificate>>,
     ) -> Self {
-        let authentication = Arc::new(Authentication::new(Arc::clone(&context.store)));
-        let router = v4::router(context).merge(observe::routes::<S>().with_state(server));
-        let router = router.fallback(async |uri: Uri| ApiError::no_route(uri.path()));
-        let room = Arc::new(Semaphore::new(API_REQUESTS_MAX));
-        // The last one is the first to see a request: nobody unknown takes up room.
+        let authentication = Arc::new(Authentication::new(Arc::clone(&context.store), Arc::clone(&context.refused)));
+        let at_length = middleware::from_fn_with_state(Arc::clone(&context.bulk), at_length);
+        let metrics = observe::metrics_route::<S>().route_layer(at_length).with_state(Arc::clone(&server));
+        let router = v4::router(context).merge(metrics).fallback(async |uri: Uri| ApiError::no_route(uri.path()));
+        let admission = Arc::new(Admission::default());
+        // The last one is the first to see a request: nobody unknown takes up room. Whoever asks whether the server lives
+        // gets an answer all the same.
         let router = router
-            .layer(middleware::from_fn_with_state(room, limit_requests))
+            .layer(middleware::from_fn_with_state(admission, limit_requests))
+            .merge(observe::signs::<S>().with_state(server))
             .layer(middleware::from_fn_with_state(authentication, authenticate))
-            .layer(middleware::from_fn_with_state(settings.request_timeout, limit_time));
-        let connections = Arc::new(Connections {
-            total: Arc::new(Semaphore::new(settings.connections_max)),
-            network_max: (settings.connections_max / 2).max(1),
-            open: Mutex::default(),
-        });
-        Self { router, settings, certificate, connections }
+            .layer(middleware::from_fn_with_state(settings.request_timeout, limit_time))
+            .layer(middleware::from_fn(request_id::give_back));
+        let connections = Arc::new(Semaphore::new(settings.connections_max));
+        let of_networks = Shares::new((settings.connections_max / 2).max(1));
+        Self { router, settings, certificate, connections, of_networks }
     }
 
     /// Serves a listening socket, which must not block, until `stop`; requests under way are finished.
@@ -110,7 +102,7 @@ impl ApiServer {
             while tasks.try_join_next().is_some() {}
             let permit = tokio::select! {
                 () = stop.cancelled() => break,
-                permit = Arc::clone(&self.connections.total).acquire_owned() => permit.map_err(io::Error::other)?,
+                permit = Arc::clone(&self.connections).acquire_owned() => permit.map_err(io::Error::other)?,
             };
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
@@ -120,14 +112,18 @@ impl ApiServer {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            let Some(counted) = Connections::count(&self.connections, network_of(peer.ip())) else {
+            let Some(share) = self.of_networks.take(network_of(peer.ip()), 1) else {
                 debug!(%peer, "a connection to the API is closed: its network has too many");
+                if self.certificate.is_none() {
+                    // Whether it gets there or not: nothing is read or waited for.
+                    drop(stream.try_write(CROWDED));
+                }
                 continue;
             };
             let (server, stop) = (self.clone(), stop.clone());
             tasks.spawn(async move {
                 server.serve_connection(stream, peer, stop).await;
-                drop((permit, counted));
+                drop((permit, share));
             });
         }
         drop(listener);
@@ -161,7 +157,7 @@ impl ApiServer {
         peer: SocketAddr,
         stop: CancellationToken,
     ) {
-        let Self { router, settings, certificate: _, connections: _ } = self;
+        let Self { router, settings, .. } = self;
         let service = TowerToHyperService::new(router.layer(Extension(ConnectInfo(peer))));
         let io = TokioIo::new(Patient::new(stream, settings.idle_timeout));
         let mut builder = http1::Builder::new();
@@ -182,50 +178,51 @@ impl ApiServer {
     }
 }
 
-impl Connections {
-    /// Counts a connection of a network, if it may have another.
-    fn count(connections: &Arc<Self>, network: IpNet) -> Option<Counted> {
-        let mut open = connections.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(network).or_default();
-        if *count >= connections.network_max {
-            return None;
-        }
-        *count += 1;
-        Some(Counted { connections: Arc::clone(connections), network })
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.network) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                open.remove(&self.network);
-            }
-        }
-    }
-}
-
-/// Answers for a request that takes too long. Its change may come about all the same.
-async fn limit_time(State(timeout): State<Duration>, request: Request, next: Next) -> Result<Response, ApiError> {
+/// Answers for a request that takes too long. Its change may come about all the same; a client that knows no better is kept from
+/// making the same thing twice.
+async fn limit_time(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
     // Whoever waits for DNS waits longer, by as much as that may take.
     let waits = request.uri().query().is_some_and(|query| query.contains("wait="));
     let timeout = if waits { timeout + LIVE_WAIT_MAX } else { timeout };
+    let makes = *request.method() == Method::POST;
     let late = |_| {
-        ApiError::new(Code::Timeout, format!("it takes more than {timeout:?}; what was asked for may still be done"))
+        let text = format!("it takes more than {timeout:?}; what was asked for may still be done");
+        ApiError::new(Code::Timeout, text).into_response()
     };
-    tokio::time::timeout(timeout, next.run(request)).await.map_err(late)
+    let response = tokio::time::timeout(timeout, next.run(request)).await.unwrap_or_else(late);
+    if makes && response.extensions().get::<Unsure>().is_some() { not_to_be_repeated(response) } else { response }
 }
 
-/// Lets so many requests through at one time.
-async fn limit_requests(
-    State(room): State<Arc<Semaphore>>,
-    request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    match room.try_acquire() {
-        Ok(_permit) => Ok(next.run(request).await),
-        Err(_) => Err(ApiError::new(Code::Overloaded, format!("more than {API_REQUESTS_MAX} requests at one time"))),
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use axum::routing::any;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_have_been_made_is_not_made_again_by_itself() {
+        let hangs = async || -> Result<(), ApiError> { std::future::pending().await };
+        let fails = async || ApiError::new(Code::Unavailable, "the disk is full");
+        let crowded = async || ApiError::new(Code::Overloaded, "come again");
+        let router: Router = Router::new()
+            .route("/hangs", any(hangs))
+            .route("/fails", any(fails))
+            .route("/crowded", any(crowded))
+            .layer(middleware::from_fn_with_state(Duration::from_secs(1), limit_time));
+        for (method, path, status, is_repeated) in [
+            (Method::POST, "/hangs", StatusCode::GATEWAY_TIMEOUT, false),
+            (Method::PUT, "/hangs", StatusCode::GATEWAY_TIMEOUT, true),
+            (Method::POST, "/fails", StatusCode::SERVICE_UNAVAILABLE, false),
+            (Method::GET, "/fails", StatusCode::SERVICE_UNAVAILABLE, true),
+            (Method::POST, "/crowded", StatusCode::SERVICE_UNAVAILABLE, true),
+        ] {
+            let request = Request::builder().method(method.clone()).uri(path).body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            let should_retry = response.headers().get("x-should-retry");
+            assert_eq!((response.status(), should_retry.is_none()), (status, is_repeated), "{method} {path}");
+        }
     }
 }

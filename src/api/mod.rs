@@ -1,6 +1,7 @@
 //! The control plane: what the control socket and TCP offer, and the client by which our own commands reach it.
 
 pub mod authentication;
+pub mod bulk;
 pub mod client;
 pub mod control;
 pub mod exchange;
@@ -13,5 +14,7 @@ pub mod tls;
 pub mod tokens;
 pub mod v4;
 
+mod admission;
 mod network;
 mod patient;
+mod shares;

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 
 use crate::api::control::Server;
 use crate::api::metrics::MEDIA_TYPE;
+use crate::api::v4::caller::Caller;
 use crate::health::schedule::Assigned;
 use crate::model::verdict::Verdict;
 use crate::steering::publish::Live;
@@ -54,12 +55,14 @@ impl Readiness {
     }
 }
 
-/// The routes, for any router that shows them.
-pub fn routes<S: Server>() -> Router<Arc<S>> {
-    Router::new()
-        .route("/metrics", get(metrics::<S>))
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready::<S>))
+/// The route of the metrics, for any router that shows them.
+pub fn metrics_route<S: Server>() -> Router<Arc<S>> {
+    Router::new().route("/metrics", get(metrics::<S>))
+}
+
+/// The routes that tell in a word whether the server lives, and whether it is ready.
+pub fn signs<S: Server>() -> Router<Arc<S>> {
+    Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready::<S>))
 }
 
 /// `GET /metrics`
@@ -71,11 +74,12 @@ async fn metrics<S: Server>(State(server): State<Arc<S>>) -> Response {
     }
 }
 
-/// `GET /readyz`
-async fn ready<S: Server>(State(server): State<Arc<S>>) -> Response {
+/// `GET /readyz`: which origins are waited for is for those whom we know.
+async fn ready<S: Server>(State(server): State<Arc<S>>, caller: Option<Extension<Caller>>) -> Response {
     let Readiness::Waiting { origins, count } = server.readiness() else { return "ok\n".into_response() };
     let mut text = format!("waiting for the first verdicts of {count} origins\n");
-    for origin in &origins {
+    let told = caller.filter(|Extension(caller)| caller.limit().is_none());
+    for origin in told.iter().flat_map(|_| &origins) {
         text.push_str(origin);
         text.push('\n');
     }

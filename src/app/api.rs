@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -48,7 +49,7 @@ impl BoundApi {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
-    /// Serves it until `stop`.
+    /// Serves it in a runtime until `stop`.
     pub(super) fn serve<S: Server>(
         self,
         context: Arc<Context>,
@@ -56,6 +57,7 @@ impl BoundApi {
         settings: &ApiSettings,
         stop: &CancellationToken,
         tasks: &mut JoinSet<()>,
+        runtime: &Handle,
     ) {
         let addresses = self.addresses();
         let Self { listeners, certificate } = self;
@@ -64,16 +66,17 @@ impl BoundApi {
         }
         info!(listen = ?addresses, tls = certificate.is_some(), "the API is offered over TCP");
         if let Some(certificate) = &certificate {
-            tasks.spawn(Arc::clone(certificate).watch(stop.clone()));
+            tasks.spawn_on(Arc::clone(certificate).watch(stop.clone()), runtime);
         }
         let api = ApiServer::new(context, server, settings.clone(), certificate);
         for listener in listeners {
             let (api, stop) = (api.clone(), stop.clone());
-            tasks.spawn(async move {
+            let serve = async move {
                 if let Err(error) = api.serve(listener, stop).await {
                     warn!(%error, "the API stopped listening");
                 }
-            });
+            };
+            tasks.spawn_on(serve, runtime);
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The composition root: what is started in which order, and ended in which.
 //!
-//! Everything that can fail because of the machine (sockets, the control socket) happens before anything runs. Four
+//! Everything that can fail because of the machine (sockets, the control socket) happens before anything runs. Five
 //! places run code, and none of them can hold up another: one thread for each UDP socket; the control runtime, with
-//! TCP, the control socket and reloads; the health runtime, with all probes; and a thread for publish.
+//! DNS over TCP, the control socket and reloads; the API's runtime; the health runtime, with all probes; and a thread for
+//! publish.
 
 mod api;
 pub mod demo;
@@ -17,6 +18,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
@@ -36,6 +38,7 @@ use crate::api::status::{self, SecondaryStatus, Status};
 use crate::api::tls::Certificate;
 use crate::api::v4::Context;
 use crate::api::v4::preview::Previews;
+use crate::api::v4::turns::Turns;
 use crate::app::api::BoundApi;
 use crate::app::reload::{ConfigSource, Reloader};
 use crate::config::{Configuration, Settings};
@@ -120,23 +123,26 @@ pub struct RunningApp {
     /// The thread of publish.
     publish: JoinHandle<()>,
     /// The runtime of all probes.
-    health: HealthRuntime,
+    health: SideRuntime,
+    /// The runtime of the API. Held until everything in it has ended.
+    api: SideRuntime,
 }
 
-/// The runtime of all probes. Dropped, it ends without waiting, because an async task may not wait for a runtime.
+/// A runtime beside the one that starts everything. Dropped, it ends without waiting, because an async task may not wait for
+/// a runtime.
 #[derive(Debug)]
-struct HealthRuntime(Option<Runtime>);
+struct SideRuntime(Option<Runtime>);
 
-impl HealthRuntime {
+impl SideRuntime {
     /// A runtime of so many threads.
-    fn new(threads: usize) -> io::Result<Self> {
+    fn new(name: &str, threads: usize) -> io::Result<Self> {
         let mut builder = Builder::new_multi_thread();
-        Ok(Self(Some(builder.worker_threads(threads).thread_name("health").enable_all().build()?)))
+        Ok(Self(Some(builder.worker_threads(threads).thread_name(name).enable_all().build()?)))
     }
 
     /// Where its tasks are spawned.
     fn handle(&self) -> io::Result<Handle> {
-        let runtime = self.0.as_ref().ok_or_else(|| io::Error::other("the runtime of probes has ended"))?;
+        let runtime = self.0.as_ref().ok_or_else(|| io::Error::other("the runtime has ended"))?;
         Ok(runtime.handle().clone())
     }
 
@@ -148,7 +154,7 @@ impl HealthRuntime {
     }
 }
 
-impl Drop for HealthRuntime {
+impl Drop for SideRuntime {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
@@ -171,6 +177,8 @@ pub struct Shared {
     api_addresses: Vec<SocketAddr>,
     /// What it offers it with, if that is TLS.
     certificate: Option<Arc<Certificate>>,
+    /// How many requests to the API were refused because nobody knew who made them.
+    refused: Arc<AtomicU64>,
     /// The live record table.
     table: Arc<ArcSwap<RecordTable>>,
     /// The inventory with its targets.
@@ -229,6 +237,7 @@ impl Server for Shared {
             reloads: self.reloader.past(),
             tcp_connections: self.tcp.connections(),
             certificate: self.certificate.as_ref().map(|certificate| certificate.status()),
+            api_refused: self.refused.load(Ordering::Relaxed),
             secondary: &|hosting| self.secondary(&assigned, hosting),
         };
         scrape.render()
@@ -277,6 +286,8 @@ fn secondary_status(
     })
 }
 
+/// Threads of the API's runtime: what takes long is made on blocking ones.
+const API_THREADS: usize = 2;
 /// Time that probes get to end when draining has used up all there was.
 const AT_LEAST: Duration = Duration::from_millis(100);
 
@@ -322,7 +333,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let secondaries = Secondaries::start(Arc::clone(&store), &settings.store, stop.clone()).await?;
 
     let stop_health = CancellationToken::new();
-    let health = HealthRuntime::new(settings.health.threads)?;
+    let health = SideRuntime::new("health", settings.health.threads)?;
     let (flips, flipped) = mpsc::channel(TRANSITIONS_QUEUED_MAX);
     let prober = Prober::new(tls::system_roots(), Arc::clone(&policy));
     let previews = prober.clone();
@@ -369,6 +380,8 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
     let (udp, tcp) = serve_dns(listeners, &settings, &engine, &registry, &stop, &mut tasks)?;
 
+    let api_runtime = SideRuntime::new("api", API_THREADS)?;
+    let refused = Arc::new(AtomicU64::new(0));
     let context = Arc::new(Context {
         store: Arc::clone(&store),
         assigned: assigned.clone(),
@@ -377,6 +390,9 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
         policy: Arc::clone(&policy),
         prober: previews,
         previews: Previews::default(),
+        bulk: Arc::default(),
+        refused: Arc::clone(&refused),
+        turns: Turns::default(),
     });
     let reloader = Reloader::new(source, settings.clone(), policy, Arc::clone(&store), live.clone(), files, zones_read);
     let started = SystemTime::now();
@@ -388,6 +404,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
         store,
         api_addresses,
         certificate,
+        refused,
         table,
         assigned,
         live,
@@ -398,13 +415,14 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
         secondaries,
     };
     let shared = Arc::new(shared);
-    tasks.spawn(serve_control(control, Arc::clone(&shared), Arc::clone(&context), stop.clone()));
-    api.serve(context, Arc::clone(&shared), &shared.settings.api, &stop, &mut tasks);
+    let handle = api_runtime.handle()?;
+    tasks.spawn(serve_control(control, Arc::clone(&shared), Arc::clone(&context), handle.clone(), stop.clone()));
+    api.serve(context, Arc::clone(&shared), &shared.settings.api, &stop, &mut tasks, &handle);
     if shared.settings.watch {
         tasks.spawn(watch::run(shared.reloader.clone(), stop.clone()));
     }
     info!(listen = ?shared.addresses, "listening");
-    Ok(RunningApp { shared, stop, stop_health, udp, tasks, ended, publish, health })
+    Ok(RunningApp { shared, stop, stop_health, udp, tasks, ended, publish, health, api: api_runtime })
 }
 
 /// A number that nobody outside knows, another one each time, for the hashes of a table.
@@ -475,8 +493,14 @@ const fn tcp_limits(settings: &Settings) -> TcpLimits {
 }
 
 /// Serves the control socket.
-async fn serve_control(control: ControlSocket, shared: Arc<Shared>, context: Arc<Context>, stop: CancellationToken) {
-    if let Err(error) = control.serve(shared, context, stop).await {
+async fn serve_control(
+    control: ControlSocket,
+    shared: Arc<Shared>,
+    context: Arc<Context>,
+    runtime: Handle,
+    stop: CancellationToken,
+) {
+    if let Err(error) = control.serve(shared, context, runtime, stop).await {
         warn!(%error, "the control socket stopped");
     }
 }
@@ -528,7 +552,7 @@ impl RunningApp {
 
     /// Stops in good order within the drain time-out: transports first, then whatever fed them.
     pub async fn shutdown(self) {
-        let Self { shared, stop, stop_health, udp, mut tasks, ended: _, publish, health } = self;
+        let Self { shared, stop, stop_health, udp, mut tasks, ended: _, publish, health, api } = self;
         let timeout = shared.settings.drain_timeout;
         let deadline = Instant::now() + timeout;
         info!("stopping");
@@ -544,6 +568,7 @@ impl RunningApp {
             warn!(?timeout, "connections are still open; closing them");
         }
         tasks.shutdown().await;
+        drop(api);
         stop_health.cancel();
         let ended = tokio::task::spawn_blocking(move || {
             drop(publish.join());

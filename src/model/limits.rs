@@ -87,6 +87,20 @@ pub const NAME_SERVERS_MAX: usize = 13;
 /// Requests of the API at one time that are worked on; a client is told to come again instead of waiting in a line that
 /// only grows. Each may hold a body and the tree that it is read into.
 pub const API_REQUESTS_MAX: usize = 128;
+/// Kibibytes of bodies of requests that are on their way at one time: 64 of the largest, tens of thousands of usual ones.
+pub const BODIES_KIBIBYTES_MAX: u32 = 64 << 10;
+/// Lists of the API that are made at one time; each takes a core for as long, and memory for all of it.
+pub const LISTS_AT_ONCE_MAX: usize = 2;
+/// Requests for lists that wait for that: a part of those that are worked on, so that there is room for others.
+pub const LISTS_QUEUED_MAX: usize = API_REQUESTS_MAX / 2;
+/// Kibibytes of lists that clients have not read yet; what is beyond waits, and is late in the end.
+pub const LISTS_KIBIBYTES_MAX: u32 = 512 << 10;
+/// Octets of a response that count for nothing: as many as there are connections fit into memory.
+pub const RESPONSE_SMALL_OCTETS: u64 = 64 << 10;
+/// Octets a second, on average, below which a client takes its response too slowly: half a megabit, as its body may take.
+pub const RESPONSE_RATE_MIN: u64 = 64 << 10;
+/// How long a response may be slower than that: a connection that has just begun, or a loss.
+pub const RESPONSE_GRACE: Duration = Duration::from_secs(10);
 /// Fields of a request's header; clients send twenty.
 pub const HEADER_FIELDS_MAX: usize = 64;
 /// Octets of a request's head.
@@ -112,10 +126,17 @@ pub const PREVIEWS_KEPT_MAX: usize = 100;
 pub const PREVIEW_ORIGINS_MAX: usize = 1_024;
 /// Probes of all previews in flight; the schedule's own have other places.
 pub const PREVIEW_PROBES_MAX: usize = 128;
-/// How long a preview may run and is kept.
+/// Previews of one token that run at one time: a quarter, so that three who try much leave a place to others.
+pub const PREVIEWS_PER_TOKEN_MAX: usize = PREVIEWS_AT_ONCE_MAX / 4;
+/// How long a preview may run: as many origins as one may have, all of them silent, with usual time-outs and retries.
+pub const PREVIEW_RUN_MAX: Duration = Duration::from_mins(5);
+/// How long a preview is kept.
 pub const PREVIEW_LIFETIME: Duration = Duration::from_mins(10);
-/// Items of one page of a list that a request can ask for, as in the original; without pages it gets all.
-pub const PER_PAGE_MAX: usize = 1_000;
+/// Items of one page of a list: the largest number of the original, which records have. Without pages a request gets all, so
+/// this bounds nothing; one that asks for more gets so many.
+pub const PER_PAGE_MAX: usize = 5_000_000;
+/// Events of one response: each has all origins of its pool.
+pub const EVENTS_SHOWN_MAX: usize = 1_000;
 
 /// Zones of one server.
 pub const ZONES_MAX: usize = 1_000_000;
@@ -232,6 +253,8 @@ pub const COMMITS_PER_TRANSACTION_MAX: usize = COMMITS_QUEUED_MAX;
 pub const STORE_CACHE_OCTETS: usize = 32 << 20;
 /// How long events and serials may wait for a transaction to go along with before they get one of their own.
 pub const STORE_LAZY_INTERVAL: Duration = Duration::from_secs(1);
+/// Looks back into the store at one time: each may read all of a journal.
+pub const STORE_LOOKS_MAX: usize = 2;
 /// From a transaction that failed to the next try that nobody asked for.
 pub const STORE_RETRY_INTERVAL: Duration = Duration::from_secs(10);
 /// Entries of the audit log: ten a minute for a week.
@@ -240,7 +263,9 @@ pub const AUDIT_ENTRIES_MAX: usize = 100_000;
 pub const AUDIT_RECORDS_MAX: usize = 1_000;
 /// Octets of the audit log; an entry has an object twice, and a pool may be large.
 pub const AUDIT_OCTETS_MAX: u64 = 256 << 20;
-/// Entries of the audit log that pages reach from the newest on: each page reads all that come before.
+/// Entries of the audit log in one response: each may have an object twice.
+pub const AUDIT_SHOWN_MAX: usize = 1_000;
+/// Entries of the audit log, and events, that pages reach from the newest on: each page reads all that come before.
 pub const AUDIT_REACH_MAX: usize = 10_000;
 /// Octets of an object that a list of audit entries shows, so that a page of large pools is no matter of gigabytes.
 pub const AUDIT_SHOWN_OCTETS_MAX: usize = 16 << 10;

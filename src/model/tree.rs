@@ -82,23 +82,6 @@ impl Node {
         })
     }
 
-    /// The same without a text wherever it stands; none if nothing is left.
-    fn without_text(&self, text: &str) -> Option<Self> {
-        let value = match &self.value {
-            Value::String(found) if found == text => return None,
-            Value::Array(items) if !items.is_empty() => {
-                let items: Vec<Self> = items.iter().filter_map(|item| item.without_text(text)).collect();
-                (!items.is_empty()).then_some(Value::Array(items))?
-            }
-            Value::Table(table) if !table.is_empty() => {
-                let table = table.without_text(text);
-                (!table.is_empty()).then_some(Value::Table(table))?
-            }
-            value => value.clone(),
-        };
-        Some(Self { span: self.span.clone(), value })
-    }
-
     /// The same with other texts, keys too, where `other` gives one.
     fn with_texts(&self, other: &dyn Fn(&str) -> Option<String>) -> Self {
         let value = match &self.value {
@@ -170,13 +153,6 @@ impl Table {
     pub fn unplaced(self) -> Self {
         let unplaced = |Entry { key, key_span: _, node }| Entry { key, key_span: 0..0, node: node.unplaced() };
         self.0.into_iter().map(unplaced).collect()
-    }
-
-    /// The same without a text wherever it stands; a list or table that is left empty goes as well.
-    #[must_use]
-    pub fn without_text(&self, text: &str) -> Self {
-        let others = self.0.iter().filter(|entry| entry.key != text);
-        others.filter_map(|entry| Some(Entry { node: entry.node.without_text(text)?, ..entry.clone() })).collect()
     }
 
     /// The same with other texts, keys too, where `other` gives one.

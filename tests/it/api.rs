@@ -1,10 +1,10 @@
 //! The API over TCP, as its callers have it: tokens, TLS, and bounds.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 
-use crate::harness::server::PROGRAM;
+use crate::harness::server::{Options, PROGRAM};
 use crate::harness::{PATIENCE, Ran, TestServer, ZONE, run, wait};
 
 /// A server with the API at a port of the system's choice, and lines of `[api]`.
@@ -124,6 +124,7 @@ fn failed_authentications_are_limited_and_logged_once_and_good_tokens_pass() {
     assert_eq!(curl(&["-H", &bearer], &url).0, 200);
     let refused = server.log().iter().filter(|line| line.contains("a request to the API is refused")).count();
     assert_eq!(refused, 1);
+    wait("the log says so", || server.log().iter().any(|line| line.contains("requests to the API keep being refused")));
 }
 
 #[test]
@@ -146,8 +147,10 @@ fn slow_clients_hold_nobody_else_and_are_let_go() {
     for _ in 0..4 {
         let mut more = TcpStream::connect(address).unwrap();
         more.set_read_timeout(Some(PATIENCE)).unwrap();
-        // Closed, or reset where something was said.
-        assert!(matches!(more.read(&mut [0; 100]), Ok(0) | Err(_)));
+        // Told that it is too many and closed, or reset.
+        let mut answer = Vec::new();
+        drop(more.read_to_end(&mut answer));
+        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 503 "), "{}", String::from_utf8_lossy(&answer));
     }
     for mut stream in held.into_iter().chain([fourth]) {
         let mut answer = Vec::new();
@@ -251,4 +254,67 @@ fn a_bad_certificate_closes_the_api_and_nothing_else() {
     assert_eq!(curl(), Some(0));
     assert!(server.metrics().contains("pooldns_api_certificate_good 1\n"));
     assert!(server.metrics().contains("pooldns_api_certificate_expires_timestamp_seconds "));
+}
+
+/// Says something and leaves the connection open.
+fn say(address: SocketAddr, text: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(text.as_bytes()).unwrap();
+    stream
+}
+
+#[test]
+fn bodies_that_do_not_come_hold_up_nobody() {
+    let server = server("connections_max = 1000");
+    let address = address(&server);
+    let bearer = format!("Authorization: Bearer {}", secret(&server, &["ci"]));
+    let head = |length: usize| {
+        format!(
+            "POST /client/v4/user/load_balancers/pools HTTP/1.1\r\nHost: a\r\n{bearer}\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    // More than may be worked on at one time.
+    let _held: Vec<TcpStream> = (0..200).map(|_| say(address, &head(100))).collect();
+    assert_eq!(curl(&["-H", &bearer], &format!("http://{address}/client/v4/accounts")).0, 200);
+    assert_eq!(curl(&[], &format!("http://{address}/healthz")).0, 200);
+    // One that is announced as too large is refused before any of it has come, and the connection ends.
+    let mut answer = String::new();
+    say(address, &head(2 << 20)).read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("\"code\":1011"), "{answer}");
+    assert!(answer.contains("x-request-id: "), "{answer}");
+}
+
+#[test]
+fn a_network_with_too_many_connections_is_told_so() {
+    let server = server("connections_max = 8");
+    let address = address(&server);
+    let _held: Vec<TcpStream> = (0..4).map(|_| say(address, "GET ")).collect();
+    let mut answer = Vec::new();
+    let mut more = TcpStream::connect(address).unwrap();
+    more.set_read_timeout(Some(PATIENCE)).unwrap();
+    more.read_to_end(&mut answer).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 503 "), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[test]
+fn what_is_waited_for_is_told_to_those_who_show_a_token() {
+    // It takes connections, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let server = TestServer::start_with(
+        &format!(
+            "[api]\nlisten = [\"127.0.0.1:0\"]\n{ZONE}\n\
+         [[monitors]]\nname = \"m\"\ntype = \"http\"\nport = {port}\ntimeout = \"60s\"\ninterval = \"600s\"\n\
+         [[pools]]\nname = \"secret-pool\"\nmonitor = \"m\"\norigins = [{{ name = \"a\", address = \"127.0.0.1\" }}]\n\
+         [[load_balancers]]\nname = \"www.example.test\"\ndefault_pools = [\"secret-pool\"]\nfallback_pool = \"secret-pool\"\n"
+        ),
+        Options::default(),
+    );
+    let url = format!("http://{}/readyz", address(&server));
+    let (status, body) = curl(&[], &url);
+    assert_eq!((status, body.as_str()), (503, "waiting for the first verdicts of 1 origins\n"));
+    let bearer = format!("Authorization: Bearer {}", secret(&server, &["watch", "--read"]));
+    let (status, body) = curl(&["-H", &bearer], &url);
+    assert!(status == 503 && body.contains("secret-pool: a at 127.0.0.1"), "{body}");
 }

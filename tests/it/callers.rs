@@ -71,10 +71,12 @@ fn each_token_may_do_what_it_says_and_nothing_else() {
     let origin = json!({"address": "192.0.2.2"});
     // Whether a reader may, and whether whoever is limited to `web` may. Who may do everything is asked last.
     let cases: Vec<(&str, String, Option<&Value>, bool, bool)> = vec![
-        ("GET", POOLS.into(), None, true, true),
-        ("GET", pool(&other, ""), None, true, true),
+        ("GET", POOLS.into(), None, true, false),
+        ("GET", pool(&other, ""), None, true, false),
+        ("GET", pool(&web, ""), None, true, true),
+        ("GET", pool(&web, "/references"), None, true, true),
         ("GET", "/user/tokens/verify".into(), None, true, true),
-        ("GET", "/zones".into(), None, true, true),
+        ("GET", "/zones".into(), None, true, false),
         ("GET", "/user/load_balancing_analytics/events".into(), None, true, true),
         ("GET", format!("/accounts/{account}/audit_logs"), None, true, false),
         ("PATCH", pool(&web, ""), Some(&edit), false, true),

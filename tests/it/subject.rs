@@ -192,6 +192,7 @@ impl Subject {
             reloads: Reloads::default(),
             certificate: None,
             tcp_connections: 0,
+            api_refused: 0,
             secondary: &|_| None,
         };
         scrape.render()

@@ -41,6 +41,8 @@ pub struct Scrape<'s> {
     pub tcp_connections: usize,
     /// The API's certificate, if it is offered by TLS.
     pub certificate: Option<CertificateStatus>,
+    /// Requests to the API that were refused because nobody knew who made them.
+    pub api_refused: u64,
     /// How the transfer of a zone is doing.
     pub secondary: &'s dyn Fn(&Hosting) -> Option<SecondaryStatus>,
 }
@@ -80,6 +82,8 @@ impl Scrape<'_> {
         let mut family = exposition.family("pooldns_reloads_total", Type::Counter, "Reloads of the configuration.");
         family.sample(&[("result", "done")], reloads.done);
         family.sample(&[("result", "refused")], reloads.refused);
+        let help = "Requests to the API over TCP without a token that is known.";
+        exposition.single("pooldns_api_authentications_failed_total", Type::Counter, help, self.api_refused);
         let help = "1 when the configuration in force is the one on disk, as far as the last reload tells; 0 when it was refused.";
         let is_good = reloads.last.as_ref().is_none_or(|last| last.fault.is_none());
         exposition.single("pooldns_last_reload_successful", Type::Gauge, help, u8::from(is_good));

@@ -60,7 +60,7 @@ fn account() -> Account {
 
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::get("/accounts", list), Route::get("/accounts/{account_id}", details)]
+    vec![Route::get("/accounts", list).for_all(), Route::get("/accounts/{account_id}", details).for_all()]
 }
 
 /// What the document says of them.

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::api::v4::accounts;
+use crate::api::v4::caller::Caller;
 use crate::api::v4::code::Code;
 use crate::api::v4::context::Context;
 use crate::api::v4::envelope::{Answer, Reply};
@@ -18,10 +19,12 @@ use crate::api::v4::events::moment;
 use crate::api::v4::openapi::description::{Description, Operation};
 use crate::api::v4::openapi::schema;
 use crate::api::v4::paging::Paging;
-use crate::api::v4::request::Parameters;
+use crate::api::v4::request::{Parameters, PathIdentifier as _};
 use crate::api::v4::route::{Route, in_account};
+use crate::api::v4::secrets;
 use crate::api::v4::times::Time;
-use crate::model::limits::{AUDIT_REACH_MAX, AUDIT_SHOWN_OCTETS_MAX};
+use crate::model::id::MonitorId;
+use crate::model::limits::{AUDIT_REACH_MAX, AUDIT_SHOWN_MAX};
 use crate::store::embedded::{Action, AuditEntry, AuditQuery};
 
 /// The log.
@@ -109,7 +112,7 @@ struct Metadata {
 
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
-    in_account(&[Route::get(ALL, list).of_journal()])
+    in_account(&[Route::get(ALL, list).at_length()])
 }
 
 /// What the document says of them.
@@ -163,14 +166,19 @@ pub(super) fn describe() -> Description {
 }
 
 /// `GET /accounts/{account_id}/audit_logs`
-async fn list(State(context): State<Arc<Context>>, parameters: Parameters, paging: Paging) -> Answer<Vec<Entry>> {
+async fn list(
+    State(context): State<Arc<Context>>,
+    caller: Caller,
+    parameters: Parameters,
+    paging: Paging,
+) -> Answer<Vec<Entry>> {
     if parameters.text("direction")?.is_some_and(|direction| direction != "desc") {
         return Err(ApiError::invalid("the parameter direction can only be desc: the newest entry comes first"));
     }
     let one = parameters.number("id", 0, usize::MAX)?.and_then(|id| u64::try_from(id).ok());
     let (offset, count) = match paging {
         Paging::Everything => (0, PER_PAGE_DEFAULT),
-        Paging::Part { offset, limit } => (offset, limit),
+        Paging::Part { offset, limit } => (offset, limit.min(AUDIT_SHOWN_MAX)),
     };
     if offset.saturating_add(count) > AUDIT_REACH_MAX {
         let text =
@@ -178,22 +186,19 @@ async fn list(State(context): State<Arc<Context>>, parameters: Parameters, pagin
         return Err(ApiError::invalid(text));
     }
     let query = match one {
-        Some(id) => AuditQuery { before: id.checked_add(1), limit: 1, ..everything() },
-        None => query(&parameters, offset + count)?,
+        Some(id) => AuditQuery { before: id.checked_add(1), limit: 1, whole: true, ..AuditQuery::default() },
+        None => query(&parameters, offset, count)?,
     };
     let found = context.store.audit(query).await;
     let found = found.map_err(|error| ApiError::new(Code::Unavailable, error.to_string()))?;
-    let wanted = found.into_iter().skip(offset).filter(|entry| one.is_none_or(|id| entry.number == id));
-    Ok(Reply::new(wanted.map(|entry| Entry::of(entry, one.is_some())).collect()))
-}
-
-/// A query for all entries.
-const fn everything() -> AuditQuery {
-    AuditQuery { since: None, until: None, object: None, author: None, before: None, limit: usize::MAX }
+    let wanted = found.into_iter().filter(|entry| one.is_none_or(|id| entry.number == id));
+    let shown = wanted.map(Entry::of);
+    let hides = !caller.sees_secrets();
+    Ok(Reply::new(shown.map(|entry| if hides { entry.without_secrets() } else { entry }).collect()))
 }
 
 /// What is asked for.
-fn query(parameters: &Parameters, limit: usize) -> Result<AuditQuery, ApiError> {
+fn query(parameters: &Parameters, skip: usize, limit: usize) -> Result<AuditQuery, ApiError> {
     let text = |name: &str| Ok::<_, ApiError>(parameters.text(name)?.map(str::to_owned));
     let cursor = parameters.number("cursor", 0, usize::MAX)?;
     Ok(AuditQuery {
@@ -202,7 +207,9 @@ fn query(parameters: &Parameters, limit: usize) -> Result<AuditQuery, ApiError> 
         object: text("resource.id")?,
         author: text("actor.email")?,
         before: cursor.and_then(|cursor| u64::try_from(cursor).ok()),
+        skip,
         limit,
+        whole: false,
     })
 }
 
@@ -215,12 +222,18 @@ fn said(text: &str) -> Option<Json> {
 }
 
 impl Entry {
-    /// An entry, with values of any size if it is shown `whole`.
-    fn of(entry: AuditEntry, whole: bool) -> Self {
-        let AuditEntry { number, at, author, action, subject, name, before, after, generation } = entry;
-        let is_large = |text: &String| !whole && text.len() > AUDIT_SHOWN_OCTETS_MAX;
-        let shortened = before.iter().chain(&after).any(is_large);
-        let shown = |text: Option<String>| text.filter(|text| !is_large(text)).and_then(|text| said(&text));
+    /// The same with the secrets of monitors hidden.
+    fn without_secrets(mut self) -> Self {
+        if self.resource.r#type == MonitorId::KIND {
+            [&mut self.old_value, &mut self.new_value].into_iter().flatten().for_each(secrets::hide);
+        }
+        self
+    }
+
+    /// An entry.
+    fn of(entry: AuditEntry) -> Self {
+        let AuditEntry { number, at, author, action, subject, name, before, after, generation, shortened } = entry;
+        let shown = |text: Option<String>| text.and_then(|text| said(&text));
         Self {
             id: number.to_string(),
             when: Time(at),

@@ -8,8 +8,8 @@ use axum::http::request::Parts;
 
 use crate::api::v4::code::Code;
 use crate::api::v4::error::ApiError;
-use crate::model::id::PoolId;
-use crate::model::inventory::Author;
+use crate::model::id::{MonitorId, PoolId};
+use crate::model::inventory::{Author, Change, Inventory, Step};
 use crate::model::token::{Access, Token};
 
 /// Whoever makes a request.
@@ -24,10 +24,12 @@ pub struct Caller {
 /// What a route does, as far as it matters to who may use it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Class {
-    /// Shows something.
+    /// Shows something: not to tokens that are limited to a pool.
     Read,
-    /// Shows who did what: not for tokens that are limited to a pool.
-    ReadJournal,
+    /// Shows something about the pool that the path names.
+    ReadPool,
+    /// Shows what whoever has a token may see. Where that is less for a token that is limited to a pool, the handler sees to it.
+    ReadOpen,
     /// Changes something.
     Edit,
     /// Changes the pool that the path names, and nothing else.
@@ -40,6 +42,11 @@ impl Caller {
         Self { token: None, address: None }
     }
 
+    /// The pool that they are limited to, if they are.
+    pub fn limit(&self) -> Option<PoolId> {
+        self.token.as_ref().and_then(|token| token.pool)
+    }
+
     /// As the audit log names them.
     pub fn author(&self) -> Author {
         let name = self.token.as_ref().map_or_else(|| "control socket".to_owned(), |token| token.name.clone());
@@ -49,16 +56,18 @@ impl Caller {
     /// Why they may not use a route of a class, in words: what they may do, and what that takes.
     pub fn refusal(&self, class: Class) -> String {
         let wanted = match class {
-            Class::Read => "a token",
-            Class::ReadJournal => "a token that is not limited to a pool",
+            Class::ReadOpen => "a token",
+            Class::Read => "a token that is not limited to a pool",
+            Class::ReadPool => "a token for this pool, or for all",
             Class::Edit => "a token that edits and is not limited to a pool",
             Class::EditPool => "a token that edits this pool, or all",
         };
         let may = match self.token.as_ref().map(|token| (token.access, token.pool)) {
             None => "may do everything".to_owned(),
-            Some((Access::Read, _)) => "may only read".to_owned(),
+            Some((Access::Read, None)) => "may only read".to_owned(),
+            Some((Access::Read, Some(pool))) => format!("may read the pool {pool} only"),
             Some((Access::Edit, None)) => "may edit".to_owned(),
-            Some((Access::Edit, Some(pool))) => format!("may read, and edit the pool {pool} only"),
+            Some((Access::Edit, Some(pool))) => format!("may read and edit the pool {pool} only"),
         };
         format!("the token does not allow this: it {may}, and this takes {wanted}")
     }
@@ -67,13 +76,51 @@ impl Caller {
     pub fn may(&self, class: Class, pool: Option<PoolId>) -> bool {
         let Some(token) = &self.token else { return true };
         match (class, token.access, token.pool) {
-            (Class::Read, _, _) | (Class::ReadJournal | Class::Edit | Class::EditPool, Access::Edit, None) => true,
-            (Class::ReadJournal, Access::Read, limit) => limit.is_none(),
-            (Class::EditPool, Access::Edit, Some(limit)) => pool == Some(limit),
-            (Class::ReadJournal | Class::Edit, Access::Edit, Some(_))
+            (Class::ReadOpen, _, _)
+            | (Class::Read | Class::ReadPool, _, None)
+            | (Class::Edit | Class::EditPool, Access::Edit, None) => true,
+            (Class::ReadPool, _, Some(limit)) | (Class::EditPool, Access::Edit, Some(limit)) => pool == Some(limit),
+            (Class::Read, _, Some(_))
+            | (Class::Edit, Access::Edit, Some(_))
             | (Class::Edit | Class::EditPool, Access::Read, _) => false,
         }
     }
+
+    /// Whether they may see secrets of monitors: only who could have written them.
+    pub fn sees_secrets(&self) -> bool {
+        self.token.as_ref().is_none_or(|token| token.access == Access::Edit && token.pool.is_none())
+    }
+
+    /// Refuses a monitor to those who are limited to a pool with another, or none.
+    pub fn check_monitor(&self, monitor: MonitorId, inventory: &Inventory) -> Result<(), ApiError> {
+        let Some(limit) = self.limit() else { return Ok(()) };
+        let its_own = inventory.pools.find(limit).and_then(|pool| pool.monitor);
+        if its_own == Some(monitor) {
+            Ok(())
+        } else {
+            Err(forbidden("it is limited to a pool, and this is not its monitor"))
+        }
+    }
+
+    /// Refuses a change beyond what the token allows, whatever route it came by: whoever is limited to a pool changes that
+    /// alone. They give it no monitor that it does not have, because a monitor takes its secrets to wherever the origins are.
+    pub fn check_change(&self, steps: &[Step], inventory: &Inventory) -> Result<(), ApiError> {
+        let Some(limit) = self.limit() else { return Ok(()) };
+        for step in steps {
+            match &step.change {
+                Change::PutPool(pool) if pool.id == limit => {
+                    pool.monitor.map_or(Ok(()), |monitor| self.check_monitor(monitor, inventory))?;
+                }
+                _ => return Err(forbidden("it is limited to a pool")),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The token does not allow something.
+pub fn forbidden(why: &str) -> ApiError {
+    ApiError::new(Code::Forbidden, format!("the token does not allow this: {why}"))
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {

@@ -132,6 +132,11 @@ impl Code {
                 | Self::Internal
         )
     }
+
+    /// Whether what was asked for may have been done, or may still be.
+    pub const fn is_unsure(self) -> bool {
+        matches!(self, Self::Unavailable | Self::Timeout | Self::Internal)
+    }
 }
 
 /// What a response tells beside its result.

@@ -1,6 +1,7 @@
 //! What handlers work with: the store, what is probed and answered, and how a change is made.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -9,12 +10,14 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tracing::info;
 
-use crate::api::v4::code::Note;
+use crate::api::bulk::Bulk;
+use crate::api::v4::code::{Code, Note};
 use crate::api::v4::envelope::{Answer, Message};
 use crate::api::v4::error::ApiError;
 use crate::api::v4::plan::Plan;
 use crate::api::v4::preview::Previews;
 use crate::api::v4::request::Writing;
+use crate::api::v4::turns::{Turn, Turns};
 use crate::config::Policy;
 use crate::health::probe::Prober;
 use crate::health::schedule::Assigned;
@@ -44,6 +47,12 @@ pub struct Context {
     pub prober: Prober,
     /// Previews that run, and what they found.
     pub previews: Previews,
+    /// Room for what is long.
+    pub bulk: Arc<Bulk>,
+    /// How many requests were refused because nobody knew who made them.
+    pub refused: Arc<AtomicU64>,
+    /// Who edits what.
+    pub turns: Turns,
 }
 
 /// A change that is kept.
@@ -63,8 +72,8 @@ impl Committed {
     }
 }
 
-/// How often a change is made again because somebody else changed the object meanwhile; each time one of them succeeds,
-/// so that more means a stampede on one object.
+/// How often a change is planned because its object was changed meanwhile. Other requests wait for their turn; what is left
+/// are reloads, imports, and commits of clients that have gone away.
 const ATTEMPTS_MAX: usize = 32;
 /// How long a response waits for its change to be in DNS answers: publish takes milliseconds, and seconds for a change of
 /// everything.
@@ -82,36 +91,55 @@ impl Context {
     }
 
     /// Makes a change: `plan` gives it, from the inventory as it is. Where it expects a revision that somebody else has
-    /// replaced meanwhile, it is asked again, so it must check the request's precondition each time.
+    /// replaced meanwhile, it is asked again, so it must check the request's precondition each time. Those who edit one
+    /// object do so in turn.
     pub async fn commit(
         &self,
         writing: &Writing,
         mut plan: impl FnMut(&Inventory) -> Result<Plan, ApiError> + Send,
     ) -> Result<Committed, ApiError> {
-        let mut attempts = 0;
-        loop {
+        let mut turn: Option<Turn<'_>> = None;
+        for _ in 0..ATTEMPTS_MAX {
             let before = self.inventory();
             let Plan { steps, mut messages } = plan(&before)?;
             if steps.is_empty() {
+                // What there is to do was done before, perhaps a moment ago.
+                drop(turn);
+                messages.extend(self.wait_if_asked(writing, before.generation).await);
                 return Ok(Committed { inventory: before, messages });
+            }
+            writing.caller.check_change(&steps, &before)?;
+            let places = Turns::places(&steps);
+            if !turn.as_ref().is_some_and(|turn| turn.has(&places)) {
+                // The one that it had first, so that nobody waits while others wait for them.
+                drop(turn.take());
+                let Some(taken) = self.turns.try_take(&places) else {
+                    turn = Some(self.turns.take(places).await);
+                    continue;
+                };
+                turn = Some(taken);
             }
             let objects: Vec<String> = steps.iter().filter_map(|step| step.change.object()).map(shown).collect();
             let author = writing.caller.author();
             let by = author.to_string();
             let commit = Commit { steps, author: Some(author) };
-            attempts += 1;
             match self.store.commit(commit).await {
                 Ok(inventory) => {
+                    drop(turn);
                     info!(by, objects = objects.join(", "), generation = %inventory.generation, "changed through the API");
-                    if writing.wait {
-                        messages.extend(self.wait_live(inventory.generation).await);
-                    }
+                    messages.extend(self.wait_if_asked(writing, inventory.generation).await);
                     return Ok(Committed { inventory, messages });
                 }
-                Err(CommitError::Contradiction(Contradiction::Stale { .. })) if attempts < ATTEMPTS_MAX => {}
+                Err(CommitError::Contradiction(Contradiction::Stale { .. })) => {}
                 Err(error) => return Err(error.into()),
             }
         }
+        Err(ApiError::new(Code::Overloaded, "others keep changing what is to be changed; nothing was done"))
+    }
+
+    /// Waits until a generation is in DNS answers, if the request wants that; what there is to tell.
+    async fn wait_if_asked(&self, writing: &Writing, generation: Generation) -> Option<Message> {
+        if writing.wait { self.wait_live(generation).await } else { None }
     }
 
     /// Waits until a generation is in DNS answers; what there is to tell if that takes too long.

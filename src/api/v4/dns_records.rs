@@ -44,9 +44,9 @@ const ONE: &str = "/zones/{zone_id}/dns_records/{dns_record_id}";
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::get(ALL, list),
+        Route::get(ALL, list).at_length(),
         Route::post(ALL, create),
-        Route::get(ONE, details),
+        Route::get(ONE, details).at_length(),
         Route::put(ONE, rewrite),
         Route::patch(ONE, rewrite),
         Route::delete(ONE, remove),

@@ -17,6 +17,8 @@ use crate::spec::fault::{Faults, Severity, pointer};
 
 /// A header by which the official clients let themselves be told that repeating is in vain.
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// What it says then.
+const REPEATED_IN_VAIN: HeaderValue = HeaderValue::from_static("false");
 /// The form of all bodies.
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -167,12 +169,25 @@ pub(super) fn failure(code: Code, errors: &[Message], messages: &[Message], retr
         headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
     }
     if !code.is_passing() {
-        headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
+        headers.insert(X_SHOULD_RETRY, REPEATED_IN_VAIN);
     }
     if code == Code::Unauthorized {
         // RFC 9110 §11.6.1: a 401 names at least one way to authenticate.
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
+    if code.is_unsure() {
+        response.extensions_mut().insert(Unsure);
+    }
+    response
+}
+
+/// What a response has beside it, if it is not known whether what was asked for has been done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unsure;
+
+/// A response after which the official clients do not repeat the request by themselves.
+pub fn not_to_be_repeated(mut response: Response) -> Response {
+    response.headers_mut().insert(X_SHOULD_RETRY, REPEATED_IN_VAIN);
     response
 }
 

@@ -26,6 +26,8 @@ pub struct ApiError {
     retry_after: Option<Duration>,
 }
 
+/// Names that an error lists; of more, their number is enough.
+const LISTED_MAX: usize = 50;
 /// When to come again after something that passes by itself.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -91,7 +93,7 @@ impl ApiError {
         let name = |referrer: &Referrer| format!("{} {}", referrer.object.kind(), referrer.name);
         let names: Vec<String> = referrers.iter().map(name).collect();
         let text = "This object is referenced by other objects, delete them first";
-        let notes = referrers.iter().map(|referrer| {
+        let notes = referrers.iter().take(LISTED_MAX).map(|referrer| {
             let Referrer { object, name, active: _ } = referrer;
             Message::of(Note::Referrer, format!("referenced by {} {name} ({object})", object.kind()))
         });
@@ -99,7 +101,7 @@ impl ApiError {
             ObjectId::Pool(_) => "; with ?detach=true it is taken out of them as it goes",
             _ => "",
         };
-        Self::new(Code::InUse, format!("{text}: {}{way}", names.join(", "))).with_messages(notes)
+        Self::new(Code::InUse, format!("{text}: {}{way}", first_of(&names, ", "))).with_messages(notes)
     }
 
     /// Another object has a value that only one may have.
@@ -125,16 +127,17 @@ impl From<Contradiction> for ApiError {
             Contradiction::TooMany { .. } => Self::new(Code::TooMany, contradiction.to_string()),
             Contradiction::Exists(_) => Self::new(Code::NotUnique, format!("value not unique: {contradiction}")),
             Contradiction::MonitorMissing { .. } => invalid("/monitor"),
-            Contradiction::OutsideZones(_) | Contradiction::Covered { .. } | Contradiction::TakesOver { .. } => {
-                invalid("/name")
-            }
+            // What makes a zone invalid is that a record stands where it does.
+            Contradiction::OutsideZones(_)
+            | Contradiction::Covered { .. }
+            | Contradiction::TakesOver { .. }
+            | Contradiction::Zone { .. } => invalid("/name"),
             // Whichever of the two is put, the other one is in the way.
             Contradiction::OwnName { .. } => invalid(""),
             Contradiction::PoolMissing { .. }
             | Contradiction::LeversWithoutPool(_)
             | Contradiction::KeyMissing { .. }
             | Contradiction::NotSecondary(_)
-            | Contradiction::Zone { .. }
             | Contradiction::WouldSetAside(_) => Self::invalid(&contradiction),
         }
     }
@@ -158,14 +161,29 @@ impl From<Faults> for ApiError {
         if errors.is_empty() {
             errors.push(Message::new(Code::Invalid.number(), "validation failed"));
         }
-        Self { code: Code::Invalid, errors, messages: envelope::warnings(&faults), retry_after: None }
+        let is_twin = |error: &Message| error.code == Code::NotUnique.number();
+        let code = if errors.iter().all(is_twin) { Code::NotUnique } else { Code::Invalid };
+        Self { code, errors, messages: envelope::warnings(&faults), retry_after: None }
+    }
+}
+
+/// The first of some texts, and how many more there are.
+pub fn first_of(texts: &[String], between: &str) -> String {
+    let few = texts.get(..LISTED_MAX).unwrap_or(texts).join(between);
+    match texts.len().saturating_sub(LISTED_MAX) {
+        0 => few,
+        more => format!("{few} and {more} more"),
     }
 }
 
 /// One fault of a body.
 fn invalid_field(fault: &Fault) -> Message {
     let help = fault.suggestion.as_ref().map_or_else(String::new, |suggestion| format!(" ({suggestion})"));
-    let message = Message::new(Code::Invalid.number(), format!("{fault}{help}: validation failed"));
+    let message = if fault.first.is_some() {
+        Message::new(Code::NotUnique.number(), format!("value not unique: {fault}{help}"))
+    } else {
+        Message::new(Code::Invalid.number(), format!("{fault}{help}: validation failed"))
+    };
     message.at(pointer(&fault.path))
 }
 

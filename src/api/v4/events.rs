@@ -9,6 +9,7 @@ use axum::http::Method;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::api::v4::caller::{Caller, forbidden};
 use crate::api::v4::code::{Code, Note};
 use crate::api::v4::context::Context;
 use crate::api::v4::envelope::{Answer, Message, Reply};
@@ -21,10 +22,13 @@ use crate::api::v4::route::{Route, in_both_views};
 use crate::api::v4::times::Time;
 use crate::model::event::{OriginEvent, PoolEvent};
 use crate::model::id::PoolId;
-use crate::model::limits::PER_PAGE_MAX;
+use crate::model::limits::{AUDIT_REACH_MAX, EVENTS_SHOWN_MAX};
 use crate::model::stamp::UnixMicros;
 use crate::model::verdict::Verdict;
 use crate::store::embedded::{EventQuery, KeptEvent};
+
+/// Events of a page where nobody says how many: as in other lists.
+const EVENTS_PER_PAGE: usize = 25;
 
 /// An event as it is shown.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -101,7 +105,7 @@ impl From<OriginEvent> for EventOrigin {
 
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
-    in_both_views(&[Route::get("/load_balancing_analytics/events", list)])
+    in_both_views(&[Route::get("/load_balancing_analytics/events", list).at_length().for_all()])
 }
 
 /// What the document says of them.
@@ -148,15 +152,23 @@ pub(super) fn describe() -> Description {
         .query("origin_name", schema::text(), "Only where an origin with this name changed.")
         .query("origin_healthy", schema::boolean(), "Only where an origin changed that was healthy, or not.")
         .query("after", number(), "Only events after the one with this number, the oldest of them first.")
-        .query("limit", number(), "How many events at most.");
+        .query("limit", number(), "How many events at most.")
+        .query("page", schema::integer(1, i64::MAX), "Which page; the first one has the newest events.")
+        .query("per_page", schema::integer(1, i64::MAX), "How many events a page has.");
     Description { tag: "Events", operations: vec![list], schemas: vec![("Event", event)] }
 }
 
 /// `GET .../load_balancing_analytics/events`: the last of those that fit, the newest last. Whoever follows gives the number
 /// of the last one that they have as `after`, and gets those that came next.
-async fn list(State(context): State<Arc<Context>>, parameters: Parameters) -> Answer<Vec<Event>> {
-    let limit = parameters.number("limit", 1, PER_PAGE_MAX)?.unwrap_or(PER_PAGE_MAX);
-    let query = query(&parameters, limit)?;
+async fn list(State(context): State<Arc<Context>>, caller: Caller, parameters: Parameters) -> Answer<Vec<Event>> {
+    let (offset, limit) = part(&parameters)?;
+    let mut query = query(&parameters, offset, limit)?;
+    if let Some(limit) = caller.limit() {
+        if query.pool.is_some_and(|pool| pool != limit) {
+            return Err(forbidden("it is limited to another pool"));
+        }
+        query.pool = Some(limit);
+    }
     let follows = query.after.is_some();
     let found = context.store.events(query).await;
     let mut events = found.map_err(|error| ApiError::new(Code::Unavailable, error.to_string()))?;
@@ -175,8 +187,28 @@ async fn list(State(context): State<Arc<Context>>, parameters: Parameters) -> An
     Ok(Reply::new(events.into_iter().map(Event::from).collect()).with_messages(message))
 }
 
+/// How many of the newest events to pass over, and how many to show.
+fn part(parameters: &Parameters) -> Result<(usize, usize), ApiError> {
+    let page = parameters.number("page", 1, usize::MAX)?;
+    let per_page = parameters.number("per_page", 1, usize::MAX)?.map(|count| count.min(EVENTS_SHOWN_MAX));
+    let limit = parameters.number("limit", 1, EVENTS_SHOWN_MAX)?;
+    if page.or(per_page).is_none() {
+        return Ok((0, limit.unwrap_or(EVENTS_SHOWN_MAX)));
+    }
+    if limit.is_some() || parameters.text("after")?.is_some() {
+        return Err(ApiError::invalid("page and per_page, or after and limit, but not both"));
+    }
+    let count = per_page.unwrap_or(EVENTS_PER_PAGE);
+    let offset = (page.unwrap_or(1) - 1).saturating_mul(count);
+    if offset > AUDIT_REACH_MAX {
+        let text = format!("pages reach {AUDIT_REACH_MAX} events; for older ones say until which time");
+        return Err(ApiError::invalid(text));
+    }
+    Ok((offset, count))
+}
+
 /// What is asked for; one more than is shown, so that it is known whether there is more.
-fn query(parameters: &Parameters, limit: usize) -> Result<EventQuery, ApiError> {
+fn query(parameters: &Parameters, skip: usize, limit: usize) -> Result<EventQuery, ApiError> {
     let text = |name: &str| Ok::<_, ApiError>(parameters.text(name)?.map(str::to_owned));
     let pool = parameters.text("pool_id")?.map(|id| {
         let wrong = || ApiError::invalid("the parameter pool_id is an id of 32 hexadecimal digits, the letters small");
@@ -192,6 +224,7 @@ fn query(parameters: &Parameters, limit: usize) -> Result<EventQuery, ApiError> 
         origin_name: text("origin_name")?,
         origin_healthy: parameters.boolean("origin_healthy")?,
         after: after.and_then(|after| u64::try_from(after).ok()),
+        skip,
         limit: limit + 1,
     })
 }

@@ -17,6 +17,7 @@ use tower::ServiceExt as _;
 use crate::api::v4::caller::Caller;
 use crate::api::v4::context::{Context, Store};
 use crate::api::v4::preview::Previews;
+use crate::api::v4::turns::Turns;
 use crate::api::v4::{BASE, router};
 use crate::config::Policy;
 use crate::health::probe::{Probe, Prober};
@@ -76,6 +77,9 @@ impl Fixture {
             policy: Arc::clone(&policy),
             prober: Prober::new(rustls::RootCertStore::empty(), policy),
             previews: Previews::default(),
+            bulk: Arc::default(),
+            refused: Arc::default(),
+            turns: Turns::default(),
         });
         let router = router(Arc::clone(&context));
         Self { store, live, assigned, context, router }

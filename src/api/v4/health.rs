@@ -42,7 +42,7 @@ const VANTAGE_POINT: &str = "pooldns";
 
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
-    in_both_views(&[Route::get("/load_balancers/pools/{pool_id}/health", details)])
+    in_both_views(&[Route::get("/load_balancers/pools/{pool_id}/health", details).for_its_pool()])
 }
 
 /// What the document says of them.

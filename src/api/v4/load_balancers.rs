@@ -41,6 +41,8 @@ const ALL: &str = "/load_balancers";
 /// One of them.
 const ONE: &str = "/load_balancers/{load_balancer_id}";
 
+/// A key that a PATCH clears with an empty list alone.
+const POOL_SETS: &str = "pool_sets";
 /// Words for steering policies; an empty one chooses.
 const STEERING_WORDS: [&str; 8] =
     ["", "off", "geo", "random", "dynamic_latency", "proximity", "least_outstanding_requests", "least_connections"];
@@ -49,7 +51,7 @@ const STEERING_WORDS: [&str; 8] =
 pub(super) fn routes() -> Vec<Route> {
     let routes = |all, one| {
         [
-            Route::get(all, list),
+            Route::get(all, list).at_length(),
             Route::post(all, create),
             Route::get(one, details),
             Route::put(one, rewrite),
@@ -202,12 +204,18 @@ async fn rewrite(
     let committed = context.commit(&writing, |inventory| {
         let (load_balancer, stamp) = find(inventory, place, id)?;
         let expected = changeable(inventory, ObjectId::LoadBalancer(id), &writing.precondition)?;
-        let overlaid = |said: &Table| body::overlaid(&shown(inventory, load_balancer, stamp), said);
+        let overlaid = |said: &Table| body::overlaid(&shown(inventory, load_balancer, stamp), &changing(said));
         let new = edit.parsed(overlaid, |body, faults| parse_json(body, id, inventory, faults))?;
         place.check_name(inventory, &new.object.name)?;
         Ok(Plan::rewrite(new, load_balancer, Change::PutLoadBalancer, expected))
     });
     committed.await?.reply(|inventory| reply(inventory, Where::Anywhere, id))
+}
+
+/// The part of a PATCH that changes something: of pool sets, null is no default but leaves them, as in the original.
+fn changing(said: &Table) -> Table {
+    let said = said.clone();
+    if said.value(POOL_SETS).is_none() { said.without(POOL_SETS) } else { said }
 }
 
 /// `DELETE .../load_balancers/{load_balancer_id}`

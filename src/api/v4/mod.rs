@@ -37,10 +37,12 @@ pub mod preview;
 pub mod references;
 pub mod regions;
 pub mod request;
-mod request_id;
+pub(in crate::api) mod request_id;
 pub mod route;
 pub mod search;
+pub mod secrets;
 pub mod times;
+pub mod turns;
 pub mod usage;
 pub mod user;
 pub mod zones;
@@ -80,7 +82,7 @@ pub fn routes() -> Vec<Route> {
 /// The router of the API. Whoever mounts it says who calls, by a [`caller::Caller`] among the request's extensions;
 /// without one nobody may do anything.
 pub fn router(context: Arc<Context>) -> Router {
-    let router = route::router(routes(), BASE).route(openapi::PATH, get(openapi::show));
+    let router = route::router(routes(), BASE, &context.bulk).route(openapi::PATH, get(openapi::show));
     let router = router.layer(middleware::from_fn(precondition::not_modified));
     router.layer(middleware::from_fn(request_id::give_back)).with_state(context)
 }

@@ -7,6 +7,7 @@ use axum::http::Method;
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::api::v4::body::{self, Edit, Parsed, parsed};
+use crate::api::v4::caller::Caller;
 use crate::api::v4::context::{Context, random_bits};
 use crate::api::v4::envelope::{Answer, Reply};
 use crate::api::v4::error::ApiError;
@@ -17,12 +18,15 @@ use crate::api::v4::paging::Paging;
 use crate::api::v4::plan::Plan;
 use crate::api::v4::request::{JsonBody, PathId, Writing};
 use crate::api::v4::route::{Route, in_both_views};
+use crate::api::v4::secrets;
 use crate::model::id::{MonitorId, ObjectId};
 use crate::model::inventory::{Change, Inventory};
-use crate::model::limits::{CERTIFICATE_DAYS_MAX, DESCRIPTION_CHARS_MAX};
+use crate::model::limits::{
+    CERTIFICATE_DAYS_MAX, CONSECUTIVE_MAX, DESCRIPTION_CHARS_MAX, INTERVAL_MAX, RETRIES_MAX, TIMEOUT_MAX,
+};
 use crate::model::monitor::{Check, Monitor};
 use crate::model::stamp::Stamp;
-use crate::model::tree::Table;
+use crate::model::tree::{Node, Table, Value};
 use crate::spec::monitor::{KEYS, build_json, parse_json, types};
 
 /// All monitors.
@@ -33,9 +37,9 @@ const ONE: &str = "/load_balancers/monitors/{monitor_id}";
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
     in_both_views(&[
-        Route::get(ALL, list),
+        Route::get(ALL, list).at_length(),
         Route::post(ALL, create),
-        Route::get(ONE, details),
+        Route::get(ONE, details).for_all(),
         Route::put(ONE, rewrite),
         Route::patch(ONE, rewrite),
         Route::delete(ONE, remove),
@@ -71,7 +75,10 @@ fn property(key: &str) -> Option<RefOr<Schema>> {
         "description" => schema::text_to(DESCRIPTION_CHARS_MAX),
         "port" => schema::integer(0, u16::MAX.into()),
         "header" => schema::map(schema::list(schema::text())),
-        "timeout" | "retries" | "interval" | "consecutive_up" | "consecutive_down" => schema::integer(0, i64::MAX),
+        "timeout" => schema::duration(TIMEOUT_MAX),
+        "interval" => schema::duration(INTERVAL_MAX),
+        "retries" => schema::integer(0, RETRIES_MAX.into()),
+        "consecutive_up" | "consecutive_down" => schema::integer(0, CONSECUTIVE_MAX.into()),
         "certificate_days_min" => schema::integer(0, CERTIFICATE_DAYS_MAX.into()),
         "follow_redirects" | "allow_insecure" | "tls" => schema::boolean_or(false),
         "created_on" | "modified_on" => schema::time(),
@@ -80,26 +87,29 @@ fn property(key: &str) -> Option<RefOr<Schema>> {
 }
 
 /// `GET .../monitors`
-async fn list(State(context): State<Arc<Context>>, paging: Paging) -> Answer<Vec<Table>> {
+async fn list(State(context): State<Arc<Context>>, caller: Caller, paging: Paging) -> Answer<Vec<Table>> {
     let inventory = context.inventory();
     let monitors = in_order(inventory.monitors.iter(), &inventory.stamps.monitors, |monitor| &monitor.name);
-    Ok(Reply::page(paging.part(monitors.into_iter(), |(monitor, stamp)| build_json(monitor, stamp))))
+    Ok(Reply::page(paging.part(monitors.into_iter(), |(monitor, stamp)| shown(&caller, monitor, stamp))))
 }
 
 /// `POST .../monitors`
 async fn create(State(context): State<Arc<Context>>, writing: Writing, JsonBody(body): JsonBody) -> Answer<Table> {
     let id = MonitorId::random(random_bits()?);
+    secrets::check_whole(&body)?;
     let expected = writing.precondition.of_new()?;
     let committed = context.commit(&writing, |inventory| {
         let new = parsed(|faults| parse_json(&body, id, inventory, faults))?;
         Ok(Plan::write(new, Change::PutMonitor, expected))
     });
-    committed.await?.reply(|inventory| reply(inventory, id))
+    committed.await?.reply(|inventory| reply(&writing.caller, inventory, id))
 }
 
 /// `GET .../monitors/{monitor_id}`
-async fn details(State(context): State<Arc<Context>>, PathId(id): PathId<MonitorId>) -> Answer<Table> {
-    reply(&context.inventory(), id)
+async fn details(State(context): State<Arc<Context>>, caller: Caller, PathId(id): PathId<MonitorId>) -> Answer<Table> {
+    let inventory = context.inventory();
+    caller.check_monitor(id, &inventory)?;
+    reply(&caller, &inventory, id)
 }
 
 /// `PUT` and `PATCH .../monitors/{monitor_id}`
@@ -115,7 +125,7 @@ async fn rewrite(
         let new = edited(inventory, monitor, stamp, &edit)?;
         Ok(Plan::rewrite(new, monitor, Change::PutMonitor, expected))
     });
-    committed.await?.reply(|inventory| reply(inventory, id))
+    committed.await?.reply(|inventory| reply(&writing.caller, inventory, id))
 }
 
 /// What an edit makes of a monitor.
@@ -134,6 +144,10 @@ pub fn edited(
         };
         body::overlaid(&current, said)
     };
+    match edit {
+        Edit::Whole(body) => secrets::check_whole(body)?,
+        Edit::Part(said) => secrets::check_whole(&Node::built(Value::Table(said.clone())))?,
+    }
     edit.parsed(overlaid, |body, faults| parse_json(body, monitor.id, inventory, faults))
 }
 
@@ -157,10 +171,16 @@ pub fn label(monitor: &Monitor) -> &str {
     if has_name || monitor.description.is_empty() { &monitor.name } else { &monitor.description }
 }
 
+/// A monitor as it is shown to somebody.
+fn shown(caller: &Caller, monitor: &Monitor, stamp: &Stamp<MonitorId>) -> Table {
+    let whole = build_json(monitor, stamp);
+    if caller.sees_secrets() { whole } else { secrets::hidden(&whole) }
+}
+
 /// The answer that shows a monitor.
-fn reply(inventory: &Inventory, id: MonitorId) -> Answer<Table> {
+fn reply(caller: &Caller, inventory: &Inventory, id: MonitorId) -> Answer<Table> {
     let (monitor, stamp) = find(inventory, id)?;
-    Ok(Reply::new(build_json(monitor, stamp)).at(stamp.revision))
+    Ok(Reply::new(shown(caller, monitor, stamp)).at(stamp.revision))
 }
 
 #[cfg(test)]

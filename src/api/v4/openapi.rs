@@ -7,9 +7,11 @@ use std::sync::LazyLock;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
-use utoipa::openapi::path::{HttpMethod, Operation as PathOperation, PathItem, PathsBuilder};
+use utoipa::openapi::path::{HttpMethod, Operation as PathOperation, OperationBuilder, PathItem, PathsBuilder};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Components, ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Server};
+use utoipa::openapi::{
+    Components, ComponentsBuilder, Content, InfoBuilder, OpenApi, OpenApiBuilder, Ref, ResponseBuilder, Server,
+};
 
 use self::description::{Description, Operation};
 use crate::api::v4::route::{Route, below_view};
@@ -73,6 +75,9 @@ pub fn document() -> OpenApi {
         }
         paths = paths.path(path, item);
     }
+    for (path, summary, needs_token) in SIGNS {
+        paths = paths.path(path, PathItem::new(HttpMethod::Get, sign(path, summary, needs_token)));
+    }
     let info = InfoBuilder::new().title("pooldns").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT));
     OpenApiBuilder::new()
         .info(info.build())
@@ -81,6 +86,33 @@ pub fn document() -> OpenApi {
         .components(Some(components(descriptions)))
         .security(Some([BEARER, KEY].map(|name| SecurityRequirement::new(name, Vec::<String>::new()))))
         .build()
+}
+
+/// What is there for whoever watches the server, beside the API: path, what it shows, and whether it takes a token.
+const SIGNS: [(&str, &str, bool); 3] = [
+    ("/healthz", "Says that the server lives.", false),
+    ("/metrics", "Shows what is counted, in the text format of Prometheus.", true),
+    ("/readyz", "Says whether every live name answers; with a token also which origins are waited for.", false),
+];
+
+/// An operation that answers with a text.
+fn sign(path: &str, summary: &str, needs_token: bool) -> PathOperation {
+    let text = |description: &str| {
+        ResponseBuilder::new()
+            .description(description)
+            .content("text/plain", Content::new(Some(schema::text())))
+            .build()
+    };
+    let operation = OperationBuilder::new()
+        .tag("Watching")
+        .summary(Some(summary))
+        .operation_id(Some(format!("get{}", path.replace('/', "_"))))
+        .response("200", text("It went well."));
+    if needs_token {
+        return operation.response("default", Ref::from_response_name(description::FAILURE)).build();
+    }
+    let operation = operation.response("503", text("Not yet.")).securities(Some(Vec::<SecurityRequirement>::new()));
+    operation.build()
 }
 
 /// What the document is about.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::api::v4::body::{self, Edit, Parsed};
+use crate::api::v4::code::Code;
 use crate::api::v4::context::{Committed, Context};
 use crate::api::v4::envelope::{Answer, Reply};
 use crate::api::v4::error::ApiError;
@@ -18,6 +19,7 @@ use crate::api::v4::openapi::schema::{self, Whole};
 use crate::api::v4::plan::Plan;
 use crate::api::v4::pools;
 use crate::api::v4::pools::shown::{ORIGINS, ShownPool};
+use crate::api::v4::precondition::Precondition;
 use crate::api::v4::request::{PathId, PathParts, Writing};
 use crate::api::v4::route::{Route, in_both_views};
 use crate::model::id::{ObjectId, PoolId};
@@ -34,7 +36,7 @@ const ONE: &str = "/load_balancers/pools/{pool_id}/origins/{origin_name}";
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
     in_both_views(&[
-        Route::get(ONE, details),
+        Route::get(ONE, details).for_its_pool(),
         Route::put(ONE, write).for_its_pool(),
         Route::patch(ONE, write).for_its_pool(),
         Route::delete(ONE, remove).for_its_pool(),
@@ -122,7 +124,14 @@ async fn write(
         Edit::Whole(body) => &named(body::table(body)?, name)?,
         Edit::Part(said) => said,
     };
+    // The origin is what the path names. A pool that was not there would have none.
+    let is_new = writing.precondition == Precondition::Absent;
+    let writing = if is_new { Writing { precondition: Precondition::None, ..writing } } else { writing };
     let mut committed = rewrite(&context, &writing, id, &|pool, origins| {
+        if is_new && position(pool, name).is_some() {
+            let text = format!("origin {name:?} is there already, and If-None-Match says that it must not be");
+            return Err(ApiError::new(Code::Stale, text));
+        }
         let index = match edit {
             Edit::Whole(_) => position(pool, name).unwrap_or(origins.len()),
             Edit::Part(_) => found(pool, name)?,
@@ -158,6 +167,14 @@ async fn remove(
         let index = found(pool, name)?;
         if origins.len() == 1 {
             let text = "a pool has at least one origin, and this is its last: delete the pool, or add another first";
+            return Err(ApiError::invalid(text));
+        }
+        if origins.len() <= usize::try_from(pool.minimum_origins).unwrap_or(usize::MAX) {
+            let text = format!(
+                "the pool has {} origins and needs {} of them healthy: lower its minimum_origins, or add another first",
+                origins.len(),
+                pool.minimum_origins
+            );
             return Err(ApiError::invalid(text));
         }
         origins.remove(index);

@@ -22,13 +22,16 @@ pub enum Paging {
 
 /// Items of a page where nobody says how many: the original's.
 const PER_PAGE_DEFAULT: usize = 25;
+/// Items from an offset on where nobody says how many.
+const LIMIT_DEFAULT: usize = 1_000;
 
 impl Paging {
     /// What a request asks for: `page` and `per_page`, or `limit` and `offset`.
     pub fn parse(parameters: &Parameters) -> Result<Self, ApiError> {
         let page = parameters.number("page", 1, usize::MAX)?;
-        let per_page = parameters.number("per_page", 1, PER_PAGE_MAX)?;
-        let limit = parameters.number("limit", 1, PER_PAGE_MAX)?;
+        let count =
+            |name| Ok::<_, ApiError>(parameters.number(name, 1, usize::MAX)?.map(|count| count.min(PER_PAGE_MAX)));
+        let (per_page, limit) = (count("per_page")?, count("limit")?);
         let offset = parameters.number("offset", 0, usize::MAX)?;
         match (page, per_page, limit, offset) {
             (None, None, None, None) => Ok(Self::Everything),
@@ -37,7 +40,7 @@ impl Paging {
                 Ok(Self::Part { offset: (page.unwrap_or(1) - 1).saturating_mul(limit), limit })
             }
             (None, None, limit, offset) => {
-                Ok(Self::Part { offset: offset.unwrap_or(0), limit: limit.unwrap_or(PER_PAGE_MAX) })
+                Ok(Self::Part { offset: offset.unwrap_or(0), limit: limit.unwrap_or(LIMIT_DEFAULT) })
             }
             _ => Err(ApiError::invalid("page and per_page, or limit and offset, but not both")),
         }
@@ -100,6 +103,7 @@ mod tests {
             ("page=2&per_page=2", vec![2, 3], (2, 2, 2, 3)),
             ("page=9&per_page=2", vec![], (9, 2, 0, 3)),
             ("per_page=3", vec![0, 1, 2], (1, 3, 3, 2)),
+            ("per_page=99999999", vec![0, 1, 2, 3, 4], (1, PER_PAGE_MAX, 5, 1)),
             ("page=1", vec![0, 1, 2, 3, 4], (1, 25, 5, 1)),
             ("limit=2&offset=3", vec![3, 4], (2, 2, 2, 3)),
             ("offset=4", vec![4], (1, 1000, 1, 1)),
@@ -118,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_is_no_page_is_refused() {
-        for query in ["page=0", "per_page=0", "per_page=1001", "page=x", "page=-1", "page=1&limit=1", "page=1&page=2"] {
+        for query in ["page=0", "per_page=0", "page=x", "page=-1", "page=1&limit=1", "page=1&page=2"] {
             assert!(Paging::parse(&Parameters::parse(query)).is_err(), "{query}");
         }
     }

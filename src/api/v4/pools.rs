@@ -11,8 +11,9 @@ use axum::http::Method;
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::api::v4::body::{self, Edit, parsed};
+use crate::api::v4::code::Note;
 use crate::api::v4::context::{Committed, Context, random_bits};
-use crate::api::v4::envelope::{Answer, Reply};
+use crate::api::v4::envelope::{Answer, Message, Reply};
 use crate::api::v4::error::ApiError;
 use crate::api::v4::object::{self, Deleted, Found, changeable, deletion, in_order};
 use crate::api::v4::openapi::description::{Description, Operation};
@@ -24,7 +25,7 @@ use crate::api::v4::request::{JsonBody, Parameters, PathId, PathIdentifier as _,
 use crate::api::v4::route::{Route, in_both_views};
 use crate::model::id::{MonitorId, ObjectId, PoolId};
 use crate::model::inventory::{Change, Inventory};
-use crate::model::limits::DESCRIPTION_CHARS_MAX;
+use crate::model::limits::{DESCRIPTION_CHARS_MAX, ORIGINS_PER_POOL_MAX};
 use crate::model::pool::Pool;
 use crate::model::tree::{Table, Value};
 use crate::spec::pool::{KEYS, build_json, kept_properties, parse_json};
@@ -42,14 +43,16 @@ const ONE: &str = "/load_balancers/pools/{pool_id}";
 const EMAIL: &str = "notification_email";
 /// How many pools a PATCH of many changes, unless it says so: the original's number.
 const PATCHED_DEFAULT: usize = 25;
+/// How many it changes at most: they are one commit.
+const PATCHED_MAX: usize = 1_000;
 
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
     in_both_views(&[
-        Route::get(ALL, list),
+        Route::get(ALL, list).at_length(),
         Route::post(ALL, create),
         Route::patch(ALL, reset_emails),
-        Route::get(ONE, details),
+        Route::get(ONE, details).for_its_pool(),
         Route::put(ONE, rewrite).for_its_pool(),
         Route::patch(ONE, rewrite).for_its_pool(),
         Route::delete(ONE, remove),
@@ -89,7 +92,7 @@ fn property(key: &str) -> Option<RefOr<Schema>> {
         "name" => schema::text_about("Letters, digits, hyphens and underscores; no other pool has it."),
         "description" => schema::text_to(DESCRIPTION_CHARS_MAX),
         "enabled" => schema::boolean_or(true),
-        "minimum_origins" => schema::integer_or(0, i64::MAX, 1),
+        "minimum_origins" => schema::integer_or(0, i64::try_from(ORIGINS_PER_POOL_MAX).unwrap_or(i64::MAX), 1),
         "origins" => schema::list(schema::of("Origin")),
         "healthy" => schema::boolean(),
         "lever" => schema::of("Lever"),
@@ -168,7 +171,7 @@ async fn reset_emails(
     }
     let paging = match paging {
         Paging::Everything => Paging::Part { offset: 0, limit: PATCHED_DEFAULT },
-        part @ Paging::Part { .. } => part,
+        Paging::Part { offset, limit } => Paging::Part { offset, limit: limit.min(PATCHED_MAX) },
     };
     let edit = Edit::Part(said.clone());
     let mut page = None;
@@ -178,6 +181,11 @@ async fn reset_emails(
         let ids = paging.part(pools.into_iter(), |pool| pool.id);
         let mut plan = Plan::default();
         for id in ids.items.iter().filter(|id| has_emails(inventory, **id)) {
+            if let Some(file) = inventory.declared_in(ObjectId::Pool(*id)) {
+                let text = format!("pool {id} is left as it is: {file} declares it, and only there it can be changed");
+                plan.messages.push(Message::of(Note::Warning, text));
+                continue;
+            }
             plan.steps.extend(rewritten(inventory, *id, &Precondition::None, &edit)?.steps);
         }
         page = Some(ids);
@@ -214,7 +222,11 @@ async fn remove(
     let detaches = parameters.boolean("detach")?.unwrap_or(false);
     let committed = context.commit(&writing, |inventory| {
         let deletion = deletion(inventory, object, &writing.precondition)?;
-        let mut plan = if detaches { detach::plan(inventory, id)? } else { Plan::default() };
+        let mut plan = if detaches {
+            detach::plan(inventory, id)?
+        } else {
+            Plan { steps: vec![], messages: detach::mentions(inventory, id) }
+        };
         plan.steps.push(deletion);
         Ok(plan)
     });

@@ -24,17 +24,30 @@ pub enum Precondition {
     Present,
     /// In one of these revisions.
     OneOf(Vec<Revision>),
+    /// Not there.
+    Absent,
+    /// In none of these revisions, if it is there.
+    NoneOf(Vec<Revision>),
 }
 
 impl Precondition {
-    /// What the request's `If-Match` says.
-    pub(super) fn if_match(headers: &HeaderMap) -> Result<Self, ApiError> {
-        let Some(tags) = Tags::parse(headers, &IF_MATCH)? else { return Ok(Self::None) };
-        Ok(match tags {
-            Tags::Any => Self::Present,
-            // RFC 9110 §13.1.1: If-Match compares strongly, so that a weak tag matches nothing. Neither does one that
-            // is none of ours.
-            Tags::These(tags) => Self::OneOf(tags.iter().filter_map(Tag::strong).collect()),
+    /// What the request's `If-Match` says, or else its `If-None-Match`.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
+        if let Some(tags) = Tags::parse(headers, &IF_MATCH)? {
+            return Ok(match tags {
+                Tags::Any => Self::Present,
+                // RFC 9110 §13.1.1: If-Match compares strongly, so that a weak tag matches nothing. Neither does one that
+                // is none of ours.
+                Tags::These(tags) => {
+                    Self::OneOf(tags.iter().filter(|tag| !tag.is_weak).filter_map(Tag::revision).collect())
+                }
+            });
+        }
+        // RFC 9110 §13.1.2: * is for those who would make something and overwrite nothing; tags compare weakly.
+        Ok(match Tags::parse(headers, &IF_NONE_MATCH)? {
+            None => Self::None,
+            Some(Tags::Any) => Self::Absent,
+            Some(Tags::These(tags)) => Self::NoneOf(tags.iter().filter_map(Tag::revision).collect()),
         })
     }
 
@@ -50,14 +63,23 @@ impl Precondition {
                     format!("{kind} {object} is at revision {found}, which If-Match does not name: read it again");
                 Err(ApiError::new(Code::Stale, text))
             }
-            Self::None | Self::Present | Self::OneOf(_) => Ok(Expected::At(found)),
+            Self::Absent => {
+                let text =
+                    format!("{} {object} is there already, and If-None-Match says that it must not be", object.kind());
+                Err(ApiError::new(Code::Stale, text))
+            }
+            Self::NoneOf(revisions) if revisions.contains(&found) => {
+                let text = format!("{} {object} is at revision {found}, which If-None-Match names", object.kind());
+                Err(ApiError::new(Code::Stale, text))
+            }
+            Self::None | Self::Present | Self::OneOf(_) | Self::NoneOf(_) => Ok(Expected::At(found)),
         }
     }
 
     /// Nothing can be expected of an object that is to be made.
     pub fn of_new(&self) -> Result<Expected, ApiError> {
         match self {
-            Self::None => Ok(Expected::Absent),
+            Self::None | Self::Absent | Self::NoneOf(_) => Ok(Expected::Absent),
             Self::Present | Self::OneOf(_) => Err(ApiError::new(Code::Stale, "If-Match is for objects that are there")),
         }
     }
@@ -80,10 +102,10 @@ struct Tag {
 }
 
 impl Tag {
-    /// The revision that a strong tag names.
-    fn strong(&self) -> Option<Revision> {
+    /// The revision that it names.
+    fn revision(&self) -> Option<Revision> {
         let text = self.text.split_once('-').map_or(&*self.text, |(revision, _)| revision);
-        let number: u64 = text.parse().ok().filter(|_| !self.is_weak)?;
+        let number: u64 = text.parse().ok()?;
         // "042" and "+42" are other tags than "42".
         (number.to_string() == text).then_some(Revision(number))
     }
@@ -173,14 +195,25 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.extend(header.map(|header| (IF_MATCH, HeaderValue::from_static(header))));
-            let precondition = Precondition::if_match(&headers).unwrap();
+            let precondition = Precondition::of(&headers).unwrap();
             let expected = precondition.expected(object, Revision(42));
             assert_eq!(expected.is_ok(), at_42, "{header:?}");
             assert_eq!(precondition.of_new().is_ok(), header.is_none());
         }
         for header in ["42", "\"42", "\"42\" \"43\"", "w/\"42\""] {
             let headers = HeaderMap::from_iter([(IF_MATCH, HeaderValue::from_static(header))]);
-            assert!(Precondition::if_match(&headers).is_err(), "{header}");
+            assert!(Precondition::of(&headers).is_err(), "{header}");
+        }
+    }
+
+    #[test]
+    fn if_none_match_keeps_what_is_there() {
+        let object = ObjectId::Pool(PoolId::declared("web"));
+        for (header, at_42) in [("*", false), ("\"42\"", false), ("W/\"42\"", false), ("\"7\"", true)] {
+            let headers = HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::from_static(header))]);
+            let precondition = Precondition::of(&headers).unwrap();
+            assert_eq!(precondition.expected(object, Revision(42)).is_ok(), at_42, "{header}");
+            assert!(precondition.of_new().is_ok());
         }
     }
 }

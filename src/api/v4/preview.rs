@@ -1,8 +1,8 @@
 //! Previews: a monitor tried on pools now, from here, before it decides anything. Nothing of it reaches the inventory.
 //!
 //! A preview is started by `POST .../preview` of a pool or a monitor and runs by itself; `GET preview/{preview_id}` shows
-//! the pools that are finished so far. It probes what is enabled: each origin as the schedule would, retries too. It ends,
-//! and is forgotten, ten minutes after its start; before that if many others follow.
+//! the pools that are finished so far. It probes what is enabled: each origin as the schedule would, retries too. It ends five
+//! minutes after its start at the latest, and is forgotten after ten; before that if many others follow.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -13,10 +13,13 @@ use axum::extract::State;
 use axum::http::Method;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
+use tracing::info;
 
-use crate::api::v4::body::{Edit, Parsed, parsed};
+use crate::api::shares::{Share, Shares};
+use crate::api::v4::body::{self, Edit, Parsed, parsed};
+use crate::api::v4::caller::{Caller, forbidden};
 use crate::api::v4::code::{Code, Note};
 use crate::api::v4::context::{Context, random_bits};
 use crate::api::v4::envelope::{Answer, Message, Reply};
@@ -26,18 +29,22 @@ use crate::api::v4::monitors;
 use crate::api::v4::openapi::description::{Description, Operation};
 use crate::api::v4::openapi::schema;
 use crate::api::v4::pools;
-use crate::api::v4::request::{JsonBody, OptionalJsonBody, PathId};
+use crate::api::v4::request::{OptionalJsonBody, PathId};
 use crate::api::v4::route::{Route, in_both_views};
+use crate::api::v4::secrets;
 use crate::health::endpoint::ProbedPool;
 use crate::health::probe::Probe;
 use crate::health::table::TargetKey;
 use crate::health::target::look;
-use crate::model::id::{MonitorId, PoolId, PreviewId};
+use crate::model::id::{MonitorId, PoolId, PreviewId, TokenId};
+use crate::model::inventory::Inventory;
 use crate::model::limits::{
-    PREVIEW_LIFETIME, PREVIEW_ORIGINS_MAX, PREVIEW_PROBES_MAX, PREVIEWS_AT_ONCE_MAX, PREVIEWS_KEPT_MAX,
+    PREVIEW_LIFETIME, PREVIEW_ORIGINS_MAX, PREVIEW_PROBES_MAX, PREVIEW_RUN_MAX, PREVIEWS_AT_ONCE_MAX,
+    PREVIEWS_KEPT_MAX, PREVIEWS_PER_TOKEN_MAX,
 };
 use crate::model::monitor::Monitor;
 use crate::model::pool::{Address, Origin, Pool};
+use crate::model::tree::Node;
 use crate::model::verdict::{FailReason, Outcome};
 use crate::spec::monitor::parse_json;
 
@@ -50,6 +57,8 @@ pub struct Previews {
     places: Arc<Semaphore>,
     /// A permit for each probe in flight.
     probes: Arc<Semaphore>,
+    /// How many places each token has.
+    of_tokens: Arc<Shares<TokenId>>,
 }
 
 /// Previews that are kept.
@@ -68,9 +77,16 @@ struct Preview {
     id: PreviewId,
     /// When it is forgotten.
     end: Instant,
+    /// Until when it runs at most.
+    deadline: Instant,
+    /// Whether it runs.
+    task: AbortHandle,
     /// What is finished.
     found: Arc<Mutex<Found>>,
 }
+
+/// Names of pools that a log line shows.
+const SHOWN_POOLS: usize = 5;
 
 /// What previews find, by pool.
 type Found = BTreeMap<String, HealthDetails>;
@@ -81,6 +97,7 @@ impl Default for Previews {
             kept: Mutex::default(),
             places: Arc::new(Semaphore::new(PREVIEWS_AT_ONCE_MAX)),
             probes: Arc::new(Semaphore::new(PREVIEW_PROBES_MAX)),
+            of_tokens: Shares::new(PREVIEWS_PER_TOKEN_MAX),
         }
     }
 }
@@ -90,23 +107,33 @@ impl Previews {
     fn start<P: Probe + Clone>(
         &self,
         id: PreviewId,
+        caller: &Caller,
         probe: &P,
         monitor: Monitor,
         pools: Vec<Seen>,
     ) -> Result<(), ApiError> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            let text = format!("{PREVIEWS_AT_ONCE_MAX} previews run already; try again when one has ended");
-            ApiError::new(Code::Overloaded, text)
-        })?;
-        let (end, found) = (Instant::now() + PREVIEW_LIFETIME, Arc::default());
-        let look = Look { probe: probe.clone(), monitor: Arc::new(monitor), permits: Arc::clone(&self.probes) };
+        let now = Instant::now();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.forget_past(Instant::now());
+        kept.forget_past(now);
+        let full = |most: usize, whose: &str| {
+            let text = format!("{most} previews{whose} run already; try again when one has ended");
+            ApiError::new(Code::Overloaded, text).retry_after(kept.next_end(now))
+        };
+        let share = match &caller.token {
+            Some(token) => {
+                let share = self.of_tokens.take(token.id, 1);
+                Some(share.ok_or_else(|| full(PREVIEWS_PER_TOKEN_MAX, " of this token"))?)
+            }
+            None => None,
+        };
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| full(PREVIEWS_AT_ONCE_MAX, ""))?;
+        let (end, deadline, found) = (now + PREVIEW_LIFETIME, now + PREVIEW_RUN_MAX, Arc::default());
+        let look = Look { probe: probe.clone(), monitor: Arc::new(monitor), permits: Arc::clone(&self.probes) };
         if kept.previews.len() >= PREVIEWS_KEPT_MAX {
             kept.previews.pop_front();
         }
-        kept.previews.push_back(Preview { id, end, found: Arc::clone(&found) });
-        kept.tasks.spawn(run(look, pools, found, end, place));
+        let task = kept.tasks.spawn(run(look, pools, Arc::clone(&found), deadline, (place, share)));
+        kept.previews.push_back(Preview { id, end, deadline, task, found });
         Ok(())
     }
 
@@ -127,6 +154,13 @@ impl Kept {
         while self.previews.front().is_some_and(|preview| preview.end <= now) {
             self.previews.pop_front();
         }
+    }
+
+    /// How long it is at most until one of those that run has ended.
+    fn next_end(&self, now: Instant) -> Duration {
+        let running = self.previews.iter().filter(|preview| !preview.task.is_finished());
+        let ends = running.map(|preview| preview.deadline.saturating_duration_since(now));
+        ends.min().unwrap_or_default()
     }
 }
 
@@ -205,8 +239,8 @@ async fn run<P: Probe + Clone>(
     look: Look<P>,
     pools: Vec<Seen>,
     found: Arc<Mutex<Found>>,
-    end: Instant,
-    place: OwnedSemaphorePermit,
+    deadline: Instant,
+    place: (OwnedSemaphorePermit, Option<Share<TokenId>>),
 ) {
     let mut looks = JoinSet::new();
     for seen in pools {
@@ -220,8 +254,8 @@ async fn run<P: Probe + Clone>(
             }
         }
     };
-    // What is not finished by then is seen by nobody.
-    drop(tokio::time::timeout_at(end, all).await);
+    // What is not finished by then is left out.
+    drop(tokio::time::timeout_at(deadline, all).await);
     drop(place);
 }
 
@@ -239,7 +273,7 @@ pub(super) fn routes() -> Vec<Route> {
     in_both_views(&[
         Route::post("/load_balancers/pools/{pool_id}/preview", of_pool).for_its_pool(),
         Route::post("/load_balancers/monitors/{monitor_id}/preview", of_monitor),
-        Route::get("/load_balancers/preview/{preview_id}", result),
+        Route::get("/load_balancers/preview/{preview_id}", result).for_all(),
     ])
 }
 
@@ -252,9 +286,9 @@ pub(super) fn describe() -> Description {
         Operation::new(
             Method::POST,
             "/load_balancers/pools/{pool_id}/preview",
-            "Probes a pool once with this monitor.",
+            "Probes a pool once with this monitor, or with its own.",
         )
-        .takes(monitor())
+        .may_take(monitor())
         .gives(started.clone()),
         Operation::new(
             Method::POST,
@@ -269,23 +303,49 @@ pub(super) fn describe() -> Description {
     Description { tag: "Previews", operations, schemas: vec![] }
 }
 
-/// `POST .../pools/{pool_id}/preview`: the body is a monitor.
+/// `POST .../pools/{pool_id}/preview`: the body is a monitor. Without one it is the pool's own, and so it has to be for those
+/// who are limited to the pool: else they could send anything to wherever probes come.
 async fn of_pool(
     State(context): State<Arc<Context>>,
     PathId(id): PathId<PoolId>,
-    JsonBody(body): JsonBody,
+    caller: Caller,
+    OptionalJsonBody(body): OptionalJsonBody,
 ) -> Answer<Started> {
     let inventory = context.inventory();
     let (pool, _) = pools::find(&inventory, id)?;
-    let monitor_id = MonitorId::random(random_bits()?);
-    let parsed = parsed(|faults| parse_json(&body, monitor_id, &inventory, faults))?;
-    start(&context, parsed.object, vec![Arc::clone(pool)], parsed.messages)
+    let (monitor, messages) = match body {
+        Some(body) if caller.limit().is_none() => {
+            secrets::check_whole(&body)?;
+            let monitor_id = MonitorId::random(random_bits()?);
+            let Parsed { object, messages } = parsed(|faults| parse_json(&body, monitor_id, &inventory, faults))?;
+            (object, messages)
+        }
+        body => (own_monitor(&inventory, pool, body)?, vec![]),
+    };
+    start(&context, &caller, monitor, vec![Arc::clone(pool)], messages)
+}
+
+/// The monitor of a pool, if a body, should there be one, says the same.
+fn own_monitor(inventory: &Inventory, pool: &Pool, body: Option<Node>) -> Result<Monitor, ApiError> {
+    let none = || ApiError::invalid("the pool has no monitor of its own that could be tried");
+    let (monitor, stamp) = monitors::find(inventory, pool.monitor.ok_or_else(none)?)?;
+    if let Some(body) = body {
+        let said = secrets::without_hidden(body::table(&body)?.clone());
+        let Parsed { object, .. } = monitors::edited(inventory, monitor, stamp, &Edit::Part(said))?;
+        if object != **monitor {
+            return Err(forbidden(
+                "it is limited to a pool, and tries that with the pool's own monitor only; send no body",
+            ));
+        }
+    }
+    Ok(Monitor::clone(monitor))
 }
 
 /// `POST .../monitors/{monitor_id}/preview`: the body says what is to be another way, on all pools that name the monitor.
 async fn of_monitor(
     State(context): State<Arc<Context>>,
     PathId(id): PathId<MonitorId>,
+    caller: Caller,
     OptionalJsonBody(body): OptionalJsonBody,
 ) -> Answer<Started> {
     let inventory = context.inventory();
@@ -301,7 +361,7 @@ async fn of_monitor(
         inventory.pools.iter().filter(|pool| pool.monitor == Some(id)).map(Arc::clone).collect();
     pools.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     messages.extend(cut(&mut pools));
-    start(&context, monitor, pools, messages)
+    start(&context, &caller, monitor, pools, messages)
 }
 
 /// Leaves as many pools as one preview may look at, and tells of the others.
@@ -318,13 +378,21 @@ fn cut(pools: &mut Vec<Arc<Pool>>) -> Option<Message> {
 }
 
 /// Starts a preview and tells of it.
-fn start(context: &Context, monitor: Monitor, pools: Vec<Arc<Pool>>, messages: Vec<Message>) -> Answer<Started> {
+fn start(
+    context: &Context,
+    caller: &Caller,
+    monitor: Monitor,
+    pools: Vec<Arc<Pool>>,
+    messages: Vec<Message>,
+) -> Answer<Started> {
     let id = PreviewId::random(random_bits()?);
-    let names = pools.iter().map(|pool| (pool.id.to_string(), pool.name.clone())).collect();
+    let names: BTreeMap<String, String> = pools.iter().map(|pool| (pool.id.to_string(), pool.name.clone())).collect();
+    let (by, shown) = (caller.author(), names.values().take(SHOWN_POOLS).collect::<Vec<_>>());
+    info!(%by, monitor = %monitor.id, pools = names.len(), ?shown, "a preview is started");
     let assigned = Arc::clone(&context.assigned.borrow());
     let seen = |pool: Arc<Pool>| Seen { probed: assigned.pools.find(pool.id).cloned(), pool };
     let pools = pools.into_iter().map(seen).collect();
-    context.previews.start(id, &context.prober, monitor, pools)?;
+    context.previews.start(id, caller, &context.prober, monitor, pools)?;
     Ok(Reply::new(Started { preview_id: id.to_string(), pools: names }).with_messages(messages))
 }
 

@@ -67,8 +67,8 @@ impl Reference {
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
     in_both_views(&[
-        Route::get("/load_balancers/pools/{pool_id}/references", of_pool),
-        Route::get("/load_balancers/monitors/{monitor_id}/references", of_monitor),
+        Route::get("/load_balancers/pools/{pool_id}/references", of_pool).at_length().for_its_pool(),
+        Route::get("/load_balancers/monitors/{monitor_id}/references", of_monitor).at_length(),
     ])
 }
 

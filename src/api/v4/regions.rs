@@ -107,8 +107,8 @@ impl Filter {
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
     in_account(&[
-        Route::get("/load_balancers/regions", list),
-        Route::get("/load_balancers/regions/{region_code}", details),
+        Route::get("/load_balancers/regions", list).for_all(),
+        Route::get("/load_balancers/regions/{region_code}", details).for_all(),
     ])
 }
 

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::Method;
 use axum::http::header::{CONTENT_TYPE, HeaderMap};
@@ -175,7 +175,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Writing {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        let precondition = Precondition::if_match(&parts.headers)?;
+        let precondition = Precondition::of(&parts.headers)?;
         let parameters = Parameters::parse(parts.uri.query().unwrap_or_default());
         let wait = match parameters.text("wait")? {
             None => false,
@@ -247,14 +247,17 @@ fn is_json(headers: &HeaderMap) -> bool {
 const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The whole body, if it is not too large.
-async fn octets(body: Body) -> Result<Bytes, ApiError> {
+pub(in crate::api) async fn octets(body: Body) -> Result<Bytes, ApiError> {
+    let too_large = || ApiError::new(Code::TooLarge, format!("the body has more than {BODY_OCTETS_MAX} octets"));
+    if body.size_hint().lower() > BODY_OCTETS_MAX as u64 {
+        // Content-Length says so: nothing of it has to come.
+        return Err(too_large());
+    }
     let arrival = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_OCTETS_MAX).collect()).await;
     let late = |_| ApiError::new(Code::BodyTimeout, format!("the body did not arrive within {BODY_TIMEOUT:?}"));
     match arrival.map_err(late)? {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(ApiError::new(Code::TooLarge, format!("the body has more than {BODY_OCTETS_MAX} octets")))
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         // Nobody reads this: the connection is gone.
         Err(error) => Err(ApiError::new(Code::Malformed, format!("the body broke off: {error}"))),
     }

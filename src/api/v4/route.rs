@@ -11,6 +11,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
 
+use crate::api::bulk::{Bulk, at_length};
 use crate::api::v4::accounts;
 use crate::api::v4::caller::{Caller, Class};
 use crate::api::v4::code::Code;
@@ -28,13 +29,15 @@ pub struct Route {
     pub path: String,
     /// Who may use it.
     pub class: Class,
+    /// Whether it may have to look at much, and may show much.
+    is_long: bool,
     /// What answers, without any check.
     handler: MethodRouter<Arc<Context>>,
 }
 
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { method, path, class, handler: _ } = self;
+        let Self { method, path, class, is_long: _, handler: _ } = self;
         write!(f, "{method} {path} {class:?}")
     }
 }
@@ -73,25 +76,37 @@ impl Route {
         class: Class,
         handler: impl Handler<T, Arc<Context>>,
     ) -> Self {
-        Self { method, path: path.to_owned(), class, handler: on(filter, handler) }
+        Self { method, path: path.to_owned(), class, is_long: false, handler: on(filter, handler) }
     }
 
-    /// The same, open to tokens that are limited to the pool which the path names: nothing else is changed by it.
+    /// The same, open to tokens that are limited to the pool which the path names: nothing else is shown or changed by it.
     #[must_use]
     pub fn for_its_pool(self) -> Self {
-        Self { class: Class::EditPool, ..self }
+        let class = if self.method == Method::GET { Class::ReadPool } else { Class::EditPool };
+        Self { class, ..self }
     }
 
-    /// The same, closed to tokens that are limited to a pool.
+    /// The same, open to whoever has a token: it shows no more than they may see.
     #[must_use]
-    pub fn of_journal(self) -> Self {
-        Self { class: Class::ReadJournal, ..self }
+    pub fn for_all(self) -> Self {
+        Self { class: Class::ReadOpen, ..self }
+    }
+
+    /// The same, answered beside everything else: it may have to look at much, or may show much.
+    #[must_use]
+    pub fn at_length(self) -> Self {
+        Self { is_long: true, ..self }
     }
 
     /// Adds this route to a router, behind its check.
-    fn add_to(self, router: Router<Arc<Context>>, base: &str) -> Router<Arc<Context>> {
+    fn add_to(self, router: Router<Arc<Context>>, base: &str, bulk: &Arc<Bulk>) -> Router<Arc<Context>> {
         let check = middleware::from_fn_with_state(self.class, authorize);
-        router.route(&format!("{base}{}", self.path), self.handler.route_layer(check))
+        let handler = if self.is_long {
+            self.handler.route_layer(middleware::from_fn_with_state(Arc::clone(bulk), at_length))
+        } else {
+            self.handler
+        };
+        router.route(&format!("{base}{}", self.path), handler.route_layer(check))
     }
 }
 
@@ -118,8 +133,8 @@ pub fn in_account(routes: &[Route]) -> Vec<Route> {
 }
 
 /// The router of a table. What no route takes is answered in the same form as everything else.
-pub(super) fn router(routes: Vec<Route>, base: &str) -> Router<Arc<Context>> {
-    let router = routes.into_iter().fold(Router::new(), |router, route| route.add_to(router, base));
+pub(super) fn router(routes: Vec<Route>, base: &str, bulk: &Arc<Bulk>) -> Router<Arc<Context>> {
+    let router = routes.into_iter().fold(Router::new(), |router, route| route.add_to(router, base, bulk));
     let router = router.method_not_allowed_fallback(async |method: Method| {
         ApiError::new(Code::Method, format!("{method} is not for this URI; the header Allow names what is"))
     });

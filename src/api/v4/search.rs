@@ -84,7 +84,7 @@ impl Shown {
 
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
-    in_account(&[Route::get("/load_balancers/search", find)])
+    in_account(&[Route::get("/load_balancers/search", find).at_length()])
 }
 
 /// What the document says of them.

@@ -1,7 +1,10 @@
 //! The frame: envelope, bodies, preconditions, and what is waited for.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use super::fixture::{Fixture, Response, bearer};
 use super::{accounts, router};
@@ -11,6 +14,7 @@ use crate::model::token::Access;
 use crate::steering::publish::Live;
 
 mod access;
+mod limited;
 
 /// Pools at user level.
 const POOLS: &str = "/user/load_balancers/pools";
@@ -118,6 +122,24 @@ async fn of_two_who_edit_different_fields_at_once_neither_is_lost() {
 }
 
 #[tokio::test]
+async fn of_a_hundred_who_edit_one_pool_at_once_nobodys_edit_is_lost() {
+    let api = Arc::new(Fixture::new());
+    let path = format!("{POOLS}/{}", api.made(POOLS, POOL).await);
+    let mut writers = JoinSet::new();
+    for writer in 0..100 {
+        let (api, path) = (Arc::clone(&api), format!("{path}/origins/w{writer}"));
+        let body = format!("{{\"address\":\"198.51.100.{writer}\"}}");
+        writers.spawn(async move { api.call("PUT", &path, &body).await });
+    }
+    while let Some(response) = writers.join_next().await {
+        let response = response.unwrap();
+        assert_eq!(response.status, 200, "{:#}", response.body);
+    }
+    let pool = api.call("GET", &path, "").await.body;
+    assert_eq!(pool["result"]["origins"].as_array().unwrap().len(), 101);
+}
+
+#[tokio::test]
 async fn of_two_with_the_same_tag_one_wins() {
     let api = Fixture::new();
     let made = api.call("POST", POOLS, POOL).await;
@@ -150,6 +172,11 @@ async fn whoever_waits_for_dns_is_told_when_it_takes_too_long() {
     api.live.send_replace(Live { generation: Generation(u64::MAX), waiting: 0 });
     let live = api.call("POST", &path, &POOL.replace("web", "other")).await;
     assert_eq!((live.status, &live.body["messages"]), (StatusCode::OK, &json!([])));
+    // What changes nothing may have been made a moment ago, by a request whose answer was lost.
+    api.live.send_replace(Live::default());
+    let again = format!("{POOLS}/{}?wait=live", live.body["result"]["id"].as_str().unwrap());
+    let again = api.call("PATCH", &again, "{}").await;
+    assert_eq!((again.status, &again.body["messages"][0]["code"]), (StatusCode::OK, &json!(1103)));
     let wrong = api.call("POST", &format!("{POOLS}?wait=dead"), POOL).await;
     assert_eq!(refusal(&wrong), (StatusCode::BAD_REQUEST, Some(1002)));
 }

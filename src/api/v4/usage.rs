@@ -40,7 +40,7 @@ struct Count {
 
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
-    in_account(&[Route::get(PATH, show)])
+    in_account(&[Route::get(PATH, show).at_length()])
 }
 
 /// What the document says of them.

@@ -37,7 +37,7 @@ struct Verified {
 
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::get("/user", details), Route::get("/user/tokens/verify", verify)]
+    vec![Route::get("/user", details).for_all(), Route::get("/user/tokens/verify", verify).for_all()]
 }
 
 /// What the document says of them.

@@ -40,7 +40,12 @@ const ACTIVE: &str = "active";
 
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::get(ALL, list), Route::post(ALL, create), Route::get(ONE, details), Route::delete(ONE, remove)]
+    vec![
+        Route::get(ALL, list).at_length(),
+        Route::post(ALL, create),
+        Route::get(ONE, details),
+        Route::delete(ONE, remove),
+    ]
 }
 
 /// What the document says of them.

@@ -193,7 +193,7 @@ impl Inventory {
                     _ => None,
                 });
                 for load_balancer in mentioning.collect::<Vec<_>>() {
-                    let kept = load_balancer.kept.without(&id.to_string());
+                    let kept = load_balancer.kept.without_pool(&id.to_string());
                     self.put_load_balancer(LoadBalancer { kept, ..LoadBalancer::clone(&load_balancer) }, now)?;
                 }
                 self.remove_levers(id);

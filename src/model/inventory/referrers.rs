@@ -2,6 +2,7 @@
 
 use crate::model::id::{ObjectId, PoolId};
 use crate::model::inventory::Inventory;
+use crate::model::kept::{POOL_MAPS, POOL_RULES};
 use crate::model::load_balancer::{LoadBalancer, SteeringPolicy};
 
 /// An object that refers to another.
@@ -22,11 +23,6 @@ impl Referrer {
         Self { object: ObjectId::LoadBalancer(load_balancer.id), name: load_balancer.name.to_string(), active }
     }
 }
-
-/// Keys of a load balancer under which pools matter whatever the steering policy.
-const RULES: [&str; 2] = ["rules", "pool_sets"];
-/// Keys under which pools matter to geographic steering.
-const MAPS: [&str; 3] = ["region_pools", "country_pools", "pop_pools"];
 
 impl Inventory {
     /// Objects that refer to `object`, in order of kind and name. Looks at each that could.
@@ -73,8 +69,8 @@ fn pool_use(load_balancer: &LoadBalancer, id: PoolId) -> Option<bool> {
     let mut used = None;
     for entry in table.entries() {
         let key = entry.key.as_ref();
-        let active =
-            RULES.contains(&key) || load_balancer.steering_policy == SteeringPolicy::Geo && MAPS.contains(&key);
+        let active = POOL_RULES.contains(&key)
+            || load_balancer.steering_policy == SteeringPolicy::Geo && POOL_MAPS.contains(&key);
         let mut mentioned = false;
         entry.node.texts(&mut |text| mentioned |= text == id);
         if mentioned {

@@ -1,14 +1,16 @@
 //! The audit log: who changed what, when, and what it was before and after.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
 use redb::ReadTransaction;
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use crate::model::id::{ObjectId, TokenId, ZoneId};
 use crate::model::inventory::{Author, Generation, Inventory};
-use crate::model::limits::AUDIT_RECORDS_MAX;
+use crate::model::limits::{AUDIT_RECORDS_MAX, AUDIT_SHOWN_OCTETS_MAX};
 use crate::model::stamp::UnixMicros;
 use crate::model::token::Token;
 use crate::model::tree::{Node, Value};
@@ -42,6 +44,8 @@ pub struct AuditEntry {
     pub after: Option<String>,
     /// The generation that the change made; of a token, which makes none, the one that it came upon.
     pub generation: Generation,
+    /// Whether one of both was left out for its size.
+    pub shortened: bool,
 }
 
 /// What the log tells of.
@@ -68,7 +72,7 @@ pub enum Action {
 }
 
 /// Which entries somebody wants to see.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct AuditQuery {
     /// From then on.
     pub since: Option<UnixMicros>,
@@ -80,8 +84,23 @@ pub struct AuditQuery {
     pub author: Option<String>,
     /// With lower numbers than this: what comes after the last entry of an answer.
     pub before: Option<u64>,
+    /// So many of the newest are left out.
+    pub skip: usize,
     /// At most so many, the newest.
     pub limit: usize,
+    /// Whether values are wanted however large they are.
+    pub whole: bool,
+}
+
+/// What of an entry decides whether it is wanted: all else is passed over unread.
+#[derive(Deserialize)]
+struct Head<'t> {
+    /// Who.
+    #[serde(borrow)]
+    author: Cow<'t, str>,
+    /// The id of the object or token.
+    #[serde(borrow)]
+    id: Cow<'t, str>,
 }
 
 /// An entry as it is kept.
@@ -183,7 +202,7 @@ impl Occasion<'_> {
             after,
             generation: self.generation.0,
         };
-        Entry { at: self.at, text: serde_json::to_vec(&row).unwrap_or_default() }
+        Entry { at: self.at, text: serde_json::to_vec(&row).unwrap_or_default(), writer: row.author }
     }
 }
 
@@ -244,13 +263,23 @@ impl fmt::Display for Subject {
     }
 }
 
-/// The entries that somebody wants to see, newest first. One that cannot be read is left out.
-pub(super) fn find(transaction: &ReadTransaction, query: &AuditQuery) -> Result<Vec<AuditEntry>, redb::Error> {
-    let AuditQuery { since, until, object, author, before, limit } = query;
+/// Who wrote an entry.
+pub(super) fn writer(text: &[u8]) -> String {
+    serde_json::from_slice::<Head<'_>>(text).map(|head| head.author.into_owned()).unwrap_or_default()
+}
+
+/// The entries that somebody wants to see, newest first, unless they are `gone`. One that cannot be read is left out.
+pub(super) fn find(
+    transaction: &ReadTransaction,
+    query: &AuditQuery,
+    gone: &CancellationToken,
+) -> Result<Vec<AuditEntry>, redb::Error> {
+    let AuditQuery { since, until, object, author, before, skip, limit, whole } = query;
     let rows = transaction.open_table(AUDIT)?;
     let mut found = Vec::new();
+    let mut left_out = 0;
     for entry in rows.range(..before.unwrap_or(u64::MAX))?.rev() {
-        if found.len() >= *limit {
+        if found.len() >= *limit || gone.is_cancelled() {
             break;
         }
         let (number, value) = entry?;
@@ -260,21 +289,33 @@ pub(super) fn find(transaction: &ReadTransaction, query: &AuditQuery) -> Result<
         if since.is_some_and(|since| at < since) || until.is_some_and(|until| at > until) {
             continue;
         }
-        let Some(entry) = read(number.value(), at, text) else { continue };
-        let is_wanted = object.as_ref().is_none_or(|id| entry.subject.to_string() == *id)
-            && author.as_ref().is_none_or(|author| entry.author.name == *author);
-        if is_wanted {
-            found.push(entry);
+        let is_wanted = |head: &Head<'_>| {
+            object.as_ref().is_none_or(|id| head.id == *id)
+                && author.as_ref().is_none_or(|author| head.author == *author)
+        };
+        if (object.is_some() || author.is_some())
+            && !serde_json::from_slice::<Head<'_>>(text).is_ok_and(|head| is_wanted(&head))
+        {
+            continue;
         }
+        if left_out < *skip {
+            left_out += 1;
+            continue;
+        }
+        found.extend(read(number.value(), at, text, *whole));
     }
     Ok(found)
 }
 
-/// Reads an entry.
-fn read(number: u64, at: UnixMicros, text: &[u8]) -> Option<AuditEntry> {
+/// Reads an entry, with values of any size if it is wanted `whole`.
+fn read(number: u64, at: UnixMicros, text: &[u8], whole: bool) -> Option<AuditEntry> {
     let AuditRow { author, address, action, kind, id, zone, name, before, after, generation } =
         serde_json::from_slice(text).ok()?;
     let subject = Subject::parse(&kind, &id, zone.as_deref())?;
     let author = Author { name: author, address };
-    Some(AuditEntry { number, at, author, action, subject, name, before, after, generation: Generation(generation) })
+    let is_large = |text: &String| !whole && text.len() > AUDIT_SHOWN_OCTETS_MAX;
+    let shortened = before.iter().chain(&after).any(is_large);
+    let [before, after] = [before, after].map(|value| value.filter(|text| !is_large(text)));
+    let generation = Generation(generation);
+    Some(AuditEntry { number, at, author, action, subject, name, before, after, generation, shortened })
 }

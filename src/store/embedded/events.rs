@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use redb::{ReadTransaction, ReadableTable};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use crate::model::event::{OriginEvent, PoolEvent};
 use crate::model::id::PoolId;
@@ -35,12 +36,14 @@ pub struct EventQuery {
     pub pool_name: Option<String>,
     /// Whether the pool is healthy.
     pub pool_healthy: Option<bool>,
-    /// With an origin of this name.
+    /// With an origin of this name that changed.
     pub origin_name: Option<String>,
-    /// With an origin that is healthy or not; if a name is asked for as well, the one with that name.
+    /// With an origin that came to be healthy, or not; if a name is asked for as well, the one with that name.
     pub origin_healthy: Option<bool>,
     /// With higher numbers than this: for those who follow.
     pub after: Option<u64>,
+    /// Without `after`: so many of the last are left out.
+    pub skip: usize,
     /// At most so many: the first after `after`, or, without it, the last of all.
     pub limit: usize,
 }
@@ -94,16 +97,28 @@ impl EventQuery {
             origin_name: None,
             origin_healthy: None,
             after: None,
+            skip: 0,
             limit,
         }
     }
 
     /// Whether an event is wanted.
     fn wants(&self, event: &PoolEvent) -> bool {
-        let Self { since, until, pool, pool_name, pool_healthy, origin_name, origin_healthy, after: _, limit: _ } =
-            self;
+        let Self {
+            since,
+            until,
+            pool,
+            pool_name,
+            pool_healthy,
+            origin_name,
+            origin_healthy,
+            after: _,
+            skip: _,
+            limit: _,
+        } = self;
         let origin_fits = |origin: &OriginEvent| {
-            origin_name.as_ref().is_none_or(|name| origin.name == *name)
+            origin.changed
+                && origin_name.as_ref().is_none_or(|name| origin.name == *name)
                 && origin_healthy.is_none_or(|healthy| (origin.verdict == Verdict::Up) == healthy)
         };
         since.is_none_or(|since| event.at >= since)
@@ -138,11 +153,15 @@ pub(super) fn entry(event: &PoolEvent) -> Entry {
         minimum_origins: *minimum_origins,
         origins: origins.iter().map(origin).collect(),
     };
-    Entry { at: *at, text: serde_json::to_vec(&row).unwrap_or_default() }
+    Entry { at: *at, text: serde_json::to_vec(&row).unwrap_or_default(), writer: String::new() }
 }
 
-/// The events that somebody wants to see, newest last. One that cannot be read is left out.
-pub(super) fn find(transaction: &ReadTransaction, query: &EventQuery) -> Result<Vec<KeptEvent>, redb::Error> {
+/// The events that somebody wants to see, newest last, unless they are `gone`. One that cannot be read is left out.
+pub(super) fn find(
+    transaction: &ReadTransaction,
+    query: &EventQuery,
+    gone: &CancellationToken,
+) -> Result<Vec<KeptEvent>, redb::Error> {
     let rows = transaction.open_table(EVENTS)?;
     let wanted = |entry: Result<_, redb::StorageError>| -> Option<Result<KeptEvent, redb::Error>> {
         let (number, value): (redb::AccessGuard<'_, u64>, redb::AccessGuard<'_, (u64, &[u8])>) = match entry {
@@ -154,10 +173,12 @@ pub(super) fn find(transaction: &ReadTransaction, query: &EventQuery) -> Result<
         Some(Ok(KeptEvent { number: number.value(), event }))
     };
     if let Some(after) = query.after {
-        return rows.range(after.saturating_add(1)..)?.filter_map(wanted).take(query.limit).collect();
+        let rows = rows.range(after.saturating_add(1)..)?.take_while(|_| !gone.is_cancelled());
+        return rows.filter_map(wanted).take(query.limit).collect();
     }
+    let rows = rows.iter()?.rev().take_while(|_| !gone.is_cancelled());
     let mut found: Vec<KeptEvent> =
-        rows.iter()?.rev().filter_map(wanted).take(query.limit).collect::<Result<_, redb::Error>>()?;
+        rows.filter_map(wanted).skip(query.skip).take(query.limit).collect::<Result<_, redb::Error>>()?;
     found.reverse();
     Ok(found)
 }

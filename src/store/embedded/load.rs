@@ -11,6 +11,7 @@ use crate::model::id::{ObjectId, TokenId, ZoneId};
 use crate::model::inventory::{Generation, IdMap, Stored, StoredObject, ZoneRecords};
 use crate::model::token::Token;
 use crate::spec::row::{self, RowKind};
+use crate::store::embedded::audit;
 use crate::store::embedded::disk::{META, OpenError, fault};
 use crate::store::embedded::journal::{AUDIT, AUDIT_BOUNDS, EVENT_BOUNDS, EVENTS, Journal};
 use crate::store::embedded::rows::{LEVERS, LOAD_BALANCERS, MONITORS, POOLS, RECORDS, Rows, TOKENS, ZONES, key};
@@ -92,8 +93,10 @@ impl Contents {
         self.objects.extend(levers);
         self.tokens = self.read_rows(transaction, TOKENS, |key, text| tokens::parse(token_id(key)?, text))?;
         self.serials = serials(transaction).map_err(|error| ("serials", error))?;
-        self.audit = Journal::load(AUDIT, AUDIT_BOUNDS, transaction).map_err(|error| ("audit", error))?;
-        self.events = Journal::load(EVENTS, EVENT_BOUNDS, transaction).map_err(|error| ("events", error))?;
+        self.audit =
+            Journal::load(AUDIT, AUDIT_BOUNDS, transaction, audit::writer).map_err(|error| ("audit", error))?;
+        self.events =
+            Journal::load(EVENTS, EVENT_BOUNDS, transaction, |_| String::new()).map_err(|error| ("events", error))?;
         Ok(())
     }
 

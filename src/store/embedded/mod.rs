@@ -50,7 +50,7 @@
 //! # What is pruned
 //!
 //! Of audit log and events the oldest entries, beyond a number and an amount (`model::limits`), in the transaction that
-//! adds others. Serials of zones that are gone stay, for a zone may come back. Nothing else.
+//! adds others; of the audit log, the oldest of whoever has most, so that nobody pushes out what others did. Serials of zones that are gone stay, for a zone may come back. Nothing else.
 //!
 //! # What is refused
 //!
@@ -78,6 +78,7 @@ use std::thread::{self, JoinHandle};
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadTransaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 pub use self::audit::{Action, AuditEntry, AuditQuery, Subject};
 pub use self::backup::BackupError;
@@ -92,7 +93,7 @@ use self::writer::{Request, Writer};
 use crate::model::event::PoolEvent;
 use crate::model::id::{TokenId, ZoneId};
 use crate::model::inventory::{Author, Change, Commit, Inventory};
-use crate::model::limits::COMMITS_QUEUED_MAX;
+use crate::model::limits::{COMMITS_QUEUED_MAX, STORE_LOOKS_MAX};
 use crate::model::token::Token;
 use crate::store::{CommitError, InventoryStore};
 
@@ -118,6 +119,8 @@ pub struct EmbeddedStore {
     waiting: Arc<Waiting>,
     /// Where it is kept, for those who look back.
     disk: Arc<Result<Disk, String>>,
+    /// Who may look back.
+    looks: Arc<Semaphore>,
     /// Rows that could not be read.
     unreadable: Arc<[Unreadable]>,
     /// The writer, until it is joined.
@@ -206,6 +209,7 @@ impl EmbeddedStore {
             last_event: seen_last_event,
             waiting,
             disk,
+            looks: Arc::new(Semaphore::new(STORE_LOOKS_MAX)),
             unreadable: unreadable.into(),
             writer: thread.ok(),
         }
@@ -255,12 +259,12 @@ impl EmbeddedStore {
 
     /// Events that are on disk, newest last.
     pub async fn events(&self, query: EventQuery) -> Result<Vec<KeptEvent>, ReadError> {
-        self.look(move |snapshot| events::find(snapshot, &query)).await
+        self.look(move |snapshot, gone| events::find(snapshot, &query, gone)).await
     }
 
     /// Entries of the audit log, newest first.
     pub async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditEntry>, ReadError> {
-        self.look(move |snapshot| audit::find(snapshot, &query)).await
+        self.look(move |snapshot, gone| audit::find(snapshot, &query, gone)).await
     }
 
     /// Keeps the serial that a zone's SOA record has. It is on disk within about a second; waits for nothing.
@@ -285,14 +289,20 @@ impl EmbeddedStore {
         copied.await.unwrap_or_else(|error| Err(BackupError::Read(error.to_string())))
     }
 
-    /// Looks something up in a snapshot, off the async runtime.
+    /// Looks something up in a snapshot, off the async runtime, and with few others at one time. Whoever goes away has it end.
     async fn look<T: Send + 'static>(
         &self,
-        find: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error> + Send + 'static,
+        find: impl FnOnce(&ReadTransaction, &CancellationToken) -> Result<T, redb::Error> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let disk = Arc::clone(&self.disk);
-        let found =
-            tokio::task::spawn_blocking(move || find(&snapshot(&disk)?).map_err(|error| ReadError(reason(&error))));
+        let (disk, gone) = (Arc::clone(&self.disk), CancellationToken::new());
+        let permit = Arc::clone(&self.looks).acquire_owned().await;
+        let permit = permit.map_err(|error| ReadError(error.to_string()))?;
+        let _gone = gone.clone().drop_guard();
+        let found = tokio::task::spawn_blocking(move || {
+            let found = find(&snapshot(&disk)?, &gone).map_err(|error| ReadError(reason(&error)));
+            drop(permit);
+            found
+        });
         found.await.unwrap_or_else(|error| Err(ReadError(error.to_string())))
     }
 

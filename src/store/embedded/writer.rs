@@ -241,12 +241,15 @@ impl Writer {
             transaction.open_table(META)?.insert(GENERATION, inventory.generation.0)?;
             write_serials(transaction, &taken)?;
             let events: Vec<Entry> = taken.events.iter().map(events::entry).collect();
-            Ok((self.audit.append(transaction, audit)?, self.events.append(transaction, &events)?))
+            self.audit.append(transaction, audit)?;
+            self.events.append(transaction, &events)
         };
         match disk.write(write, |error| error) {
-            Ok((audit, events)) => {
-                (self.audit, self.events, self.due) = (audit, events, None);
-                let last = events.next - 1;
+            Ok(()) => {
+                self.audit.keep();
+                self.events.keep();
+                self.due = None;
+                let last = self.events.next - 1;
                 self.last_event.send_if_modified(|before| std::mem::replace(before, last) != last);
                 if was_failing {
                     info!("the store can be written again");
@@ -258,6 +261,8 @@ impl Writer {
                 if !was_failing {
                     warn!(why, "the store cannot be written: changes through the API are refused");
                 }
+                self.audit.take_back();
+                self.events.take_back();
                 self.waiting.put_back(taken);
                 self.doubt = Some(all);
                 self.due = Some(Instant::now() + STORE_RETRY_INTERVAL);

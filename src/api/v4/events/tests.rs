@@ -74,6 +74,10 @@ async fn events_are_filtered() {
         ("after=1", vec![2, 3]),
         ("after=1&limit=1", vec![2]),
         ("limit=2", vec![2, 3]),
+        ("per_page=2", vec![2, 3]),
+        ("page=2&per_page=2", vec![1]),
+        ("page=3&per_page=2", vec![]),
+        ("page=1", vec![1, 2, 3]),
     ] {
         let body = api.call("GET", &format!("{EVENTS}?{query}"), "").await.body;
         let found: Vec<u64> =
@@ -82,6 +86,23 @@ async fn events_are_filtered() {
     }
     let account = format!("/accounts/{}/load_balancing_analytics/events", crate::api::v4::accounts::id());
     assert_eq!(api.call("GET", &account, "").await.body, api.call("GET", EVENTS, "").await.body);
+}
+
+#[tokio::test]
+async fn events_of_an_origin_are_those_in_which_it_changed() {
+    let unchanged = |mut event: PoolEvent| {
+        let origin = OriginEvent { name: "other".into(), changed: false, ..event.origins[0].clone() };
+        event.origins.push(origin);
+        event
+    };
+    let api = api(vec![unchanged(event("web", 0, false)), event("other", 1, false)]).await;
+    for (query, count) in [("origin_name=other", 0), ("origin_name=web-1", 1), ("origin_healthy=false", 2)] {
+        let body = api.call("GET", &format!("{EVENTS}?{query}"), "").await.body;
+        assert_eq!(body["result"].as_array().unwrap().len(), count, "{query}");
+    }
+    for query in ["page=1&limit=1", "page=1&after=1", "page=99999999"] {
+        assert_eq!(api.call("GET", &format!("{EVENTS}?{query}"), "").await.status, 400, "{query}");
+    }
 }
 
 #[tokio::test]

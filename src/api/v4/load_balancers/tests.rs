@@ -156,6 +156,22 @@ async fn a_change_can_depend_on_a_revision() {
 }
 
 #[tokio::test]
+async fn null_leaves_pool_sets_and_an_empty_list_clears_them() {
+    let (api, one, _) = with_pools("").await;
+    let path = format!("{}/{}", all(), api.made(&all(), &small("www.example.com", &one)).await);
+    let sets = json!([{"name": "s", "match": {"default": true}, "overrides": {"pools": [one]}}]);
+    api.call("PATCH", &path, &json!({"pool_sets": sets}).to_string()).await;
+    let kept = async |body: &str| {
+        let patched = api.call("PATCH", &path, body).await;
+        assert_eq!(patched.status, 200, "{:#}", patched.body);
+        patched.body["result"]["pool_sets"].as_array().map(Vec::len)
+    };
+    assert_eq!(kept(r#"{"pool_sets":null}"#).await, Some(1));
+    assert_eq!(kept("{}").await, Some(1));
+    assert_ne!(kept(r#"{"pool_sets":[]}"#).await, Some(1));
+}
+
+#[tokio::test]
 async fn policies_that_are_not_built_are_told_of_once() {
     let (api, one, _) = with_pools("").await;
     let body = json!({

@@ -1,6 +1,8 @@
 //! Schemas: short ways to say the usual ones, those that all resources share, and those of objects, whose keys are the ones
 //! that bodies are checked by.
 
+use std::time::Duration;
+
 use serde_json::{Value as Json, json};
 use utoipa::openapi::schema::{
     AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type,
@@ -75,6 +77,13 @@ pub fn integer(min: i64, max: i64) -> RefOr<Schema> {
 /// The same with a default.
 pub fn integer_or(min: i64, max: i64, default: i64) -> RefOr<Schema> {
     bounded(min, max).default(Some(json!(default))).into()
+}
+
+/// A span of time.
+pub fn duration(max: Duration) -> RefOr<Schema> {
+    let most = i64::try_from(max.as_secs()).unwrap_or(i64::MAX);
+    let seconds = bounded(1, most).schema_type(SchemaType::from_iter([Type::Integer, Type::String]));
+    seconds.description(Some("Whole seconds, or a text such as `500ms`, `5s` or `1m`.")).into()
 }
 
 /// A whole number within bounds.

@@ -49,6 +49,21 @@ async fn golden_life_of_an_origin() {
 }
 
 #[tokio::test]
+async fn whoever_would_make_an_origin_overwrites_none() {
+    let api = Fixture::new();
+    let pool = pool(&api).await;
+    let put = async |path: &str| {
+        let headers = [("if-none-match", "*")];
+        api.call_as(Caller::control(), "PUT", path, &headers, r#"{"address":"192.0.2.9"}"#).await
+    };
+    let new = format!("{pool}/origins/new");
+    assert_eq!(put(&new).await.status, 200);
+    let again = put(&new).await;
+    assert_eq!((again.status.as_u16(), &again.body["errors"][0]["code"]), (412, &json!(1006)));
+    assert_eq!(put(&pool).await.status, 412);
+}
+
+#[tokio::test]
 async fn an_origin_has_its_pools_tag_and_keeps_its_place() {
     let api = Fixture::new();
     let pool = pool(&api).await;

@@ -280,9 +280,63 @@ async fn what_only_an_inactive_map_mentions_can_go() {
     let body = json!({"name": "a.example.com", "default_pools": [two], "fallback_pool": two,
         "steering_policy": "off", "country_pools": {"DE": [one, two]}});
     let id = api.balance(&body).await;
-    assert_eq!(api.call("DELETE", &format!("{POOLS}/{one}"), "").await.status, 200);
+    let gone = api.call("DELETE", &format!("{POOLS}/{one}"), "").await;
+    let message = "taken out of load balancer a.example.com, where no answer depended on it";
+    assert_eq!((gone.status.as_u16(), &gone.body["messages"]), (200, &json!([{"code": 1105, "message": message}])));
     let kept = &api.store.load().load_balancers.find(id).unwrap().kept.clone();
     assert_eq!((kept.mentions(&one), kept.mentions(&two)), (false, true));
+}
+
+#[tokio::test]
+async fn a_pool_in_rules_and_pool_sets_is_not_detached() {
+    let api = Fixture::declaring("").await;
+    let (one, two) = (api.made(POOLS, &small("one")).await, api.made(POOLS, &small("two")).await);
+    for (name, more) in [
+        (
+            "a.example.com",
+            json!({"pool_sets": [{"name": "s", "match": {"default": true}, "overrides": {"pools": [one]}}]}),
+        ),
+        ("b.example.com", json!({"rules": [{"name": "r", "overrides": {"default_pools": [one]}}]})),
+    ] {
+        let mut body = json!({"name": name, "default_pools": [two], "fallback_pool": two});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        api.balance(&body).await;
+    }
+    let before = api.store.load().generation;
+    let refused = api.call("DELETE", &format!("{POOLS}/{one}?detach=true"), "").await;
+    let text = refused.body["errors"][0]["message"].as_str().unwrap();
+    assert_eq!((refused.status.as_u16(), &refused.body["errors"][0]["code"]), (412, &json!(1005)));
+    assert!(
+        text.contains("a.example.com, whose pool_sets name it") && text.contains("b.example.com, whose rules name"),
+        "{text}"
+    );
+    assert_eq!(api.store.load().generation, before);
+}
+
+#[tokio::test]
+async fn declared_pools_keep_their_addresses_and_that_is_told() {
+    let declared = "[[pools]]\nname = \"declared\"\nnotification_email = \"a@example.com\"\n\
+                    origins = [{ name = \"a\", address = \"192.0.2.1\" }]\n";
+    let api = Fixture::declaring(declared).await;
+    let mut pool: Json = serde_json::from_str(&small("made")).unwrap();
+    pool["notification_email"] = json!("a@example.com");
+    api.made(POOLS, &pool.to_string()).await;
+    let reset = api.call("PATCH", POOLS, r#"{"notification_email":""}"#).await;
+    let emails: Vec<&Json> =
+        reset.body["result"].as_array().unwrap().iter().map(|pool| &pool["notification_email"]).collect();
+    assert_eq!((reset.status.as_u16(), emails), (200, vec![&json!("a@example.com"), &json!("")]));
+    assert_eq!(reset.body["messages"][0]["code"], 1101);
+}
+
+#[tokio::test]
+async fn who_has_a_name_already_is_told_of_origins_too() {
+    let api = Fixture::new();
+    let twins = json!({"name": "web", "origins": [
+        {"name": "a", "address": "192.0.2.1"}, {"name": "a", "address": "192.0.2.2"}]});
+    let refused = api.call("POST", POOLS, &twins.to_string()).await;
+    let error = &refused.body["errors"][0];
+    assert_eq!((refused.status.as_u16(), &error["code"]), (400, &json!(1003)));
+    assert_eq!(error["source"]["pointer"], "/origins/1/name");
 }
 
 #[tokio::test]
@@ -291,7 +345,8 @@ async fn a_token_for_one_pool_changes_that_pool_alone() {
     let (ours, other) = (api.made(POOLS, &small("ours")).await, api.made(POOLS, &small("other")).await);
     let caller = bearer(Access::Edit, PoolId::parse(&ours));
     for (method, path, status) in [
-        ("GET", format!("{POOLS}/{other}"), 200),
+        ("GET", format!("{POOLS}/{ours}"), 200),
+        ("GET", format!("{POOLS}/{other}"), 403),
         ("PATCH", format!("{POOLS}/{ours}"), 200),
         ("PATCH", format!("{POOLS}/{ours}/origins/a"), 200),
         ("PATCH", format!("{POOLS}/{other}"), 403),

@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::api::v4::fixture::{Fixture, Seeing, odd_is_up};
+use crate::api::v4::fixture::{Fixture, Seeing, bearer, odd_is_up};
 use crate::api::v4::transcript::Transcript;
+use crate::model::token::Access;
 use crate::model::verdict::{FailReason, Outcome};
 use crate::store::InventoryStore as _;
 
@@ -50,7 +51,7 @@ async fn pools() -> (Monitor, Vec<Seen>) {
 async fn a_preview_shows_each_pool_once_it_is_finished() {
     let (monitor, pools) = pools().await;
     let previews = Previews::default();
-    previews.start(id(1), &Seeing(odd_is_up), monitor, pools.clone()).unwrap();
+    previews.start(id(1), &Caller::control(), &Seeing(odd_is_up), monitor, pools.clone()).unwrap();
     assert_eq!(previews.find(id(1)), Some(Found::default()), "nothing has run yet");
     let found = finished(&previews, id(1), 2).await;
     for Seen { pool, .. } in pools {
@@ -76,22 +77,73 @@ impl Probe for Hanging {
 async fn previews_are_bounded_and_forgotten() {
     let (monitor, pools) = pools().await;
     let previews = Previews::default();
-    let start = |number: usize| previews.start(id(number as u128), &Hanging, monitor.clone(), pools.clone());
+    let start = |number: usize| {
+        previews.start(id(number as u128), &Caller::control(), &Hanging, monitor.clone(), pools.clone())
+    };
     for number in 0..PREVIEWS_AT_ONCE_MAX {
         start(number).unwrap();
     }
     let refused = start(99).unwrap_err();
     assert_eq!(refused.code(), Code::Overloaded);
     assert!(previews.find(id(99)).is_none());
-    tokio::time::advance(PREVIEW_LIFETIME.saturating_sub(Duration::from_secs(1))).await;
-    assert!(previews.find(id(0)).is_some());
-    tokio::time::advance(Duration::from_secs(1)).await;
-    assert!(previews.find(id(0)).is_none(), "forgotten");
-    tokio::task::yield_now().await;
+    // What it says of when to come again holds.
+    tokio::time::advance(Duration::from_mins(1)).await;
+    let after = PREVIEW_RUN_MAX.saturating_sub(Duration::from_mins(1));
+    assert_eq!(start(99).unwrap_err(), refused.retry_after(after));
+    tokio::time::advance(after).await;
     while previews.places.available_permits() < PREVIEWS_AT_ONCE_MAX {
         tokio::task::yield_now().await;
     }
-    start(100).unwrap();
+    start(99).unwrap();
+    let rest = PREVIEW_LIFETIME.saturating_sub(PREVIEW_RUN_MAX + Duration::from_secs(1));
+    tokio::time::advance(rest).await;
+    assert!(previews.find(id(0)).is_some());
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(previews.find(id(0)).is_none(), "forgotten");
+    assert!(previews.find(id(99)).is_some());
+}
+
+#[tokio::test]
+async fn one_token_leaves_places_to_others() {
+    let (monitor, pools) = pools().await;
+    let previews = Previews::default();
+    let one = bearer(Access::Edit, None);
+    let start = |number: usize, caller: &Caller| {
+        previews.start(id(number as u128), caller, &Hanging, monitor.clone(), pools.clone())
+    };
+    for number in 0..PREVIEWS_PER_TOKEN_MAX {
+        start(number, &one).unwrap();
+    }
+    assert_eq!(start(98, &one).unwrap_err().code(), Code::Overloaded);
+    start(99, &Caller::control()).unwrap();
+}
+
+#[tokio::test]
+async fn whoever_is_limited_to_a_pool_tries_it_with_its_own_monitor() {
+    let api = Fixture::new();
+    let own = r#"{"type":"http","header":{"Authorization":["secret"]}}"#;
+    let monitor = api.made(MONITORS, own).await;
+    let pool = api.made(POOLS, &at("a", "127.0.0.1", Some(&monitor))).await;
+    let bare = api.made(POOLS, &at("b", "127.0.0.1", None)).await;
+    let path = |pool: &str| format!("{POOLS}/{pool}/preview");
+    let call = async |pool: &str, body: &str| {
+        let caller = bearer(Access::Edit, PoolId::parse(pool));
+        api.call_as(caller, "POST", &path(pool), &[], body).await.status.as_u16()
+    };
+    let hidden = own.replace("secret", "(hidden)");
+    for (body, status) in [
+        ("", 200),
+        (own, 200),
+        (hidden.as_str(), 200),
+        (r#"{"type":"http","method":"POST"}"#, 403),
+        (r#"{"type":"http","header":{"X":["y"]}}"#, 403),
+        (r#"{"type":"tcp","port":22}"#, 403),
+    ] {
+        assert_eq!(call(&pool, body).await, status, "{body}");
+    }
+    assert_eq!(call(&bare, r#"{"type":"tcp","port":22}"#).await, 400);
+    let anything = api.call("POST", &path(&bare), r#"{"type":"tcp","port":22}"#).await;
+    assert_eq!(anything.status, 200);
 }
 
 #[tokio::test]
@@ -100,7 +152,7 @@ async fn the_oldest_preview_makes_place_for_a_new_one() {
     let previews = Previews::default();
     for number in 0..=PREVIEWS_KEPT_MAX {
         let id = id(number as u128);
-        previews.start(id, &Seeing(odd_is_up), monitor.clone(), pools.clone()).unwrap();
+        previews.start(id, &Caller::control(), &Seeing(odd_is_up), monitor.clone(), pools.clone()).unwrap();
         finished(&previews, id, 2).await;
     }
     assert!(previews.find(id(0)).is_none());
@@ -126,7 +178,9 @@ async fn a_preview_retries_as_its_monitor_says() {
     pools.truncate(1);
     for (retries, healthy) in [(2, true), (1, false)] {
         let previews = Previews::default();
-        previews.start(id(1), &Slow::default(), Monitor { retries, ..monitor.clone() }, pools.clone()).unwrap();
+        previews
+            .start(id(1), &Caller::control(), &Slow::default(), Monitor { retries, ..monitor.clone() }, pools.clone())
+            .unwrap();
         let found = finished(&previews, id(1), 1).await;
         assert_eq!(found.values().next().unwrap().healthy, healthy, "{retries}");
     }

@@ -20,15 +20,28 @@ fn path(route: &Route, pool: PoolId) -> String {
     route.path.split('/').map(fill).collect::<Vec<_>>().join("/")
 }
 
-/// What the rules say, in words of their own: everybody looks; whoever edits without a limit edits everything; a limit leaves
-/// what is below the pool, but not its existence.
+/// What whoever is limited to a pool sees beside it, after `/user` or the account: what is the same for everybody, or is cut to
+/// their pool. Of monitors they see the pool's, and here it has none.
+fn is_common(route: &Route) -> bool {
+    let path = route.path.strip_prefix("/accounts/{account_id}").or_else(|| route.path.strip_prefix("/user"));
+    path.is_some_and(|path| {
+        path.is_empty()
+            || path == "/tokens/verify"
+            || path == "/load_balancing_analytics/events"
+            || path.starts_with("/load_balancers/regions")
+            || path == "/load_balancers/preview/{preview_id}"
+    }) || route.path == "/accounts"
+}
+
+/// What the rules say, in words of their own: whoever has no limit looks at everything, and edits everything if they edit; a
+/// limit leaves the pool and what is below it, but not its existence.
 fn is_allowed(route: &Route, access: Access, limited: bool, own: bool) -> bool {
     let is_in_pool = route.path.contains("/pools/{pool_id}");
     let is_whole_pool = route.path.ends_with("/pools/{pool_id}");
     match (route.method == Method::GET, access, limited) {
-        (true, _, _) => route.class != Class::ReadJournal || !limited,
+        (true, _, false) | (false, Access::Edit, false) => true,
+        (true, _, true) => own && is_in_pool || is_common(route),
         (false, Access::Read, _) => false,
-        (false, Access::Edit, false) => true,
         (false, Access::Edit, true) => own && is_in_pool && !(is_whole_pool && route.method == Method::DELETE),
     }
 }
@@ -86,12 +99,13 @@ async fn every_route_is_in_the_table_once_and_asks_for_the_account_that_there_is
 #[test]
 fn what_changes_is_never_of_a_class_for_looking() {
     for route in routes() {
-        let looks = matches!(route.class, Class::Read | Class::ReadJournal);
+        let looks = matches!(route.class, Class::Read | Class::ReadPool | Class::ReadOpen);
         assert_eq!(looks, route.method == Method::GET, "{route:?}");
-        assert!(route.class != Class::EditPool || route.path.contains("{pool_id}"), "{route:?}");
+        let is_of_pool = matches!(route.class, Class::ReadPool | Class::EditPool);
+        assert!(!is_of_pool || route.path.contains("{pool_id}"), "{route:?}");
     }
     // Nothing is refused on the control socket.
-    for class in [Class::Read, Class::ReadJournal, Class::Edit, Class::EditPool] {
+    for class in [Class::Read, Class::ReadPool, Class::ReadOpen, Class::Edit, Class::EditPool] {
         assert!(Caller::control().may(class, None));
     }
 }

@@ -29,7 +29,16 @@ fn event(number: u128) -> PoolEvent {
 
 /// The names of what the audit log says was changed, oldest first.
 async fn audited(store: &EmbeddedStore) -> Vec<String> {
-    let query = AuditQuery { since: None, until: None, object: None, author: None, before: None, limit: 100 };
+    let query = AuditQuery {
+        since: None,
+        until: None,
+        object: None,
+        author: None,
+        before: None,
+        skip: 0,
+        limit: 100,
+        whole: false,
+    };
     store.audit(query).await.unwrap().into_iter().rev().map(|entry| entry.name).collect()
 }
 

@@ -12,8 +12,16 @@ use crate::store::embedded::disk::Scrutiny;
 use crate::store::embedded::journal::AUDIT;
 use crate::store::sample::{commit, create_zone, load_balancer, pool};
 
-const ANYTHING: AuditQuery =
-    AuditQuery { since: None, until: None, object: None, author: None, before: None, limit: 100 };
+const ANYTHING: AuditQuery = AuditQuery {
+    since: None,
+    until: None,
+    object: None,
+    author: None,
+    before: None,
+    skip: 0,
+    limit: 100,
+    whole: false,
+};
 
 fn author(name: &str) -> Author {
     Author { name: name.into(), address: Some([192, 0, 2, 1].into()) }
@@ -98,6 +106,8 @@ async fn the_audit_log_says_who_changed_what() {
     assert_eq!(count(AuditQuery { until: Some(UnixMicros(1)), ..ANYTHING }).await, 0);
     let page = store.audit(AuditQuery { limit: 2, before: Some(all[1].number), ..ANYTHING }).await.unwrap();
     assert_eq!(page, all[2..4]);
+    let page = store.audit(AuditQuery { skip: 1, limit: 2, author: Some("anna".into()), ..ANYTHING }).await.unwrap();
+    assert_eq!(page, all[4..6]);
 }
 
 #[tokio::test]
@@ -238,6 +248,7 @@ async fn entries_of_earlier_versions_are_read_and_those_of_later_ones_left_out()
         name: "p1".into(),
         before: None,
         after: Some("{}".into()),
+        shortened: false,
         generation: Generation(3),
     };
     assert_eq!(found[1], expected);

@@ -73,7 +73,7 @@ fn place(object: ObjectId) -> usize {
         ObjectId::Zone(id) => id.bits(),
         ObjectId::Record(_, id) => id.bits(),
         ObjectId::Monitor(id) => id.bits(),
-        ObjectId::Pool(id) => id.bits(),
+        ObjectId::Pool(id) | ObjectId::Levers(id) => id.bits(),
         ObjectId::LoadBalancer(id) => id.bits(),
     };
     usize::try_from(bits % PLACES).unwrap_or_default()

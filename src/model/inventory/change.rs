@@ -42,7 +42,6 @@ pub struct Declared {
 }
 
 /// What a step of a commit changes.
-#[expect(clippy::large_enum_variant, reason = "few changes are under way at one time")]
 #[derive(Clone, Debug)]
 pub enum Change {
     /// The declared objects are now these; what is equal stays the same value. An object of the API that is declared just

@@ -109,6 +109,7 @@ fn measure(what: &str, check: Check, origins: Origins) {
         interval: Duration::from_mins(1),
         consecutive_up: 0,
         consecutive_down: 0,
+        damping: None,
     });
     let prober = Prober::new(RootCertStore::empty(), Arc::new(ArcSwap::from_pointee(Policy::default())));
     let key = Arc::new(TargetKey { address: origins.plain.ip(), monitor: monitor.id, host: None });

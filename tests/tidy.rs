@@ -50,6 +50,7 @@ const PURE: &[&str] = &[
     "src/model/",
     "src/wire/",
     "src/spec/",
+    "src/health/guard.rs",
     "src/health/tracker.rs",
     "src/steering/audience.rs",
     "src/steering/compile.rs",

@@ -95,6 +95,7 @@ fn monitor(name: &str, interval: Duration) -> Monitor {
         interval,
         consecutive_up: 0,
         consecutive_down: 0,
+        damping: None,
     }
 }
 

@@ -12,6 +12,8 @@ use crate::api::control::Server;
 use crate::api::metrics::MEDIA_TYPE;
 use crate::api::v4::caller::Caller;
 use crate::health::schedule::Assigned;
+use crate::health::standstill::Standstill;
+use crate::health::watchdog::Watchdog;
 use crate::model::verdict::Verdict;
 use crate::steering::publish::Live;
 
@@ -22,7 +24,10 @@ const TOLD: usize = 20;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Readiness {
     /// Each has what it needs to answer, or has waited long enough.
-    Ready,
+    Ready {
+        /// What is wrong with verdicts all the same, in a sentence each.
+        doubts: Vec<String>,
+    },
     /// Some wait.
     Waiting {
         /// Origins without a verdict, some of them: pool, origin and address.
@@ -36,7 +41,7 @@ impl Readiness {
     /// Whether what is live is decided, and what it waits for.
     pub fn of(live: Live, assigned: &Assigned) -> Self {
         if live.waiting == 0 {
-            return Self::Ready;
+            return Self::Ready { doubts: vec![] };
         }
         let (mut origins, mut count) = (Vec::new(), 0);
         for probed in assigned.pools.iter() {
@@ -52,6 +57,20 @@ impl Readiness {
         }
         origins.sort_unstable();
         Self::Waiting { origins, count }
+    }
+
+    /// The same with what is wrong with verdicts. A server stays ready by it: elsewhere it may be no better.
+    #[must_use]
+    pub fn with_doubts(mut self, standstill: &Standstill, watchdog: &Watchdog) -> Self {
+        if let Self::Ready { doubts } = &mut self {
+            let frozen = standstill.state().since;
+            doubts
+                .extend(frozen.map(|_| "verdicts are frozen: this machine seems to have lost its network".to_owned()));
+            let stalled = watchdog.state();
+            let targets = stalled.targets;
+            doubts.extend(stalled.since.map(|_| format!("probes are stalled: {targets} targets make no progress")));
+        }
+        self
     }
 }
 
@@ -76,12 +95,17 @@ async fn metrics<S: Server>(State(server): State<Arc<S>>) -> Response {
 
 /// `GET /readyz`: which origins are waited for is for those whom we know.
 async fn ready<S: Server>(State(server): State<Arc<S>>, caller: Option<Extension<Caller>>) -> Response {
-    let Readiness::Waiting { origins, count } = server.readiness() else { return "ok\n".into_response() };
-    let mut text = format!("waiting for the first verdicts of {count} origins\n");
-    let told = caller.filter(|Extension(caller)| caller.limit().is_none());
-    for origin in told.iter().flat_map(|_| &origins) {
-        text.push_str(origin);
+    let is_known = caller.is_some_and(|Extension(caller)| caller.limit().is_none());
+    let (code, mut text, lines) = match server.readiness() {
+        Readiness::Ready { doubts } => (StatusCode::OK, "ok\n".to_owned(), doubts),
+        Readiness::Waiting { origins, count } => {
+            let text = format!("waiting for the first verdicts of {count} origins\n");
+            (StatusCode::SERVICE_UNAVAILABLE, text, if is_known { origins } else { vec![] })
+        }
+    };
+    for line in &lines {
+        text.push_str(line);
         text.push('\n');
     }
-    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+    (code, text).into_response()
 }

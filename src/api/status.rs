@@ -10,7 +10,9 @@ use tokio::time::Instant;
 
 use crate::health::endpoint::{Endpoint, ProbedOrigin, ProbedPool};
 use crate::health::schedule::Assigned;
+use crate::health::standstill::Standstill;
 use crate::health::table::TargetCell;
+use crate::health::watchdog::{Stalled, Watchdog};
 use crate::model::hosting::Hosting;
 use crate::model::inventory::Inventory;
 use crate::model::lever::Lever;
@@ -18,7 +20,7 @@ use crate::model::load_balancer::LoadBalancer;
 use crate::model::pool::{Origin, Pool};
 use crate::model::rrset::Rtype;
 use crate::model::stamp::UnixMicros;
-use crate::model::verdict::Verdict;
+use crate::model::verdict::{FailReason, Verdict};
 use crate::steering::judged::{Judged, Moment};
 use crate::steering::lookup::{Found, lookup};
 use crate::steering::publish::Serials;
@@ -39,6 +41,12 @@ pub struct Status {
     pub ready: bool,
     /// Generation of the inventory that is live.
     pub generation: u64,
+    /// Whether verdicts are frozen, and what speaks for or against it.
+    #[serde(default)]
+    pub guard: GuardStatus,
+    /// Targets whose probes make no progress.
+    #[serde(default)]
+    pub stalled: StalledStatus,
     /// Addresses that it listens on, UDP and TCP.
     pub listen: Vec<SocketAddr>,
     /// Addresses at which it offers the API.
@@ -76,6 +84,39 @@ pub struct CertificateStatus {
     pub expires: Option<Timestamp>,
     /// What is wrong with the files as they are; the last good ones are in force.
     pub fault: Option<String>,
+}
+
+/// The guard of verdicts.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct GuardStatus {
+    /// Since when verdicts are frozen; none if they are not.
+    pub frozen_since: Option<Timestamp>,
+    /// How often they have frozen since the start.
+    pub freezes: u32,
+    /// Addresses that had fallen silent when they last froze.
+    pub fallen: usize,
+    /// Its references.
+    pub references: Vec<ReferenceStatus>,
+}
+
+/// Targets whose probes make no progress.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct StalledStatus {
+    /// Since when it is known; none if all do.
+    pub since: Option<Timestamp>,
+    /// How many do not.
+    pub targets: usize,
+    /// Seconds that the longest is overdue.
+    pub longest: u64,
+}
+
+/// A reference of the guard.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ReferenceStatus {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Whether it answered when it was last asked; none if it was not asked yet.
+    pub answers: Option<bool>,
 }
 
 /// An object of the API that is kept and not served.
@@ -164,6 +205,9 @@ pub struct OriginStatus {
     pub verdict: String,
     /// When the verdict last changed.
     pub since: Option<Timestamp>,
+    /// Why it is down, if it is; the last probe may have seen something else.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// What the last probe saw.
     pub last: Option<ProbeStatus>,
     /// The addresses of its host; empty if it is an address itself.
@@ -194,6 +238,9 @@ pub struct AddressStatus {
     pub verdict: String,
     /// When the verdict last changed.
     pub since: Option<Timestamp>,
+    /// Why it is down, if it is; the last probe may have seen something else.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// What the last probe saw.
     pub last: Option<ProbeStatus>,
 }
@@ -229,6 +276,24 @@ pub struct LoadBalancerStatus {
     pub fallback_pool: String,
     /// TTL of its answers, in seconds.
     pub ttl: u32,
+}
+
+/// The guard of verdicts.
+pub fn guard(standstill: &Standstill) -> GuardStatus {
+    let frozen = standstill.state();
+    let references = standstill.references().into_iter();
+    GuardStatus {
+        frozen_since: frozen.since.and_then(timestamp),
+        freezes: frozen.freezes,
+        fallen: frozen.fallen,
+        references: references.map(|(address, answers)| ReferenceStatus { address, answers }).collect(),
+    }
+}
+
+/// Targets whose probes make no progress.
+pub fn stalled(watchdog: &Watchdog) -> StalledStatus {
+    let Stalled { since, targets, longest } = watchdog.state();
+    StalledStatus { since: since.and_then(timestamp), targets, longest: longest.as_secs() }
 }
 
 /// Zones, in order of name. `secondary` tells how the transfer of a zone is doing.
@@ -334,6 +399,7 @@ fn origin_status(pool: &Pool, origin: &Origin, probed: &ProbedOrigin) -> OriginS
             address: endpoint.address,
             verdict: endpoint.checks.verdict().map_or(NOT_MONITORED, Verdict::word).to_owned(),
             since: cell.and_then(|cell| cell.since()).and_then(timestamp),
+            reason: reason(endpoint.checks.verdict(), endpoint.checks.reason()),
             last: cell.and_then(|cell| probe_status(cell)),
         }
     };
@@ -347,6 +413,7 @@ fn origin_status(pool: &Pool, origin: &Origin, probed: &ProbedOrigin) -> OriginS
         weight: origin.weight.value(),
         verdict: verdict(pool, origin, probed).to_owned(),
         since: cell.and_then(|cell| cell.since()).and_then(timestamp),
+        reason: reason(probed.verdict(), probed.reason()),
         last: cell.and_then(|cell| probe_status(cell)),
         addresses: endpoints.iter().map(address_status).collect(),
         lever: None,
@@ -377,6 +444,11 @@ pub(super) fn verdict(pool: &Pool, origin: &Origin, probed: &ProbedOrigin) -> &'
         return "disabled";
     }
     probed.verdict().map_or(NOT_MONITORED, Verdict::word)
+}
+
+/// Why something is down, if it is.
+fn reason(verdict: Option<Verdict>, reason: Option<FailReason>) -> Option<String> {
+    reason.filter(|_| verdict == Some(Verdict::Down)).map(|reason| reason.words().to_owned())
 }
 
 /// What a target's last probe saw.

@@ -49,6 +49,8 @@ use crate::dns::udp::UdpWorkers;
 use crate::health::probe::{Prober, tls};
 use crate::health::resolver::StubResolver;
 use crate::health::schedule::{self, Assigned, Schedule};
+use crate::health::standstill::Standstill;
+use crate::health::watchdog::Watchdog;
 use crate::model::hosting::Hosting;
 use crate::model::inventory::Change;
 use crate::model::limits::{FLIPPED_QUEUED_MAX, TRANSITIONS_QUEUED_MAX};
@@ -183,6 +185,10 @@ pub struct Shared {
     table: Arc<ArcSwap<RecordTable>>,
     /// The inventory with its targets.
     assigned: watch_channel::Receiver<Arc<Assigned>>,
+    /// Whether verdicts stand still.
+    standstill: Arc<Standstill>,
+    /// Whether targets make progress.
+    watchdog: Arc<Watchdog>,
     /// What is live.
     live: watch_channel::Receiver<Live>,
     /// The serials that are live.
@@ -206,6 +212,8 @@ impl Server for Shared {
             started: Timestamp::try_from(self.started).unwrap_or_default(),
             ready: waiting == 0,
             generation: generation.0,
+            guard: status::guard(&self.standstill),
+            stalled: status::stalled(&self.watchdog),
             listen: self.addresses.clone(),
             api: self.api_addresses.clone(),
             api_certificate: self.certificate.as_ref().map(|certificate| certificate.status()),
@@ -220,7 +228,8 @@ impl Server for Shared {
     }
 
     fn readiness(&self) -> Readiness {
-        Readiness::of(*self.live.borrow(), &self.assigned.borrow())
+        let readiness = Readiness::of(*self.live.borrow(), &self.assigned.borrow());
+        readiness.with_doubts(&self.standstill, &self.watchdog)
     }
 
     fn metrics(&self) -> String {
@@ -231,6 +240,8 @@ impl Server for Shared {
             started: self.started,
             assigned: &assigned,
             table: &self.table.load_full(),
+            standstill: &self.standstill,
+            watchdog: &self.watchdog,
             live: *self.live.borrow(),
             serials: &serials,
             registry: &self.registry,
@@ -339,7 +350,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let previews = prober.clone();
     let registry = Registry::default();
     let schedule = Schedule::new(prober, flips, settings.health.probes_in_flight_max, health.handle()?);
-    let schedule = schedule.counting_into(registry.clone());
+    let schedule = schedule.counting_into(registry.clone()).guarded_by(Arc::clone(&policy));
     let mut schedule = match StubResolver::new(&settings.health.resolvers) {
         Ok(resolver) => schedule.resolving_with(Arc::new(resolver)),
         Err(error) => {
@@ -347,6 +358,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
             schedule
         }
     };
+    let (standstill, watchdog) = (Arc::clone(schedule.standstill()), Arc::clone(schedule.watchdog()));
     let first = schedule.reconcile(store.load());
     let (assign, assigned) = watch_channel::channel(Arc::clone(&first));
     let table = Arc::new(ArcSwap::from_pointee(RecordTable::new(seed())));
@@ -361,6 +373,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
 
     let fittings = Arc::new(guard::fittings(&settings, seed())?);
     let mut tasks = JoinSet::new();
+    tasks.spawn(Arc::clone(&watchdog).run(assigned.clone(), stop.clone()));
     tasks.spawn(store::record(Arc::clone(&store), recorded, stop.clone()));
     tasks.spawn(guard::report_limits(Arc::clone(&fittings), Arc::clone(&policy), stop.clone()));
     let ended = CancellationToken::new();
@@ -407,6 +420,8 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
         refused,
         table,
         assigned,
+        standstill,
+        watchdog,
         live,
         serials,
         registry,

@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use crate::api::client;
 use crate::api::status::{
     AddressStatus, CertificateStatus, LeverStatus, LoadBalancerStatus, OriginStatus, PoolStatus, ProbeStatus,
-    ReloadStatus, SecondaryStatus, SetAsideStatus, Status,
+    ReferenceStatus, ReloadStatus, SecondaryStatus, SetAsideStatus, Status,
 };
 use crate::cli::{CliError, ControlArgs, block_on};
+use crate::model::verdict::FailReason;
 
 /// Arguments of `status`.
 #[derive(Args, Debug)]
@@ -54,6 +55,8 @@ impl Display for Report<'_> {
             started,
             ready,
             generation,
+            guard,
+            stalled,
             listen,
             api,
             api_certificate,
@@ -75,6 +78,21 @@ impl Display for Report<'_> {
         }
         if let Some(certificate) = api_certificate {
             writeln!(f, "{}", certificate_line(certificate, self.now))?;
+        }
+        if let Some(since) = guard.frozen_since {
+            let fallen = guard.fallen;
+            let since = ago(since, self.now);
+            writeln!(
+                f,
+                "VERDICTS ARE FROZEN for {since}: {fallen} addresses fell silent together, as if the network was lost"
+            )?;
+        }
+        if stalled.since.is_some() {
+            let (targets, longest) = (stalled.targets, stalled.longest);
+            writeln!(f, "PROBES ARE STALLED: {targets} targets make no progress, the longest is {longest} s overdue")?;
+        }
+        for ReferenceStatus { address, .. } in guard.references.iter().filter(|it| it.answers == Some(false)) {
+            writeln!(f, "the reference {address} is SILENT")?;
         }
         if let Some(ReloadStatus { at, fault, waiting_for_restart }) = reload {
             let at = ago(*at, self.now);
@@ -168,9 +186,10 @@ fn new_table<const N: usize>(header: [&str; N]) -> Table {
 /// One origin. The pool is named in its first row only.
 fn origin_row(pool: &PoolStatus, index: usize, origin: &OriginStatus, now: Timestamp) -> [String; 7] {
     let (name, state) = if index == 0 { (pool.name.clone(), pool.state.clone()) } else { Default::default() };
-    let OriginStatus { name: origin_name, address, weight: _, verdict, since, last, addresses: _, lever } = origin;
+    let OriginStatus { name: origin_name, address, weight: _, verdict, since, reason, last, addresses: _, lever } =
+        origin;
+    let verdict = with_lever(&verdict_column(verdict, reason.as_deref()), lever.as_ref());
     let [since, last] = probe_columns(*since, last.as_ref(), now);
-    let verdict = with_lever(verdict, lever.as_ref());
     let state = if index == 0 { with_lever(&state, pool.lever.as_ref()) } else { state };
     [name, state, origin_name.clone(), address.clone(), verdict, since, last]
 }
@@ -201,10 +220,19 @@ fn lever_lines(pools: &[PoolStatus], now: Timestamp) -> impl Iterator<Item = Str
 
 /// One address of an origin that is a host, below it.
 fn address_row(status: &AddressStatus, now: Timestamp) -> [String; 7] {
-    let AddressStatus { address, verdict, since, last } = status;
+    let AddressStatus { address, verdict, since, reason, last } = status;
+    let verdict = verdict_column(verdict, reason.as_deref());
     let [since, last] = probe_columns(*since, last.as_ref(), now);
     let empty = String::new;
-    [empty(), empty(), empty(), format!("  {address}"), verdict.clone(), since, last]
+    [empty(), empty(), empty(), format!("  {address}"), verdict, since, last]
+}
+
+/// A verdict, with its reason if the last probe may have succeeded all the same.
+fn verdict_column(verdict: &str, reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) if reason == FailReason::HeldDown.words() => format!("{verdict}: {reason}"),
+        _ => verdict.to_owned(),
+    }
 }
 
 /// How long a verdict stands, and what the last probe saw.

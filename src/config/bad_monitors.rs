@@ -90,6 +90,18 @@ fn values() {
             "2:15 monitors[0].server_name: found \"192.0.2.1\"; allowed: the name",
         ),
         ("type = 'tls'\ncertificate_days_min = 9999", "2:24 monitors[0].certificate_days_min: found 9999; allowed"),
+        ("damping = 4", "1:11 monitors[0].damping: found 4; allowed: a table"),
+        ("damping = { change = 4 }", "1:13 monitors[0].damping.change: unknown key"),
+        (
+            "damping = { changes = 1 }",
+            "1:23 monitors[0].damping.changes: found 1; allowed: a whole number from 2 to 20",
+        ),
+        ("damping = { within = '2d' }", "1:22 monitors[0].damping.within: found \"2d\"; allowed: whole seconds"),
+        ("damping = { hold = 0 }", "1:20 monitors[0].damping.hold: found 0; allowed: whole seconds"),
+        (
+            "interval = 300\ndamping = { changes = 4 }",
+            "2:11 monitors[0].damping: within 600s is shorter than (changes 4 - 1) × interval 300s = 900s;",
+        ),
         ("source_address = '0.0.0.0'", "1:18 monitors[0].source_address: found \"0.0.0.0\"; allowed: an IPv4"),
         ("source_address = '192.0.2.1:1'", "1:18 monitors[0].source_address: found \"192.0.2.1:1\"; allowed: an IPv4"),
         ("type = 'tls'\nclient_key = 'x'", "0:1 monitors[0].client_certificate: it is missing; `client_certificate`"),

@@ -5,6 +5,7 @@
 pub mod settings;
 pub mod api;
 pub mod guard;
+pub mod health_guard;
 pub mod pem_files;
 pub mod reach;
 

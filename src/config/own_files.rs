@@ -4,6 +4,7 @@ use std::path::Path as FilePath;
 
 use crate::config::api::{API_KEYS, API_ZONES_KEYS};
 use crate::config::guard::{COOKIES_KEYS, RRL_KEYS};
+use crate::config::health_guard::HEALTH_GUARD_KEYS;
 use crate::config::settings::{HEALTH_KEYS, LOG_KEYS, SERVER_KEYS, STORE_KEYS, TCP_KEYS};
 use crate::config::{Configuration, MAIN_KEYS, Policy, Settings, load, load_text};
 use crate::model::tree::{Entry, Node, Table, Value};
@@ -31,6 +32,7 @@ fn keys_of(path: &str) -> Option<&'static [Key]> {
         ".cookies" => COOKIES_KEYS,
         ".rrl" => RRL_KEYS,
         ".health" => HEALTH_KEYS,
+        ".health.guard" => HEALTH_GUARD_KEYS,
         ".store" => STORE_KEYS,
         ".api" => API_KEYS,
         ".api.zones" => API_ZONES_KEYS,
@@ -110,7 +112,7 @@ fn the_example_has_every_key() {
         seen.extend(table.entries().iter().map(|entry| format!("{path}.{}", entry.key)));
     });
     let mut paths = vec![String::new()];
-    let tables = ["server", "tcp", "cookies", "rrl", "health", "store", "api", "api.zones", "log"];
+    let tables = ["server", "tcp", "cookies", "rrl", "health", "health.guard", "store", "api", "api.zones", "log"];
     paths.extend(tables.iter().chain(&ARRAYS).map(|key| format!(".{key}")));
     paths.extend([".pools.origins".to_owned(), ".pools.origins.header".to_owned()]);
     for path in paths {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::config::api::{ApiSettings, ApiZones};
 use crate::config::guard::{CookiePolicy, RrlPolicy};
+use crate::config::health_guard::{self, HealthGuard};
 use crate::config::reach::{self, Reach};
 use crate::model::limits::{
     CONNECTIONS_MAX, CONTROL_PATH_OCTETS_MAX, DRAIN_MAX, FIRST_VERDICT_MAX, IDENTITY_OCTETS_MAX, LISTEN_MAX,
@@ -14,7 +15,7 @@ use crate::model::limits::{
 };
 use crate::model::tree::Node;
 use crate::spec::fault::{Faults, Place};
-use crate::spec::fields::{Fields, Key, Spot, defaulted};
+use crate::spec::fields::{Fields, Key, Spot, defaulted, optional};
 use crate::spec::value::{Word, boolean, duration, integer, list, octets, word};
 
 /// What is fixed while the process runs: a reload says which of them changed and wait for a restart.
@@ -137,6 +138,8 @@ pub struct Policy {
     pub api_zones: ApiZones,
     /// Which addresses may be probed.
     pub reach: Reach,
+    /// When verdicts are doubted.
+    pub guard: HealthGuard,
 }
 
 impl Default for Settings {
@@ -177,6 +180,7 @@ impl Default for Policy {
             first_verdict_timeout: Duration::from_secs(10),
             api_zones: ApiZones::default(),
             reach: Reach::default(),
+            guard: HealthGuard::default(),
         }
     }
 }
@@ -250,6 +254,7 @@ pub const HEALTH_KEYS: &[Key] = &[
     defaulted("deny_addresses"),
     defaulted("allow_addresses"),
     defaulted("redirects_to_other_hosts"),
+    optional("guard"),
 ];
 
 /// The keys of `[store]`.
@@ -320,6 +325,7 @@ pub(super) fn read_health(spot: Spot<'_, '_>, settings: &mut Settings, policy: &
     set!(fields, "threads", integer(1, PROBER_THREADS_MAX) => settings.health.threads);
     set!(fields, "resolvers", read_resolvers => settings.health.resolvers);
     reach::read(&mut fields, &mut policy.reach);
+    set!(fields, "guard", |spot, faults| health_guard::read(spot, &policy.reach, faults) => policy.guard);
 }
 
 /// Reads `[store]`; a relative path is relative to `folder`.
@@ -381,7 +387,7 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 /// Reads an address with a port.
-fn read_socket_address(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<SocketAddr> {
+pub(super) fn read_socket_address(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<SocketAddr> {
     let text = spot.text(faults)?;
     let parsed = text.parse().ok();
     parsed.or_else(|| spot.refuse("an address with a port, such as \"127.0.0.1:53\" or \"[::1]:53\"", faults))

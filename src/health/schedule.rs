@@ -8,20 +8,26 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::config::Policy;
 use crate::health::endpoint::{Checks, Endpoint, Member, ProbedOrigin, ProbedPool};
 use crate::health::hosts::{Hosts, Resolution, Resolve, Resolved};
 use crate::health::places::Places;
 use crate::health::probe::Probe;
+use crate::health::references;
 use crate::health::shortage::Shortage;
+use crate::health::standstill::Standstill;
 use crate::health::table::{HealthTable, Inherited, TargetCell, TargetKey};
-use crate::health::target::{Flip, Shared, Target};
+use crate::health::target::{Doubts, Flip, Shared, Target};
+use crate::health::watchdog::Watchdog;
 use crate::model::id::{MonitorId, PoolId};
 use crate::model::inventory::{IdMap, Inventory};
 use crate::model::monitor::Monitor;
@@ -35,6 +41,8 @@ use crate::telemetry::probes::MonitorProbes;
 pub struct Schedule<P> {
     /// What all targets share.
     shared: Arc<Shared<P>>,
+    /// Who looks whether they make progress.
+    watchdog: Arc<Watchdog>,
     /// Where targets run.
     runtime: Handle,
     /// The cells.
@@ -87,6 +95,7 @@ struct Rule {
 impl<P: Probe> Schedule<P> {
     /// A schedule without targets. Targets will run on `runtime`, transitions go to `flips`.
     pub fn new(probe: P, flips: mpsc::Sender<Flip>, probes_in_flight_max: usize, runtime: Handle) -> Self {
+        let start = Instant::now();
         let permits = Semaphore::new(probes_in_flight_max.clamp(1, Semaphore::MAX_PERMITS));
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         Self {
@@ -95,9 +104,12 @@ impl<P: Probe> Schedule<P> {
                 flips,
                 places: Places::default(),
                 permits,
-                start: Instant::now(),
+                wall: SystemTime::now,
+                start,
                 shortage: Shortage::default(),
+                standstill: Arc::new(Standstill::new(start)),
             }),
+            watchdog: Arc::new(Watchdog::new(start)),
             runtime,
             table: HealthTable::default(),
             targets: HashMap::new(),
@@ -122,6 +134,26 @@ impl<P: Probe> Schedule<P> {
     pub fn resolving_with(mut self, resolver: Arc<dyn Resolve>) -> Self {
         self.hosts.ask(resolver, self.runtime.clone());
         self
+    }
+
+    /// Doubts mass failures by the rules of `policy`, and asks its references.
+    #[must_use]
+    pub fn guarded_by(self, policy: Arc<ArcSwap<Policy>>) -> Self {
+        // From the first outcome on.
+        self.shared.standstill.adopt(&policy.load().guard);
+        let asking = references::run(Arc::clone(&self.shared), policy, self.stop.clone());
+        self.tasks.spawn_on(asking, &self.runtime);
+        self
+    }
+
+    /// Where to see whether verdicts stand still.
+    pub fn standstill(&self) -> &Arc<Standstill> {
+        &self.shared.standstill
+    }
+
+    /// Who looks whether targets make progress.
+    pub fn watchdog(&self) -> &Arc<Watchdog> {
+        &self.watchdog
     }
 
     /// Makes the running targets those of `inventory`: starts, stops, keeps and replaces.
@@ -249,12 +281,15 @@ impl<P: Probe> Schedule<P> {
         }
         let rule = self.rules.entry(monitor.id).or_insert_with(|| Rule::new(monitor, &self.registry));
         let stop = self.stop.child_token();
+        // Even a task that never begins is overdue in time.
+        cell.expect_by(Instant::now().duration_since(self.shared.start));
         let target = Target {
             shared: Arc::clone(&self.shared),
             cell: Arc::clone(&cell),
             definition: rule.definition.subscribe(),
             probes: Arc::clone(&rule.probes),
             stop: stop.clone(),
+            doubts: Doubts::default(),
         };
         self.tasks.spawn_on(target.run(), &self.runtime);
         self.targets.insert(key.clone(), Running { uses: 1, stop });
@@ -399,6 +434,7 @@ fn probes_alike(one: &Monitor, other: &Monitor) -> bool {
         interval,
         consecutive_up,
         consecutive_down,
+        damping,
     } = one;
     *id == other.id
         && *check == other.check
@@ -408,6 +444,7 @@ fn probes_alike(one: &Monitor, other: &Monitor) -> bool {
         && *interval == other.interval
         && *consecutive_up == other.consecutive_up
         && *consecutive_down == other.consecutive_down
+        && *damping == other.damping
 }
 
 /// Reconciles whenever the inventory or the addresses of a host change, until `token` is cancelled or nobody can change the

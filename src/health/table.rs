@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
@@ -47,6 +47,8 @@ pub struct TargetCell {
     key: TargetKey,
     /// Its verdict, as [`to_octet`] writes it: what compile reads for every origin, thus without a lock.
     verdict: AtomicU8,
+    /// By when something has to happen to it, in milliseconds since the schedule's start.
+    expected: AtomicU64,
     /// The rest, for people.
     seen: Mutex<Seen>,
     /// Where the index goes back to.
@@ -100,6 +102,7 @@ impl HealthTable {
                 index: lock(&self.indices).take(),
                 key: key.clone(),
                 verdict: AtomicU8::new(to_octet(verdict)),
+                expected: AtomicU64::new(u64::MAX),
                 seen: Mutex::new(Seen { last: None, since, reason, returned: None }),
                 indices: Arc::clone(&self.indices),
             })
@@ -173,6 +176,17 @@ impl TargetCell {
         lock(&self.seen).returned
     }
 
+    /// By when something has to happen to it, since the schedule's start: its probe begins or ends. It is far away while
+    /// nobody keeps the cell current.
+    pub fn expected(&self) -> Duration {
+        Duration::from_millis(self.expected.load(Ordering::Relaxed))
+    }
+
+    /// Says by when something has to happen.
+    pub(in crate::health) fn expect_by(&self, time: Duration) {
+        self.expected.store(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
     /// Keeps what a probe saw. Only its own task calls this.
     pub(in crate::health) fn record(&self, outcome: Outcome, now: SystemTime) {
         lock(&self.seen).last = Some((outcome, now));
@@ -199,7 +213,7 @@ impl Drop for TargetCell {
 
 impl fmt::Debug for TargetCell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { index, key, verdict: _, seen: _, indices: _ } = self;
+        let Self { index, key, verdict: _, expected: _, seen: _, indices: _ } = self;
         let verdict = self.verdict();
         f.debug_struct("TargetCell").field("index", index).field("key", key).field("verdict", &verdict).finish()
     }
@@ -289,6 +303,7 @@ mod tests {
             interval: Duration::from_secs(5),
             consecutive_up: 0,
             consecutive_down: 0,
+            damping: None,
         }
     }
 

@@ -19,11 +19,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::health::guard::Silence;
 use crate::health::places::Places;
 use crate::health::probe::Probe;
 use crate::health::shortage::Shortage;
+use crate::health::standstill::{Recall, Standstill};
 use crate::health::table::{TargetCell, TargetKey};
-use crate::health::tracker::Tracker;
+use crate::health::tracker::{Rules, Tracker};
 use crate::model::event::Transition;
 use crate::model::monitor::Monitor;
 use crate::model::verdict::{FailReason, Outcome, Verdict};
@@ -53,10 +55,14 @@ pub(in crate::health) struct Shared<P> {
     pub(in crate::health) places: Places,
     /// One permit for each probe in flight.
     pub(in crate::health) permits: Semaphore,
+    /// The wall clock, for what people see. It may jump, so nothing is decided by it.
+    pub(in crate::health) wall: fn() -> SystemTime,
     /// Phases count from here.
     pub(in crate::health) start: Instant,
     /// Whether this machine lacks what probes need.
     pub(in crate::health) shortage: Shortage,
+    /// Whether verdicts stand still.
+    pub(in crate::health) standstill: Arc<Standstill>,
 }
 
 /// One target's task.
@@ -71,6 +77,19 @@ pub(in crate::health) struct Target<P> {
     pub(in crate::health) probes: Arc<MonitorProbes>,
     /// Ends the task.
     pub(in crate::health) stop: CancellationToken,
+    /// What the guard of verdicts has told it.
+    pub(in crate::health) doubts: Doubts,
+}
+
+/// What a target knows of freezes of verdicts.
+#[derive(Default)]
+pub(in crate::health) struct Doubts {
+    /// Ends when the silence that turned the target down is void; none while it is up, or down for another reason.
+    recall: Option<Recall>,
+    /// How often verdicts had frozen when its counts began.
+    freezes: u32,
+    /// The freeze in which its silence last said nothing; 0 is none.
+    void: u32,
 }
 
 /// Why a target stopped what it was at.
@@ -80,17 +99,75 @@ enum Interrupt {
     Redefined,
     /// It has to end.
     Stopped,
+    /// It is up again: it turned down in the dark.
+    Recalled,
 }
 
 impl<P: Probe> Target<P> {
     /// Probes until it is stopped.
-    pub(in crate::health) async fn run(mut self) {
-        loop {
-            let tracker = Tracker::new(self.cell.verdict());
-            self.definition.mark_unchanged();
-            if self.rounds(tracker).await == Interrupt::Stopped {
-                return;
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async function would have itself twice: as it came, and as it is used"
+    )]
+    pub(in crate::health) fn run(mut self) -> impl Future<Output = ()> + Send {
+        async move {
+            loop {
+                let ended = {
+                    let mut keeping = pin!(self.keep_current());
+                    poll_fn(|context| caught(|| keeping.as_mut().poll(context))).await
+                };
+                if ended.is_some() {
+                    return;
+                }
+                error!(target = ?self.cell.key(), "the task of a target panicked: a fault of pooldns; it starts anew");
+                if self.cell.verdict() == Verdict::Up {
+                    self.shared.standstill.left(self.cell.key().address);
+                }
+                // What panics at once must not do so without a pause.
+                let interval = self.definition.borrow().interval;
+                let pause = tokio::time::timeout(interval, self.stop.cancelled());
+                drop(Box::pin(pause).await);
             }
+        }
+    }
+
+    /// Keeps its cell current until it is stopped.
+    async fn keep_current(&mut self) {
+        if self.cell.verdict() == Verdict::Up {
+            self.shared.standstill.rose(self.cell.key().address);
+        }
+        loop {
+            let tracker = self.tracker();
+            self.definition.mark_unchanged();
+            match self.rounds(tracker).await {
+                Interrupt::Redefined => {}
+                // Rare, thus on the heap.
+                Interrupt::Recalled if Box::pin(self.restore()).await.is_continue() => {}
+                Interrupt::Recalled | Interrupt::Stopped => break,
+            }
+        }
+        if self.cell.verdict() == Verdict::Up {
+            self.shared.standstill.left(self.cell.key().address);
+        }
+        self.shared.standstill.ended(self.cell.index());
+        self.cell.expect_by(Duration::MAX);
+    }
+
+    /// Takes back that it turned down.
+    async fn restore(&mut self) -> ControlFlow<Interrupt> {
+        let standstill = &self.shared.standstill;
+        standstill.rose(self.cell.key().address);
+        self.doubts = Doubts { recall: None, freezes: 0, void: standstill.state().freezes };
+        let monitor = Arc::clone(&self.definition.borrow());
+        let back = Transition { from: self.cell.verdict(), to: Verdict::Up, reason: None, count: 0 };
+        self.turn(back, None, &monitor).await
+    }
+
+    /// A tracker that stands by the verdict of the cell.
+    fn tracker(&self) -> Tracker {
+        match self.cell.verdict() {
+            Verdict::Down if self.cell.reason() == Some(FailReason::HeldDown) => Tracker::held_down(),
+            verdict => Tracker::new(verdict),
         }
     }
 
@@ -108,6 +185,7 @@ impl<P: Probe> Target<P> {
             match self.round(&mut tracker, due).await {
                 ControlFlow::Continue(next) => {
                     due = next;
+                    self.expect(next);
                     // The sleep is made on its first poll, in place: one timer in the future, not two.
                     let sleep = async { tokio::time::sleep_until(next).await };
                     if let ControlFlow::Break(interrupt) = self.unless_interrupted(sleep).await {
@@ -124,7 +202,13 @@ impl<P: Probe> Target<P> {
         let interval = self.definition.borrow().interval;
         let now = Instant::now().duration_since(self.shared.start);
         let point = self.shared.start + phase_point(now, phase(self.cell.key(), interval), interval);
+        self.expect(point);
         self.unless_interrupted(async { tokio::time::sleep_until(point).await }).await
+    }
+
+    /// Says by when something has to happen, for the watchdog.
+    fn expect(&self, time: Instant) {
+        self.cell.expect_by(time.duration_since(self.shared.start));
     }
 
     /// One probe, which is due, and what follows from it; gives the time of the next.
@@ -139,6 +223,7 @@ impl<P: Probe> Target<P> {
 
         let began = Instant::now();
         let monitor = Arc::clone(&self.definition.borrow());
+        self.expect(began + monitor.timeout * (monitor.retries + 1));
         let (cell, probes) = (Arc::clone(&self.cell), Arc::clone(&self.probes));
         let in_flight = probes.begin(began.duration_since(due));
         // On the heap only while it lasts.
@@ -146,7 +231,10 @@ impl<P: Probe> Target<P> {
         let outcome = self.unless_interrupted(probe).await?;
         drop((permit, in_flight, place));
         if let Some(outcome) = outcome {
-            self.observe(outcome, tracker, &monitor).await?;
+            if let Some(transition) = self.observe(outcome, began, tracker, &monitor) {
+                // Rare, thus on the heap.
+                Box::pin(self.turn(transition, outcome.code, &monitor)).await?;
+            }
         } else {
             let target = SocketAddr::new(cell.key().address, monitor.port());
             error!(%target, monitor = monitor.name, "a probe panicked: a fault of pooldns; its verdict stays as it is");
@@ -156,24 +244,80 @@ impl<P: Probe> Target<P> {
         ControlFlow::Continue(shared.start + next_due(since(began), since(Instant::now()), phase, monitor.interval))
     }
 
-    /// Takes in what a probe saw.
-    async fn observe(&self, outcome: Outcome, tracker: &mut Tracker, monitor: &Monitor) -> ControlFlow<Interrupt> {
-        self.cell.record(outcome, SystemTime::now());
+    /// Takes in what a probe saw that began at `began`; gives the transition that follows from it.
+    fn observe(
+        &mut self,
+        outcome: Outcome,
+        began: Instant,
+        tracker: &mut Tracker,
+        monitor: &Monitor,
+    ) -> Option<Transition> {
+        self.cell.record(outcome, (self.shared.wall)());
         self.probes.end(outcome.failure.map_or(SUCCESS, FailReason::words), outcome.rtt);
         self.shared.shortage.note(outcome.failure, Instant::now());
         // What is this machine's own fault is kept for people, but neither contradicts a verdict nor confirms it.
         if outcome.failure.is_some_and(FailReason::is_ours) {
-            return ControlFlow::Continue(());
+            return None;
         }
-        match tracker.observe(outcome.failure, monitor.up_count(), monitor.down_count()) {
-            Some(transition) => self.turn(transition, outcome.code, monitor).await,
-            None => ControlFlow::Continue(()),
+        let is_silence = outcome.failure.is_some_and(FailReason::is_silence);
+        if !self.counts(is_silence, began, tracker) {
+            return None;
         }
+        let now = Instant::now().duration_since(self.shared.start);
+        let transition = tracker.observe(outcome.failure, now, &Rules::of(monitor))?;
+        if self.stands(transition, is_silence) {
+            return Some(transition);
+        }
+        *tracker = self.tracker();
+        None
+    }
+
+    /// Whether an outcome counts, as far as the guard is concerned.
+    fn counts(&mut self, is_silence: bool, began: Instant, tracker: &mut Tracker) -> bool {
+        if !is_silence {
+            self.shared.standstill.heard(self.cell.index(), self.doubts.void);
+            return true;
+        }
+        match self.shared.standstill.silence(self.cell.index(), began) {
+            Silence::Void(freeze) => {
+                self.doubts.void = freeze;
+                tracker.forgive();
+                false
+            }
+            Silence::Counts(freezes) => {
+                // What was counted before a freeze, was counted in the dark.
+                if std::mem::replace(&mut self.doubts.freezes, freezes) != freezes {
+                    tracker.forgive();
+                }
+                true
+            }
+        }
+    }
+
+    /// Tells the guard of a transition. Whether it may be made: not if verdicts freeze by it.
+    fn stands(&mut self, transition: Transition, is_silence: bool) -> bool {
+        let (standstill, address) = (&self.shared.standstill, self.cell.key().address);
+        match (transition.from, transition.to) {
+            (Verdict::Up, _) if is_silence => {
+                self.doubts.recall = standstill.fell(address);
+                if self.doubts.recall.is_none() {
+                    self.doubts.void = standstill.state().freezes;
+                }
+                return self.doubts.recall.is_some();
+            }
+            (Verdict::Up, _) => standstill.left(address),
+            (_, Verdict::Up) => {
+                standstill.rose(address);
+                self.doubts.recall = None;
+            }
+            _ => {}
+        }
+        true
     }
 
     /// Makes a transition known: in the cell first, so that whoever hears of it finds it there.
     async fn turn(&self, transition: Transition, code: Option<u16>, monitor: &Monitor) -> ControlFlow<Interrupt> {
-        self.cell.turn(transition, SystemTime::now(), Instant::now());
+        self.cell.turn(transition, (self.shared.wall)(), Instant::now());
         log(transition, code, self.cell.key(), monitor);
         let flip = Flip { cell: Arc::clone(&self.cell), transition };
         // When the queue is full, the target waits with the rest of its rounds. An edited monitor waits as well: this
@@ -187,14 +331,20 @@ impl<P: Probe> Target<P> {
         if sent.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(Interrupt::Stopped) }
     }
 
-    /// Does `work` unless the target is stopped or redefined meanwhile.
+    /// Does `work` unless the target is stopped, redefined or recalled meanwhile.
     async fn unless_interrupted<F: Future>(&mut self, work: F) -> ControlFlow<Interrupt, F::Output> {
+        let Self { stop, definition, doubts, .. } = self;
+        let recalled = poll_fn(|context| match &mut doubts.recall {
+            Some(recall) => recall.as_mut().poll(context),
+            None => Poll::Pending,
+        });
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => ControlFlow::Break(Interrupt::Stopped),
-            changed = self.definition.changed() => {
+            () = stop.cancelled() => ControlFlow::Break(Interrupt::Stopped),
+            changed = definition.changed() => {
                 ControlFlow::Break(if changed.is_ok() { Interrupt::Redefined } else { Interrupt::Stopped })
             }
+            () = recalled => ControlFlow::Break(Interrupt::Recalled),
             output = work => ControlFlow::Continue(output),
         }
     }
@@ -217,12 +367,12 @@ pub async fn look<P: Probe>(probe: &P, monitor: &Monitor, key: &TargetKey, attem
 /// Runs a probe; none if it panicked, which must end neither the target nor its neighbors.
 async fn guarded(probe: impl Future<Output = Outcome>) -> Option<Outcome> {
     let mut probe = pin!(probe);
-    poll_fn(|context| {
-        // After a panic the probe is not polled again, so nothing sees what it left half done.
-        let polled = catch_unwind(AssertUnwindSafe(|| probe.as_mut().poll(context)));
-        polled.map_or(Poll::Ready(None), |poll| poll.map(Some))
-    })
-    .await
+    poll_fn(|context| caught(|| probe.as_mut().poll(context))).await
+}
+
+/// Polls something; ready with nothing if it panicked. Then it is not polled again, so nothing sees what it left half done.
+fn caught<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<Option<T>> {
+    catch_unwind(AssertUnwindSafe(poll)).map_or(Poll::Ready(None), |poll| poll.map(Some))
 }
 
 /// Where in the interval a target has its turn: a hash, so that targets spread evenly and a restart changes nothing.
@@ -254,8 +404,12 @@ fn log(transition: Transition, code: Option<u16>, key: &TargetKey, monitor: &Mon
     let host = key.host.as_deref();
     let monitor = monitor.name.as_str();
     let reason = reason.map(FailReason::words);
-    if to == Verdict::Up {
+    if to == Verdict::Up && count == 0 {
+        info!(%target, monitor, host, %from, %to, "target is up again, as it was: it turned down in the dark");
+    } else if to == Verdict::Up {
         info!(%target, monitor, host, %from, %to, count, "target is up");
+    } else if from == to {
+        warn!(%target, monitor, host, %from, %to, reason, count, "target flaps: it is held down until it is stable");
     } else {
         warn!(%target, monitor, host, %from, %to, reason, code, count, "target is down");
     }

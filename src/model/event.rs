@@ -7,7 +7,7 @@ use crate::model::pool::Address;
 use crate::model::stamp::UnixMicros;
 use crate::model::verdict::{FailReason, Verdict};
 
-/// A verdict that changed.
+/// A verdict that changed; or stays down for another reason, when a target comes to be held down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Transition {
     /// The verdict before.

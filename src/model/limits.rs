@@ -318,6 +318,27 @@ pub const TIMEOUT_MAX: Duration = Duration::from_mins(1);
 pub const RETRIES_MAX: u32 = 5;
 /// Largest `consecutive_up` and `consecutive_down`; more is a typing error.
 pub const CONSECUTIVE_MAX: u32 = 100;
+/// Largest `damping.changes`: a target keeps the time of each.
+pub const DAMPING_CHANGES_MAX: u32 = 20;
+/// Largest `damping.within` and `damping.hold`: what flaps for a day is not for a program to judge.
+pub const DAMPING_SPAN_MAX: Duration = Duration::from_hours(24);
+/// Addresses that have to fall silent before verdicts freeze without references: so many hosts do not fail together, unless
+/// it is the network, and an installation of a few is never taken for one.
+pub const GUARD_ADDRESSES_MIN: usize = 8;
+/// References of the guard: enough to be in several networks.
+pub const GUARD_REFERENCES_MAX: usize = 16;
+/// Shortest `window` of the guard: time for references to fail after targets did.
+pub const GUARD_WINDOW_MIN: Duration = Duration::from_secs(10);
+/// Longest `window` of the guard: a reference that is dead for a day says nothing of the network.
+pub const GUARD_WINDOW_MAX: Duration = Duration::from_hours(24);
+/// From one question to references to the next.
+pub const REFERENCE_INTERVAL: Duration = Duration::from_secs(2);
+/// How long a reference may take: a good one is near.
+pub const REFERENCE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long what a target is about to do may be overdue before it counts as stalled: longer than any load explains.
+pub const PROBE_OVERDUE_MAX: Duration = Duration::from_secs(10);
+/// How often the watchdog looks: 100,000 targets take it some milliseconds.
+pub const WATCHDOG_INTERVAL: Duration = Duration::from_secs(5);
 /// Headers of one monitor.
 pub const MONITOR_HEADERS_MAX: usize = 32;
 /// Octets of a header value, a path or an expected body.

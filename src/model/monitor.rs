@@ -33,6 +33,19 @@ pub struct Monitor {
     pub consecutive_up: u32,
     /// Failures in a row that turn a target down; 0 means 1.
     pub consecutive_down: u32,
+    /// What holds a target down that flaps; none by default.
+    pub damping: Option<Damping>,
+}
+
+/// When a target flaps, and how long it is held down then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Damping {
+    /// So many changes between up and down,
+    pub changes: u32,
+    /// in a span of this length, are too many.
+    pub within: Duration,
+    /// How long probes have to succeed without a failure before the target is up again.
+    pub hold: Duration,
 }
 
 /// What one probe does.

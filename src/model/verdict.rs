@@ -143,13 +143,15 @@ pub enum FailReason {
     LocalResource,
     /// This process may not send what the probe needs to send. Says nothing about the origin.
     NoPrivilege,
+    /// It flapped, and has not been stable since for as long as its monitor asks. A verdict's reason, never a probe's.
+    HeldDown,
     /// Nothing of the above.
     Other,
 }
 
 impl FailReason {
     /// Every reason.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::TcpConnectionFailed,
         Self::TcpTimeout,
         Self::HttpTimeout,
@@ -178,6 +180,7 @@ impl FailReason {
         Self::AddressDenied,
         Self::LocalResource,
         Self::NoPrivilege,
+        Self::HeldDown,
         Self::Other,
     ];
 
@@ -213,6 +216,7 @@ impl FailReason {
             Self::AddressDenied => "Address Denied by Policy",
             Self::LocalResource => "Monitor Out of Resources",
             Self::NoPrivilege => "Monitor Missing Privilege",
+            Self::HeldDown => "Held Down After Flapping",
             Self::Other => "Other Failure",
         }
     }
@@ -220,6 +224,46 @@ impl FailReason {
     /// Whether the fault is this machine's own, so that no verdict may rest on it.
     pub const fn is_ours(self) -> bool {
         matches!(self, Self::LocalResource | Self::NoPrivilege)
+    }
+
+    /// Whether nothing was heard from the origin itself, so that the fault may be the way to it. A firewall in between can
+    /// refuse and reset connections too.
+    pub const fn is_silence(self) -> bool {
+        match self {
+            Self::TcpConnectionFailed
+            | Self::TcpTimeout
+            | Self::HttpTimeout
+            | Self::NoRouteToHost
+            | Self::NetworkUnreachable
+            | Self::ConnectionReset
+            | Self::ResponseTimeout
+            | Self::IcmpTimeout
+            | Self::UnknownHost
+            | Self::Other => true,
+            Self::ResponseCodeMismatch
+            | Self::ResponseBodyMismatch
+            | Self::TlsUntrustedCertificate
+            | Self::TlsNameMismatch
+            | Self::TlsUnrecognizedName
+            | Self::TlsProtocol
+            | Self::HttpInvalidResponse
+            | Self::CertificateExpiresSoon
+            // The host has answered a ping before.
+            | Self::IcmpPortUnreachable
+            | Self::SmtpMismatch
+            | Self::DnsMismatch
+            | Self::GrpcNotServing
+            | Self::GrpcCallFailed
+            // Of a name: no target sees them.
+            | Self::LookupTimeout
+            | Self::LookupFailed
+            // Nothing was sent.
+            | Self::MonitorConfig
+            | Self::AddressDenied
+            | Self::LocalResource
+            | Self::NoPrivilege
+            | Self::HeldDown => false,
+        }
     }
 
     /// Whether the probe ran out of time, the one failure that is retried at once.

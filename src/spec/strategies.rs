@@ -19,8 +19,8 @@ use crate::model::inventory::Declared;
 use crate::model::kept::Kept;
 use crate::model::load_balancer::{Answers, LoadBalancer, SteeringPolicy};
 use crate::model::monitor::{
-    Check, ClientFiles, DnsCheck, ExpectedAnswer, ExpectedCodes, GrpcCheck, HttpCheck, Monitor, TlsCheck, TlsFiles,
-    TlsTerms,
+    Check, ClientFiles, Damping, DnsCheck, ExpectedAnswer, ExpectedCodes, GrpcCheck, HttpCheck, Monitor, TlsCheck,
+    TlsFiles, TlsTerms,
 };
 use crate::model::name::Name;
 use crate::model::pool::{Address, Origin, Pool, Weight};
@@ -177,25 +177,34 @@ fn monitors() -> impl Strategy<Value = Vec<Monitor>> {
         (timeout, retries, (timeout * (retries + 1)).max(Duration::from_millis(100)) + Duration::from_millis(more))
     });
     let source = prop::option::of(select(vec!["192.0.2.1", "2001:db8::1"]).prop_map(|text| text.parse().unwrap()));
-    let one = (description(), (check(), source), times, 0_u32..=100, (0_u32..=100, said_id(MonitorId::random)));
+    // Long enough for the longest interval above.
+    let damping = prop::option::of((2_u32..=20, 7_000_000_u64..=86_400_000, 1_000_u64..=86_400_000).prop_map(
+        |(changes, within, hold)| Damping {
+            changes,
+            within: Duration::from_millis(within),
+            hold: Duration::from_millis(hold),
+        },
+    ));
+    let downs = (0_u32..=100, said_id(MonitorId::random), damping);
+    let one = (description(), (check(), source), times, 0_u32..=100, downs);
     prop::collection::btree_map(label(), one, 0..4).prop_map(|monitors| {
-        let monitor =
-            |(name, (description, (check, source_address), (timeout, retries, interval), up, (down, id))): (
-                String,
-                (_, (_, _), _, _, (_, Option<_>)),
-            )| Monitor {
-                id: id.unwrap_or_else(|| MonitorId::declared(&name)),
-                name,
-                probe_zone: if up % 2 == 0 { String::new() } else { format!("{up}.example") },
-                description,
-                check,
-                source_address,
-                timeout,
-                retries,
-                interval,
-                consecutive_up: up,
-                consecutive_down: down,
-            };
+        let monitor = |(
+            name,
+            (description, (check, source_address), (timeout, retries, interval), up, (down, id, damping)),
+        ): (String, (_, (_, _), _, _, (_, Option<_>, _)))| Monitor {
+            id: id.unwrap_or_else(|| MonitorId::declared(&name)),
+            name,
+            probe_zone: if up % 2 == 0 { String::new() } else { format!("{up}.example") },
+            description,
+            check,
+            source_address,
+            timeout,
+            retries,
+            interval,
+            consecutive_up: up,
+            consecutive_down: down,
+            damping,
+        };
         monitors.into_iter().map(monitor).collect()
     })
 }

@@ -32,6 +32,7 @@ pub(super) fn monitor(number: u8) -> Monitor {
         interval: std::time::Duration::from_mins(1),
         consecutive_up: 0,
         consecutive_down: 0,
+        damping: None,
     }
 }
 

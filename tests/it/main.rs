@@ -14,6 +14,7 @@ mod api_zones;
 mod callers;
 mod clients;
 mod differential;
+mod doubt;
 mod exchange;
 mod failover;
 mod hosts;

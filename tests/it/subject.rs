@@ -186,6 +186,8 @@ impl Subject {
             started: SystemTime::UNIX_EPOCH,
             assigned: &self.assigned,
             table: &table.load_full(),
+            standstill: self.schedule.standstill(),
+            watchdog: self.schedule.watchdog(),
             live: *publisher.live().borrow(),
             serials: &serials,
             registry: &self.registry,

@@ -13,6 +13,8 @@ use std::time::SystemTime;
 use self::exposition::{Exposition, Type};
 use crate::api::status::{CertificateStatus, ReloadStatus, SecondaryStatus};
 use crate::health::schedule::Assigned;
+use crate::health::standstill::Standstill;
+use crate::health::watchdog::Watchdog;
 use crate::model::hosting::Hosting;
 use crate::steering::publish::{Live, Serials};
 use crate::steering::table::RecordTable;
@@ -29,6 +31,10 @@ pub struct Scrape<'s> {
     pub assigned: &'s Assigned,
     /// The live record table.
     pub table: &'s RecordTable,
+    /// Whether verdicts stand still.
+    pub standstill: &'s Standstill,
+    /// Whether targets make progress.
+    pub watchdog: &'s Watchdog,
     /// What is live.
     pub live: Live,
     /// The serials that are live.
@@ -66,7 +72,26 @@ impl Scrape<'_> {
         process::write(&mut exposition, self.started);
         queries::write(&mut exposition, self.registry, self.tcp_connections);
         objects::write(&mut exposition, self);
+        self.write_doubts(&mut exposition);
         exposition.finish()
+    }
+
+    /// What is doubted of verdicts.
+    fn write_doubts(&self, exposition: &mut Exposition) {
+        let frozen = self.standstill.state();
+        let help = "1 while verdicts are frozen, because this machine seems to have lost its network; else 0.";
+        exposition.single("pooldns_verdicts_frozen", Type::Gauge, help, u8::from(frozen.since.is_some()));
+        let help = "How often verdicts have frozen.";
+        exposition.single("pooldns_verdict_freezes_total", Type::Counter, help, frozen.freezes);
+        let help = "Targets whose probes are due and neither begin nor end.";
+        exposition.single("pooldns_probes_stalled", Type::Gauge, help, self.watchdog.state().targets);
+        let help = "1 if a reference of the guard answered when it was last asked, else 0.";
+        let mut family = exposition.family("pooldns_reference_up", Type::Gauge, help);
+        for (address, answers) in self.standstill.references() {
+            if let Some(answers) = answers {
+                family.sample(&[("reference", &address.to_string())], u8::from(answers));
+            }
+        }
     }
 
     /// The server itself.

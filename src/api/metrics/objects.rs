@@ -8,11 +8,12 @@ use tokio::time::Instant;
 use super::Scrape;
 use super::exposition::{Exposition, Type};
 use crate::api::status::{self, ZoneStatus};
-use crate::health::endpoint::ProbedPool;
+use crate::health::endpoint::{ProbedOrigin, ProbedPool};
 use crate::model::id::MonitorId;
 use crate::model::inventory::Inventory;
 use crate::model::lever::LeverAction;
 use crate::model::pool::Origin;
+use crate::model::verdict::FailReason;
 use crate::steering::judged::{Judged, Moment};
 use crate::steering::state::PoolState;
 use crate::store::now;
@@ -181,6 +182,12 @@ fn verdicts(probed: &ProbedPool) -> impl Iterator<Item = (&Origin, &'static str)
     pool.origins.iter().zip(origins).map(|(origin, probed)| (origin, status::verdict(pool, origin, probed)))
 }
 
+/// Whether anything that is probed for an origin is held down.
+fn is_held_down(origin: &ProbedOrigin) -> bool {
+    let mut cells = origin.endpoints().iter().flat_map(|endpoint| endpoint.checks.cells());
+    cells.any(|cell| cell.reason() == Some(FailReason::HeldDown))
+}
+
 /// Origins, and whether they are healthy. Those of pools with series, while there is room.
 fn write_origins(exposition: &mut Exposition, scrape: &Scrape<'_>) -> (&'static str, usize) {
     let mut tally = Tally::new(status::VERDICTS);
@@ -188,7 +195,11 @@ fn write_origins(exposition: &mut Exposition, scrape: &Scrape<'_>) -> (&'static 
         verdicts(probed).for_each(|(_, verdict)| tally.count(verdict));
     }
     tally.write(exposition, ("pooldns_origins", "Origins by verdict; one in two pools counts twice."), "verdict");
-    let help = "1 if an origin's probes succeed, 0 if they fail; there is no series while nothing is known or probed.";
+    let help = "Origins with something down because it flapped, and not stable for long enough yet.";
+    let origins = scrape.assigned.pools.iter().flat_map(|probed| &probed.origins);
+    let held = origins.filter(|origin| is_held_down(origin)).count();
+    exposition.single("pooldns_origins_held_down", Type::Gauge, help, held);
+    let help = "1 if an origin is up, 0 if it is down; there is no series while nothing is known or probed.";
     let mut family = exposition.family("pooldns_origin_up", Type::Gauge, help);
     let decided: u64 = ["up", "down"].iter().filter_map(|word| tally.0.get(word)).sum();
     let (mut left, mut shown) = (scrape.registry.series_free(), 0);

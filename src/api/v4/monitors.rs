@@ -22,12 +22,13 @@ use crate::api::v4::secrets;
 use crate::model::id::{MonitorId, ObjectId};
 use crate::model::inventory::{Change, Inventory};
 use crate::model::limits::{
-    CERTIFICATE_DAYS_MAX, CONSECUTIVE_MAX, DESCRIPTION_CHARS_MAX, INTERVAL_MAX, RETRIES_MAX, TIMEOUT_MAX,
+    CERTIFICATE_DAYS_MAX, CONSECUTIVE_MAX, DAMPING_CHANGES_MAX, DAMPING_SPAN_MAX, DESCRIPTION_CHARS_MAX, INTERVAL_MAX,
+    RETRIES_MAX, TIMEOUT_MAX,
 };
 use crate::model::monitor::{Check, Monitor};
 use crate::model::stamp::Stamp;
 use crate::model::tree::{Node, Table, Value};
-use crate::spec::monitor::{KEYS, build_json, parse_json, types};
+use crate::spec::monitor::{DAMPING_KEYS, KEYS, build_json, parse_json, types};
 
 /// All monitors.
 const ALL: &str = "/load_balancers/monitors";
@@ -79,9 +80,20 @@ fn property(key: &str) -> Option<RefOr<Schema>> {
         "interval" => schema::duration(INTERVAL_MAX),
         "retries" => schema::integer(0, RETRIES_MAX.into()),
         "consecutive_up" | "consecutive_down" => schema::integer(0, CONSECUTIVE_MAX.into()),
+        "damping" => schema::keyed(DAMPING_KEYS, &Table::default(), damping_property, Whole::Yes),
         "certificate_days_min" => schema::integer(0, CERTIFICATE_DAYS_MAX.into()),
         "follow_redirects" | "allow_insecure" | "tls" => schema::boolean_or(false),
         "created_on" | "modified_on" => schema::time(),
+        _ => return None,
+    })
+}
+
+/// The schema of a key of a monitor's `damping`.
+fn damping_property(key: &str) -> Option<RefOr<Schema>> {
+    Some(match key {
+        "changes" => schema::integer(2, DAMPING_CHANGES_MAX.into()),
+        // Seconds as a number, or with a unit as a text.
+        "within" | "hold" => schema::integer(1, i64::try_from(DAMPING_SPAN_MAX.as_secs()).unwrap_or(i64::MAX)),
         _ => return None,
     })
 }

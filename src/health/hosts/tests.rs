@@ -129,6 +129,7 @@ impl Bench {
             interval: Duration::from_secs(1000),
             consecutive_up: 0,
             consecutive_down: 0,
+            damping: None,
         };
         let declared = Declared { monitors: vec![monitor], pools, ..Declared::default() };
         let inventory = Inventory::default().apply(Change::Declare(declared)).unwrap();

@@ -148,6 +148,7 @@ fn monitor(check: Check, timeout: Duration) -> Monitor {
         interval: AMPLE * 2,
         consecutive_up: 1,
         consecutive_down: 1,
+        damping: None,
     }
 }
 

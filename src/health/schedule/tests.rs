@@ -14,8 +14,12 @@ use crate::model::monitor::{Check, ExpectedCodes, HttpCheck};
 use crate::model::pool::Weight;
 use crate::model::verdict::{FailReason, Outcome};
 
+mod clock;
 mod counts;
+mod doubt;
+mod flapping;
 mod ours;
+mod stalls;
 
 /// What the next attempts at an address see, and when attempts began.
 #[derive(Clone, Default)]
@@ -45,6 +49,8 @@ enum Panics {
     AtOnce,
     /// After its time.
     Later,
+    /// When it is dropped before its end: then it is the task that panics.
+    Dropped,
 }
 
 impl Script {
@@ -72,11 +78,12 @@ impl Script {
 }
 
 /// Counts an attempt as running until it ends or is dropped.
-struct InFlight(Script);
+struct InFlight(Script, Option<Panics>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.0.lock().unwrap().running -= 1;
+        assert_ne!(self.1, Some(Panics::Dropped), "as the test asked");
     }
 }
 
@@ -91,10 +98,11 @@ impl Probe for Script {
             let panics = script.panics.remove(&key.address);
             (script.failures.get(&key.address).copied(), duration, panics)
         };
-        let _in_flight = InFlight(self.clone());
+        let mut in_flight = InFlight(self.clone(), panics);
         assert_ne!(panics, Some(Panics::AtOnce), "as the test asked");
         tokio::time::sleep(duration).await;
         assert_ne!(panics, Some(Panics::Later), "as the test asked");
+        in_flight.1 = None;
         Outcome { failure, rtt: duration, code: None }
     }
 }
@@ -118,6 +126,7 @@ fn monitor(name: &str) -> Monitor {
         interval: INTERVAL,
         consecutive_up: 2,
         consecutive_down: 2,
+        damping: None,
     }
 }
 
@@ -532,6 +541,7 @@ async fn a_target_at_rest_is_small() {
         definition: definition.subscribe(),
         probes: Arc::default(),
         stop: CancellationToken::new(),
+        doubts: Doubts::default(),
     };
     let octets = size_of_val(&target.run());
     assert!(octets <= 768, "{octets} octets, times 100,000 targets");

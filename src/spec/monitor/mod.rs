@@ -1,5 +1,6 @@
 //! `[[monitors]]`: parse and build.
 
+mod damping;
 mod handshake;
 mod json;
 mod kind;
@@ -21,6 +22,7 @@ use crate::spec::fault::Faults;
 use crate::spec::fields::{Fields, Key, Spot, declared, defaulted, kept, optional, read_only};
 use crate::spec::header;
 use crate::spec::identity::{self, Identity};
+pub use crate::spec::monitor::damping::KEYS as DAMPING_KEYS;
 pub use crate::spec::monitor::handshake::{FILE_REFUSED, KnownFiles, PemFiles};
 pub use crate::spec::monitor::json::{build_json, parse_json};
 pub use crate::spec::monitor::kind::types;
@@ -61,6 +63,7 @@ pub const KEYS: &[Key] = &[
     defaulted("probe_zone"),
     defaulted("consecutive_up"),
     defaulted("consecutive_down"),
+    optional("damping"),
     kept("id"),
     read_only("created_on"),
     read_only("modified_on"),
@@ -109,6 +112,10 @@ pub fn parse(
     let interval = fields.read("interval", duration(INTERVAL_MIN, INTERVAL_MAX)).or(INTERVAL_DEFAULT);
     let consecutive_up = fields.read("consecutive_up", integer(0, CONSECUTIVE_MAX)).or(0);
     let consecutive_down = fields.read("consecutive_down", integer(0, CONSECUTIVE_MAX)).or(0);
+    let damping = fields.read("damping", damping::parse).optional();
+    if let (Some(Some(damping)), Some(interval)) = (damping, interval) {
+        damping::check_times(&mut fields, damping, interval);
+    }
     if let (Some(timeout), Some(retries), Some(interval)) = (timeout, retries, interval) {
         check_times(&mut fields, timeout, retries, interval);
     }
@@ -126,6 +133,7 @@ pub fn parse(
         interval: interval?,
         consecutive_up: consecutive_up?,
         consecutive_down: consecutive_down?,
+        damping: damping?,
     })
 }
 
@@ -337,6 +345,7 @@ pub fn build(monitor: &Monitor) -> Table {
         interval,
         consecutive_up,
         consecutive_down,
+        damping,
     } = monitor;
     let table = Table::default().with("name", Node::text(name)).with("description", Node::text(description));
     let table = identity::build(table, *id, name).with("type", Node::text(check.word()));
@@ -351,13 +360,17 @@ pub fn build(monitor: &Monitor) -> Table {
     if let Some(address) = source_address {
         table = table.with("source_address", Node::text(address.to_string()));
     }
-    table
+    let table = table
         .with("probe_zone", Node::text(probe_zone))
         .with("timeout", build_duration(*timeout))
         .with("retries", Node::int(*retries))
         .with("interval", build_duration(*interval))
         .with("consecutive_up", Node::int(*consecutive_up))
-        .with("consecutive_down", Node::int(*consecutive_down))
+        .with("consecutive_down", Node::int(*consecutive_down));
+    match damping {
+        Some(damping) => table.with("damping", damping::build(*damping)),
+        None => table,
+    }
 }
 
 /// Builds what a DNS check has.

@@ -32,6 +32,7 @@ fn inventory() -> Inventory {
         interval: Duration::from_secs(5),
         consecutive_up: 0,
         consecutive_down: 0,
+        damping: None,
     };
     Inventory::default().apply(Change::PutMonitor(monitor)).unwrap()
 }

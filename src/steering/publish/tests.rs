@@ -112,6 +112,7 @@ fn monitor() -> Monitor {
         interval: Duration::from_secs(5),
         consecutive_up: 0,
         consecutive_down: 0,
+        damping: None,
     }
 }
 

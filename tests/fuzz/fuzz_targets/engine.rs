@@ -133,6 +133,7 @@ fn assigned() -> Assigned {
         interval: Duration::from_secs(1),
         consecutive_up: 0,
         consecutive_down: 0,
+        damping: None,
     };
     let pools = vec![
         pool("up", None, &["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1"]),

@@ -227,7 +227,7 @@ fn who_is_not_ready_says_what_it_waits_for() {
     assert_eq!(scrape(&server).find("pooldns_load_balancer_answers_total", &labels), Some(1.0));
     server.reload(ZONE);
     assert_eq!(server.waits_for(), None);
-    assert_eq!(Readiness::of(Live::default(), &Assigned::default()), Readiness::Ready);
+    assert_eq!(Readiness::of(Live::default(), &Assigned::default()), Readiness::Ready { doubts: vec![] });
 }
 
 /// Names of metrics in a text.

@@ -251,6 +251,7 @@ fn monitor(number: u8) -> Monitor {
         interval: Duration::from_secs(10),
         consecutive_up: 0,
         consecutive_down: 0,
+        damping: None,
     }
 }
 

@@ -73,6 +73,33 @@ async fn put_resets_and_what_changes_nothing_is_no_commit() {
 }
 
 #[tokio::test]
+async fn damping_is_off_until_it_is_asked_for_and_after_a_put_without_it() {
+    let api = Fixture::new();
+    let one = format!("{MONITORS}/{}", api.made(MONITORS, r#"{"type":"tcp","port":25}"#).await);
+    let defaults = json!({"changes": 4, "within": 600, "hold": 300});
+    for (method, body, damping) in [
+        ("PATCH", r#"{"retries":1}"#, json!(null)),
+        ("PATCH", r#"{"damping":{}}"#, defaults),
+        (
+            "PATCH",
+            r#"{"damping":{"changes":3,"within":600,"hold":"90s"}}"#,
+            json!({"changes": 3, "within": 600, "hold": 90}),
+        ),
+        ("PATCH", r#"{"retries":2}"#, json!({"changes": 3, "within": 600, "hold": 90})),
+        ("PATCH", r#"{"damping":null}"#, json!(null)),
+        (
+            "PUT",
+            r#"{"type":"tcp","port":25,"damping":{"within":700}}"#,
+            json!({"changes": 4, "within": 700, "hold": 300}),
+        ),
+        ("PUT", r#"{"type":"tcp","port":25}"#, json!(null)),
+    ] {
+        let answer = api.call(method, &one, body).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["result"]["damping"]), (200, &damping), "{method} {body}");
+    }
+}
+
+#[tokio::test]
 async fn monitors_turn_from_any_type_into_any_other() {
     let api = Fixture::new();
     let one = format!("{MONITORS}/{}", api.made(MONITORS, r#"{"type":"tcp","port":25}"#).await);

@@ -3,6 +3,7 @@
 pub mod authentication;
 pub mod client;
 pub mod control;
+pub mod events;
 pub mod exchange;
 pub mod listen;
 pub mod metrics;

@@ -12,6 +12,7 @@ mod store;
 pub mod reload;
 mod transfer;
 pub mod watch;
+mod webhooks;
 
 use std::io;
 use std::net::SocketAddr;
@@ -32,7 +33,7 @@ use tracing::{info, warn};
 use crate::api::control::{Contradictions, ControlError, ControlSocket, Reload, Retransfer, Server};
 use crate::api::metrics::Scrape;
 use crate::api::observe::Readiness;
-use crate::api::status::{self, SecondaryStatus, Status};
+use crate::api::status::{self, DeliveryStatus, SecondaryStatus, Status};
 use crate::api::tls::Certificate;
 use crate::api::v4::Context;
 use crate::api::v4::preview::Previews;
@@ -50,6 +51,7 @@ use crate::model::hosting::Hosting;
 use crate::model::inventory::Change;
 use crate::model::limits::{FLIPPED_QUEUED_MAX, TRANSITIONS_QUEUED_MAX};
 use crate::model::name::Name;
+use crate::notify::{Keeper, PATIENCE, Webhooks};
 use crate::steering::events::Recorder;
 use crate::steering::publish::{self, Live, Publisher, Serials};
 use crate::steering::table::RecordTable;
@@ -186,6 +188,8 @@ pub struct Shared {
     reloader: Reloader<EmbeddedStore>,
     /// Zones that are transferred from elsewhere.
     secondaries: Secondaries<EmbeddedStore>,
+    /// Who is told of changes of health.
+    webhooks: Webhooks,
 }
 
 impl Server for Shared {
@@ -205,6 +209,7 @@ impl Server for Shared {
             pools: status::pools(&assigned),
             load_balancers: status::load_balancers(&assigned, &self.table.load()),
             set_aside: status::set_aside(&assigned.inventory, &self.store.unreadable()),
+            webhooks: webhooks::status(&self.webhooks),
             reload: self.reloader.past().last,
             counters: self.registry.totals(),
         }
@@ -226,6 +231,8 @@ impl Server for Shared {
             serials: &serials,
             registry: &self.registry,
             reloads: self.reloader.past(),
+            webhooks: &webhooks::status(&self.webhooks),
+            events_lost: self.store.lost_events(),
             tcp_connections: self.tcp.connections(),
             certificate: self.certificate.as_ref().map(|certificate| certificate.status()),
             secondary: &|hosting| self.secondary(&assigned, hosting),
@@ -247,6 +254,10 @@ impl Server for Shared {
             }
             None => Retransfer::NotSecondary,
         }
+    }
+
+    async fn test_webhook(&self, name: &str) -> Option<DeliveryStatus> {
+        webhooks::test(&self.webhooks, name).await
     }
 }
 
@@ -323,7 +334,10 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let stop_health = CancellationToken::new();
     let health = HealthRuntime::new(settings.health.threads)?;
     let (flips, flipped) = mpsc::channel(TRANSITIONS_QUEUED_MAX);
-    let prober = Prober::new(tls::system_roots(), Arc::clone(&policy));
+    let roots = tls::system_roots();
+    let keeper = Keeper::new(roots.clone(), Arc::clone(&policy), PATIENCE, stop.child_token());
+    let webhooks = keeper.webhooks();
+    let prober = Prober::new(roots, Arc::clone(&policy));
     let previews = prober.clone();
     let registry = Registry::default();
     let schedule = Schedule::new(prober, flips, settings.health.probes_in_flight_max, health.handle()?);
@@ -349,7 +363,8 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
 
     let fittings = Arc::new(guard::fittings(&settings, seed())?);
     let mut tasks = JoinSet::new();
-    tasks.spawn(store::record(Arc::clone(&store), recorded, stop.clone()));
+    tasks.spawn(store::record(Arc::clone(&store), webhooks.clone(), recorded, stop.clone()));
+    tasks.spawn(keeper.run(store.subscribe()));
     tasks.spawn(guard::report_limits(Arc::clone(&fittings), Arc::clone(&policy), stop.clone()));
     let ended = CancellationToken::new();
     spawn_essential(&mut tasks, &ended, secondaries.clone().run());
@@ -395,6 +410,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
         tcp,
         reloader,
         secondaries,
+        webhooks,
     };
     let shared = Arc::new(shared);
     tasks.spawn(serve_control(control, Arc::clone(&shared), Arc::clone(&context), stop.clone()));

@@ -109,7 +109,7 @@ fn list(tokens: &[ListedToken]) -> Result<(), CliError> {
 }
 
 /// Reads a span of time: a number and a unit.
-fn parse_life(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_life(text: &str) -> Result<Duration, String> {
     let wrong = || "a number with s, m, h or d, such as 90d".to_owned();
     let unit = text.chars().next_back().ok_or_else(wrong)?;
     let seconds: u64 = match unit {

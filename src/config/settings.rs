@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::api::{ApiSettings, ApiZones};
 use crate::config::guard::{CookiePolicy, RrlPolicy};
 use crate::config::reach::{self, Reach};
+use crate::config::webhooks::Webhook;
 use crate::model::limits::{
     CONNECTIONS_MAX, CONTROL_PATH_OCTETS_MAX, DRAIN_MAX, FIRST_VERDICT_MAX, IDENTITY_OCTETS_MAX, LISTEN_MAX,
     NSID_OCTETS_MAX, PROBER_THREADS_MAX, PROBES_IN_FLIGHT_MAX, RESOLVERS_MAX, STREAM_TIMEOUT_MAX, STREAM_TIMEOUT_MIN,
@@ -135,8 +137,10 @@ pub struct Policy {
     pub first_verdict_timeout: Duration,
     /// What zones have that are made through the API.
     pub api_zones: ApiZones,
-    /// Which addresses may be probed.
+    /// Which addresses may be probed, and told of changes.
     pub reach: Reach,
+    /// Who is told of changes of health.
+    pub webhooks: Vec<Arc<Webhook>>,
 }
 
 impl Default for Settings {
@@ -177,6 +181,7 @@ impl Default for Policy {
             first_verdict_timeout: Duration::from_secs(10),
             api_zones: ApiZones::default(),
             reach: Reach::default(),
+            webhooks: vec![],
         }
     }
 }

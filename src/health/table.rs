@@ -45,6 +45,8 @@ pub struct TargetCell {
     key: TargetKey,
     /// Its verdict, as [`to_octet`] writes it: what compile reads for every origin, thus without a lock.
     verdict: AtomicU8,
+    /// Its verdict as far as events have told of it, which is not as far as it has come.
+    told: AtomicU8,
     /// The rest, for people.
     seen: Mutex<Seen>,
     /// Where the index goes back to.
@@ -96,6 +98,7 @@ impl HealthTable {
                 index: lock(&self.indices).take(),
                 key: key.clone(),
                 verdict: AtomicU8::new(to_octet(verdict)),
+                told: AtomicU8::new(to_octet(verdict)),
                 seen: Mutex::new(Seen { last: None, since, reason }),
                 indices: Arc::clone(&self.indices),
             })
@@ -149,6 +152,16 @@ impl TargetCell {
         from_octet(self.verdict.load(Ordering::Acquire))
     }
 
+    /// Its verdict as far as events have told of it.
+    pub fn told(&self) -> Verdict {
+        from_octet(self.told.load(Ordering::Acquire))
+    }
+
+    /// Notes that events have told of a verdict. Only whoever makes them calls this.
+    pub fn tell(&self, verdict: Verdict) {
+        self.told.store(to_octet(verdict), Ordering::Release);
+    }
+
     /// The last outcome, and when it came; none when this target has not been probed yet.
     pub fn last(&self) -> Option<(Outcome, SystemTime)> {
         lock(&self.seen).last
@@ -188,7 +201,7 @@ impl Drop for TargetCell {
 
 impl fmt::Debug for TargetCell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { index, key, verdict: _, seen: _, indices: _ } = self;
+        let Self { index, key, verdict: _, told: _, seen: _, indices: _ } = self;
         let verdict = self.verdict();
         f.debug_struct("TargetCell").field("index", index).field("key", key).field("verdict", &verdict).finish()
     }

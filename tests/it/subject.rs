@@ -190,6 +190,8 @@ impl Subject {
             serials: &serials,
             registry: &self.registry,
             reloads: Reloads::default(),
+            webhooks: &[],
+            events_lost: 0,
             certificate: None,
             tcp_connections: 0,
             secondary: &|_| None,

@@ -10,6 +10,7 @@ pub mod health;
 pub mod steering;
 pub mod dns;
 pub mod transfer;
+pub mod notify;
 pub mod api;
 pub mod app;
 pub mod cli;

@@ -11,8 +11,9 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use crate::api::control::{Contradictions, Reload, Retransfer};
+use crate::api::events::{EventsAsked, EventsTold};
 use crate::api::exchange::{BackupOrder, Imported, Importing, Refusal};
-use crate::api::status::Status;
+use crate::api::status::{DeliveryStatus, Status};
 use crate::api::tokens::{ListedToken, MadeToken, NewToken};
 use crate::api::v4::BASE;
 use crate::model::name::Name;
@@ -128,6 +129,23 @@ fn called((status, body): (StatusCode, Bytes)) -> Result<Result<(), String>, Cli
     let messages = answer.get("errors").and_then(serde_json::Value::as_array).into_iter().flatten();
     let texts = messages.filter_map(|message| message.get("message")?.as_str());
     Ok(Err(texts.collect::<Vec<_>>().join("; ")))
+}
+
+/// Asks for a sample to be sent to a webhook; why it is not if there is none of this name.
+pub async fn test_webhook(control: &Path, name: &str) -> Result<Result<DeliveryStatus, String>, ClientError> {
+    told(exchange(control, Method::POST, &format!("/webhooks/{}/test", encoded(name)), Vec::new()).await?)
+}
+
+/// Asks for events, perhaps for those to come; why there are none if that is refused.
+pub async fn events(control: &Path, asked: &EventsAsked) -> Result<Result<EventsTold, String>, ClientError> {
+    let EventsAsked { after, since, pool, limit, wait } = asked;
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    let numbers = [("after", *after), ("since", *since), ("limit", limit.map(|limit| limit as u64)), ("wait", *wait)];
+    for (name, number) in numbers {
+        query.extend_pairs(number.map(|number| (name, number.to_string())));
+    }
+    query.extend_pairs(pool.as_ref().map(|pool| ("pool", pool)));
+    told(exchange(control, Method::GET, &format!("/events?{}", query.finish()), Vec::new()).await?)
 }
 
 /// Asks for everything that the API made, as TOML.

@@ -24,10 +24,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::api::exchange;
+use crate::api::events;
+use crate::api::exchange::{self, Refusal};
 use crate::api::observe::{self, Readiness};
 use crate::api::set_aside;
-use crate::api::status::Status;
+use crate::api::status::{DeliveryStatus, Status};
 use crate::api::tokens;
 use crate::api::v4::caller::Caller;
 use crate::api::v4::{self, Context};
@@ -48,6 +49,9 @@ pub trait Server: Send + Sync + 'static {
 
     /// Transfers a zone anew from its primaries, whatever its serial.
     fn retransfer(&self, zone: &str) -> impl Future<Output = Retransfer> + Send;
+
+    /// Sends a sample to a webhook; none if there is none of this name.
+    fn test_webhook(&self, name: &str) -> impl Future<Output = Option<DeliveryStatus>> + Send;
 }
 
 /// How a transfer that was asked for went.
@@ -181,6 +185,7 @@ impl ControlSocket {
         let Self { listener, owner, file } = self;
         let tokens = tokens::router(Arc::clone(&context.store));
         let exchange = exchange::routes(Arc::clone(&context.store));
+        let events = events::routes(Arc::clone(&context.store), token.clone());
         let set_aside = set_aside::routes(Arc::clone(&context.store));
         // What may take long is made where it holds up neither DNS nor the rest of this socket.
         let elsewhere = middleware::from_fn_with_state(runtime, elsewhere);
@@ -189,17 +194,19 @@ impl ControlSocket {
             .route("/status", get(status::<S>))
             .route("/reload", post(reload::<S>))
             .route("/zones/{zone}/retransfer", post(retransfer::<S>))
+            .route("/webhooks/{name}/test", post(test_webhook::<S>))
             .merge(observe::metrics_route::<S>())
             .merge(observe::signs::<S>().layer(Extension(Caller::control())))
             .fallback(async || {
                 let routes = "the control socket has GET /status, GET /metrics, GET /healthz, GET /readyz, \
-                              POST /reload, POST /zones/{zone}/retransfer, /tokens, GET /export, POST /import, POST /backup, \
-                              DELETE /set-aside/{id}, the API under \
+                              POST /reload, POST /zones/{zone}/retransfer, POST /webhooks/{name}/test, /tokens, GET /events, \
+                              GET /export, POST /import, POST /backup, DELETE /set-aside/{id}, the API under \
                               /client/v4 and its document at GET /openapi.json\n";
                 (StatusCode::NOT_FOUND, routes)
             })
             .with_state(server)
             .merge(tokens)
+            .merge(events)
             .merge(set_aside)
             .merge(api);
         let listener = OwnPeers { listener, owner };
@@ -250,6 +257,18 @@ async fn retransfer<S: Server>(
         Retransfer::NotSecondary => StatusCode::NOT_FOUND,
     };
     (code, Json(retransfer))
+}
+
+/// `POST /webhooks/{name}/test`
+async fn test_webhook<S: Server>(
+    State(server): State<Arc<S>>,
+    Path(name): Path<String>,
+) -> Result<Json<DeliveryStatus>, (StatusCode, Json<Refusal>)> {
+    let unknown = || {
+        let error = format!("there is no webhook {name:?}; `pooldns status` lists those that there are");
+        (StatusCode::NOT_FOUND, Json(Refusal { error }))
+    };
+    server.test_webhook(&name).await.map(Json).ok_or_else(unknown)
 }
 
 /// Accepts connections of the owner and of root only.

@@ -4,6 +4,7 @@ pub mod authentication;
 pub mod bulk;
 pub mod client;
 pub mod control;
+pub mod events;
 pub mod exchange;
 pub mod listen;
 pub mod metrics;

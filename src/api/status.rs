@@ -67,6 +67,9 @@ pub struct Status {
     /// Objects of the API that are kept and not served.
     #[serde(default)]
     pub set_aside: Vec<SetAsideStatus>,
+    /// Who is told of changes of health, and how that goes.
+    #[serde(default)]
+    pub webhooks: Vec<WebhookStatus>,
     /// How the last reload went; none if there was none.
     pub reload: Option<ReloadStatus>,
     /// What it has counted since it started.
@@ -130,6 +133,40 @@ pub struct SetAsideStatus {
     pub name: String,
     /// Why it is not served.
     pub why: String,
+}
+
+/// A webhook.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct WebhookStatus {
+    /// Its name.
+    pub name: String,
+    /// Scheme and host of its URL; the rest may be secret.
+    pub receiver: String,
+    /// Messages that were delivered.
+    pub delivered: u64,
+    /// Deliveries that failed.
+    pub failed: u64,
+    /// Messages that were given up.
+    pub given_up: u64,
+    /// Changes that were not told, and will not be.
+    pub lost: u64,
+    /// Things that changed and wait to be told.
+    pub waiting: usize,
+    /// How the last delivery went; none if there was none.
+    pub last: Option<DeliveryStatus>,
+}
+
+/// How a delivery went.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct DeliveryStatus {
+    /// When it ended.
+    pub at: Timestamp,
+    /// The code of the answer, if there was one.
+    pub code: Option<u16>,
+    /// Why it failed; none if it did not.
+    pub failure: Option<String>,
+    /// How long it took.
+    pub took_ms: f64,
 }
 
 /// How a reload went.

@@ -13,6 +13,7 @@ mod store;
 pub mod reload;
 mod transfer;
 pub mod watch;
+mod webhooks;
 
 use std::io;
 use std::net::SocketAddr;
@@ -34,7 +35,7 @@ use tracing::{info, warn};
 use crate::api::control::{Contradictions, ControlError, ControlSocket, Reload, Retransfer, Server};
 use crate::api::metrics::Scrape;
 use crate::api::observe::Readiness;
-use crate::api::status::{self, SecondaryStatus, Status};
+use crate::api::status::{self, DeliveryStatus, SecondaryStatus, Status};
 use crate::api::tls::Certificate;
 use crate::api::v4::Context;
 use crate::api::v4::preview::Previews;
@@ -55,6 +56,7 @@ use crate::model::hosting::Hosting;
 use crate::model::inventory::Change;
 use crate::model::limits::{FLIPPED_QUEUED_MAX, TRANSITIONS_QUEUED_MAX};
 use crate::model::name::Name;
+use crate::notify::{Keeper, PATIENCE, Webhooks};
 use crate::steering::events::Recorder;
 use crate::steering::judged::Moment;
 use crate::steering::publish::{self, Live, Publisher, Serials};
@@ -201,6 +203,8 @@ pub struct Shared {
     reloader: Reloader<EmbeddedStore>,
     /// Zones that are transferred from elsewhere.
     secondaries: Secondaries<EmbeddedStore>,
+    /// Who is told of changes of health.
+    webhooks: Webhooks,
 }
 
 impl Server for Shared {
@@ -222,6 +226,7 @@ impl Server for Shared {
             pools: status::pools(&assigned),
             load_balancers: status::load_balancers(&assigned, &self.table.load()),
             set_aside: status::set_aside(&assigned.inventory, &self.store.unreadable()),
+            webhooks: webhooks::status(&self.webhooks),
             reload: self.reloader.past().last,
             counters: self.registry.totals(),
         }
@@ -246,6 +251,8 @@ impl Server for Shared {
             serials: &serials,
             registry: &self.registry,
             reloads: self.reloader.past(),
+            webhooks: &webhooks::status(&self.webhooks),
+            events_lost: self.store.lost_events(),
             tcp_connections: self.tcp.connections(),
             certificate: self.certificate.as_ref().map(|certificate| certificate.status()),
             api_refused: self.refused.load(Ordering::Relaxed),
@@ -268,6 +275,10 @@ impl Server for Shared {
             }
             None => Retransfer::NotSecondary,
         }
+    }
+
+    async fn test_webhook(&self, name: &str) -> Option<DeliveryStatus> {
+        webhooks::test(&self.webhooks, name).await
     }
 }
 
@@ -346,7 +357,10 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let stop_health = CancellationToken::new();
     let health = SideRuntime::new("health", settings.health.threads)?;
     let (flips, flipped) = mpsc::channel(TRANSITIONS_QUEUED_MAX);
-    let prober = Prober::new(tls::system_roots(), Arc::clone(&policy));
+    let roots = tls::system_roots();
+    let keeper = Keeper::new(roots.clone(), Arc::clone(&policy), PATIENCE, stop.child_token());
+    let webhooks = keeper.webhooks();
+    let prober = Prober::new(roots, Arc::clone(&policy));
     let previews = prober.clone();
     let registry = Registry::default();
     let schedule = Schedule::new(prober, flips, settings.health.probes_in_flight_max, health.handle()?);
@@ -374,7 +388,8 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let fittings = Arc::new(guard::fittings(&settings, seed())?);
     let mut tasks = JoinSet::new();
     tasks.spawn(Arc::clone(&watchdog).run(assigned.clone(), stop.clone()));
-    tasks.spawn(store::record(Arc::clone(&store), recorded, stop.clone()));
+    tasks.spawn(store::record(Arc::clone(&store), webhooks.clone(), recorded, stop.clone()));
+    tasks.spawn(keeper.run(store.subscribe()));
     tasks.spawn(guard::report_limits(Arc::clone(&fittings), Arc::clone(&policy), stop.clone()));
     let ended = CancellationToken::new();
     spawn_essential(&mut tasks, &ended, secondaries.clone().run());
@@ -428,6 +443,7 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
         tcp,
         reloader,
         secondaries,
+        webhooks,
     };
     let shared = Arc::new(shared);
     let handle = api_runtime.handle()?;

@@ -9,8 +9,11 @@ use tracing::{info, warn};
 
 use crate::app::reload::ConfigSource;
 use crate::config::Settings;
+use crate::model::event::PoolEvent;
 use crate::model::id::ObjectId;
 use crate::model::inventory::Inventory;
+use crate::model::notification::NotificationFilter;
+use crate::notify::Webhooks;
 use crate::steering::events::Flipped;
 use crate::store::embedded::{EmbeddedStore, OpenError, Unreadable};
 use crate::store::now;
@@ -71,8 +74,13 @@ pub(super) fn log_declared(before: &Inventory, after: &Inventory) {
     }
 }
 
-/// Writes what happens to pools into the journal until it is told to stop.
-pub(super) async fn record(store: Arc<EmbeddedStore>, mut flipped: Receiver<Flipped>, stop: CancellationToken) {
+/// Writes what happens to pools into the journal, and tells webhooks of it, until it is told to stop.
+pub(super) async fn record(
+    store: Arc<EmbeddedStore>,
+    webhooks: Webhooks,
+    mut flipped: Receiver<Flipped>,
+    stop: CancellationToken,
+) {
     loop {
         let batch = tokio::select! {
             biased;
@@ -82,7 +90,14 @@ pub(super) async fn record(store: Arc<EmbeddedStore>, mut flipped: Receiver<Flip
         let Some(batch) = batch else { return };
         if batch.lost > 0 {
             warn!(lost = batch.lost, "verdicts changed faster than they can be recorded: events are missing");
+            store.lose_events(batch.lost);
         }
-        store.append_events(batch.pool_events(now()).collect());
+        let events = batch.pool_events(now());
+        let filter = |event: &PoolEvent| {
+            let probed = batch.assigned.pools.find(event.pool);
+            probed.map_or_else(NotificationFilter::default, |probed| NotificationFilter::of(&probed.pool.kept))
+        };
+        webhooks.tell(events.iter().map(|event| (event.clone(), filter(event))), batch.lost);
+        store.append_events(events);
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: one file a command. A server that runs is reached by its control socket only.
 
 mod check;
+mod events;
 mod exchange;
 mod progress;
 mod lever;
@@ -10,6 +11,7 @@ mod serve;
 mod set_aside;
 mod status;
 mod token;
+mod webhook;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -36,7 +38,7 @@ Examples:
   pooldns reload --config my.toml            take changes in, all or nothing
   pooldns refresh example.com                transfer a zone anew from its primaries
   pooldns status --config my.toml            pools, origins, and why they are down
-  pooldns token create ci --expires 90d      a token for the API
+  pooldns events --follow                    what happens to them, as it happens
   pooldns export > api.toml                  everything that the API made, as TOML
   pooldns status --json | jq .pools          the same for scripts
   pooldns lever down web-eu/eu-1 --for 2h    take an origin out of answers for two hours
@@ -71,8 +73,12 @@ enum Command {
     Status(status::StatusArgs),
     /// Decide about a pool or an origin whatever probes say: force it up or down, drain it, perhaps for a limited time.
     Lever(lever::LeverArgs),
+    /// Show what happened to pools and origins, or follow what happens.
+    Events(events::EventsArgs),
     /// Make, list and revoke tokens, which the API asks for over TCP.
     Token(token::TokenArgs),
+    /// Try a webhook out.
+    Webhook(webhook::WebhookArgs),
     /// Print everything that the API made, as TOML: a part of a configuration, or something to import elsewhere.
     Export(exchange::ExportArgs),
     /// Have the API make the objects of a TOML document, all of them or none; those with the same ids are replaced.
@@ -164,6 +170,9 @@ enum CliError {
     /// A lever that cannot be pulled or released.
     #[error("{0}")]
     Lever(String),
+    /// A webhook that takes nothing.
+    #[error("{0}")]
+    Webhook(String),
     /// A store that cannot be opened while no server runs.
     #[error("{0}")]
     Store(String),
@@ -203,6 +212,7 @@ impl CliError {
             Self::NotTransferred(_)
             | Self::Token(_)
             | Self::Lever(_)
+            | Self::Webhook(_)
             | Self::Store(_)
             | Self::Client(_)
             | Self::Start(_)
@@ -224,7 +234,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Refresh(args) => refresh::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Lever(args) => lever::run(&args),
+        Command::Events(args) => events::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Webhook(args) => webhook::run(&args),
         Command::Export(args) => exchange::export(&args),
         Command::Import(args) => exchange::import(&args),
         Command::SetAside(args) => set_aside::run(&args),

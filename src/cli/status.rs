@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use crate::api::client;
 use crate::api::status::{
-    AddressStatus, CertificateStatus, LeverStatus, LoadBalancerStatus, OriginStatus, PoolStatus, ProbeStatus,
-    ReferenceStatus, ReloadStatus, SecondaryStatus, SetAsideStatus, Status,
+    AddressStatus, CertificateStatus, DeliveryStatus, LeverStatus, LoadBalancerStatus, OriginStatus, PoolStatus,
+    ProbeStatus, ReferenceStatus, ReloadStatus, SecondaryStatus, SetAsideStatus, Status, WebhookStatus,
 };
 use crate::cli::{CliError, ControlArgs, block_on};
 use crate::model::verdict::FailReason;
@@ -65,6 +65,7 @@ impl Display for Report<'_> {
             pools,
             load_balancers,
             set_aside,
+            webhooks,
             reload,
             counters,
         } = self.status;
@@ -105,6 +106,9 @@ impl Display for Report<'_> {
         for SetAsideStatus { kind, id, name, why } in set_aside {
             writeln!(f, "SET ASIDE, kept and not served: {kind} {name} ({id}): {why}")?;
         }
+        for webhook in webhooks {
+            writeln!(f, "webhook {}", webhook_line(webhook, self.now))?;
+        }
         writeln!(f)?;
         for zone in zones {
             let serial = zone.serial.map_or_else(|| "none".to_owned(), |serial| serial.to_string());
@@ -134,6 +138,29 @@ fn certificate_line(certificate: &CertificateStatus, now: Timestamp) -> String {
         Some(fault) => format!("the API is CLOSED, it has no good certificate: {fault}"),
         None => format!("the API's certificate {} {expires}", file.display()),
     }
+}
+
+/// How a webhook is doing.
+fn webhook_line(webhook: &WebhookStatus, now: Timestamp) -> String {
+    let WebhookStatus { name, receiver, delivered, failed: _, given_up, lost, waiting, last } = webhook;
+    let last = match last {
+        None => "nothing sent yet".to_owned(),
+        Some(DeliveryStatus { at, code, failure, took_ms: _ }) => {
+            let code = code.map_or_else(String::new, |code| format!(" ({code})"));
+            match failure {
+                None => format!("last message taken {} ago{code}", ago(*at, now)),
+                Some(failure) => format!("LAST DELIVERY FAILED {} ago: {failure}{code}", ago(*at, now)),
+            }
+        }
+    };
+    let counts = [
+        (*delivered, "delivered"),
+        (*given_up, "GIVEN UP"),
+        (*lost, "changes LOST"),
+        (*waiting as u64, "changes waiting"),
+    ];
+    let counts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("; {count} {what}"));
+    format!("{name} to {receiver}: {last}{}", counts.collect::<String>())
 }
 
 /// How the transfer of a zone is doing.

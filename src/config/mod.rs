@@ -8,6 +8,7 @@ pub mod guard;
 pub mod health_guard;
 pub mod pem_files;
 pub mod reach;
+pub mod webhooks;
 
 mod files;
 mod report;
@@ -78,6 +79,7 @@ pub const MAIN_KEYS: &[Key] = &[
     optional("store"),
     optional("api"),
     optional("log"),
+    optional("webhooks"),
     optional("keys"),
     optional("zones"),
     optional("monitors"),
@@ -97,6 +99,7 @@ const INCLUDED_KEYS: &[Key] = &[
     misplaced("store"),
     misplaced("api"),
     misplaced("log"),
+    misplaced("webhooks"),
     optional("keys"),
     optional("zones"),
     optional("monitors"),
@@ -174,6 +177,8 @@ fn interpret(
             check_root(*source, root, MAIN_KEYS, &mut faults);
             read_settings(root, folder, &mut settings, &mut policy, &mut faults);
             control = has_sound_settings(&faults).then(|| settings.control.clone());
+            let mut reader = webhooks::Reader { folder, files: &mut paths };
+            reader.read(root, &mut policy.webhooks, &mut faults);
         } else {
             check_root(*source, root, INCLUDED_KEYS, &mut faults);
         }

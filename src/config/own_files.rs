@@ -6,6 +6,7 @@ use crate::config::api::{API_KEYS, API_ZONES_KEYS};
 use crate::config::guard::{COOKIES_KEYS, RRL_KEYS};
 use crate::config::health_guard::HEALTH_GUARD_KEYS;
 use crate::config::settings::{HEALTH_KEYS, LOG_KEYS, SERVER_KEYS, STORE_KEYS, TCP_KEYS};
+use crate::config::webhooks::WEBHOOK_KEYS;
 use crate::config::{Configuration, MAIN_KEYS, Policy, Settings, load, load_text};
 use crate::model::tree::{Entry, Node, Table, Value};
 use crate::spec::declared::ARRAYS;
@@ -37,6 +38,7 @@ fn keys_of(path: &str) -> Option<&'static [Key]> {
         ".api" => API_KEYS,
         ".api.zones" => API_ZONES_KEYS,
         ".log" => LOG_KEYS,
+        ".webhooks" => WEBHOOK_KEYS,
         ".keys" => key::KEYS,
         ".zones" => zone::KEYS,
         ".zones.notify" | ".zones.primaries" => hosting::PEER_KEYS,
@@ -112,7 +114,8 @@ fn the_example_has_every_key() {
         seen.extend(table.entries().iter().map(|entry| format!("{path}.{}", entry.key)));
     });
     let mut paths = vec![String::new()];
-    let tables = ["server", "tcp", "cookies", "rrl", "health", "health.guard", "store", "api", "api.zones", "log"];
+    let tables =
+        ["server", "tcp", "cookies", "rrl", "health", "health.guard", "store", "api", "api.zones", "log", "webhooks"];
     paths.extend(tables.iter().chain(&ARRAYS).map(|key| format!(".{key}")));
     paths.extend([".pools.origins".to_owned(), ".pools.origins.header".to_owned()]);
     for path in paths {
@@ -136,7 +139,10 @@ fn the_example_has_every_key() {
 fn the_examples_values_are_the_defaults() {
     let example = load_text("config/example.toml", EXAMPLE).unwrap();
     assert!(example.warnings.is_empty(), "{}", example.warnings);
-    assert_eq!((&example.settings, &example.policy), (&Settings::default(), &Policy::default()));
+    // A receiver has no default.
+    assert_eq!(example.policy.webhooks.len(), 1);
+    let policy = Policy { webhooks: vec![], ..example.policy.clone() };
+    assert_eq!((&example.settings, &policy), (&Settings::default(), &Policy::default()));
     let root = toml_text::parse(EXAMPLE).unwrap();
     let mut compared = 0;
     walk("", &root, &mut |path, _| {

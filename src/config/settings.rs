@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::api::{ApiSettings, ApiZones};
 use crate::config::guard::{CookiePolicy, RrlPolicy};
 use crate::config::health_guard::{self, HealthGuard};
 use crate::config::reach::{self, Reach};
+use crate::config::webhooks::Webhook;
 use crate::model::limits::{
     CONNECTIONS_MAX, CONTROL_PATH_OCTETS_MAX, DRAIN_MAX, FIRST_VERDICT_MAX, IDENTITY_OCTETS_MAX, LISTEN_MAX,
     NSID_OCTETS_MAX, PROBER_THREADS_MAX, PROBES_IN_FLIGHT_MAX, RESOLVERS_MAX, STREAM_TIMEOUT_MAX, STREAM_TIMEOUT_MIN,
@@ -136,10 +138,12 @@ pub struct Policy {
     pub first_verdict_timeout: Duration,
     /// What zones have that are made through the API.
     pub api_zones: ApiZones,
-    /// Which addresses may be probed.
+    /// Which addresses may be probed, and told of changes.
     pub reach: Reach,
     /// When verdicts are doubted.
     pub guard: HealthGuard,
+    /// Who is told of changes of health.
+    pub webhooks: Vec<Arc<Webhook>>,
 }
 
 impl Default for Settings {
@@ -181,6 +185,7 @@ impl Default for Policy {
             api_zones: ApiZones::default(),
             reach: Reach::default(),
             guard: HealthGuard::default(),
+            webhooks: vec![],
         }
     }
 }

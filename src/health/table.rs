@@ -49,6 +49,8 @@ pub struct TargetCell {
     verdict: AtomicU8,
     /// By when something has to happen to it, in milliseconds since the schedule's start.
     expected: AtomicU64,
+    /// Its verdict as far as events have told of it, which is not as far as it has come.
+    told: AtomicU8,
     /// The rest, for people.
     seen: Mutex<Seen>,
     /// Where the index goes back to.
@@ -102,6 +104,7 @@ impl HealthTable {
                 index: lock(&self.indices).take(),
                 key: key.clone(),
                 verdict: AtomicU8::new(to_octet(verdict)),
+                told: AtomicU8::new(to_octet(verdict)),
                 expected: AtomicU64::new(u64::MAX),
                 seen: Mutex::new(Seen { last: None, since, reason, returned: None }),
                 indices: Arc::clone(&self.indices),
@@ -154,6 +157,16 @@ impl TargetCell {
     /// Its verdict.
     pub fn verdict(&self) -> Verdict {
         from_octet(self.verdict.load(Ordering::Acquire))
+    }
+
+    /// Its verdict as far as events have told of it.
+    pub fn told(&self) -> Verdict {
+        from_octet(self.told.load(Ordering::Acquire))
+    }
+
+    /// Notes that events have told of a verdict. Only whoever makes them calls this.
+    pub fn tell(&self, verdict: Verdict) {
+        self.told.store(to_octet(verdict), Ordering::Release);
     }
 
     /// The last outcome, and when it came; none when this target has not been probed yet.
@@ -213,7 +226,7 @@ impl Drop for TargetCell {
 
 impl fmt::Debug for TargetCell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { index, key, verdict: _, expected: _, seen: _, indices: _ } = self;
+        let Self { index, key, verdict: _, expected: _, told: _, seen: _, indices: _ } = self;
         let verdict = self.verdict();
         f.debug_struct("TargetCell").field("index", index).field("key", key).field("verdict", &verdict).finish()
     }

@@ -275,6 +275,44 @@ pub const EVENTS_KEPT_MAX: usize = 100_000;
 pub const EVENTS_OCTETS_MAX: u64 = 128 << 20;
 /// Events that wait for the store; it takes them once a second, and a mass failure has one for each pool.
 pub const EVENTS_QUEUED_MAX: usize = POOLS_MAX;
+/// Events that one answer of the control socket has: some megabytes, if each is of a large pool.
+pub const EVENTS_ANSWERED_MAX: usize = 1_000;
+/// How long whoever follows events may wait for the next one; then they ask again, so that a server that has gone silent is
+/// noticed.
+pub const EVENTS_WAIT_MAX: Duration = Duration::from_mins(1);
+/// Webhooks; each has a task, and what waits for its receiver.
+pub const WEBHOOKS_MAX: usize = 32;
+/// Octets of a webhook's URL; servers take no longer ones.
+pub const WEBHOOK_URL_OCTETS_MAX: usize = 2_048;
+/// Octets of a webhook's secret: what the Standard Webhooks specification asks for at the least.
+pub const WEBHOOK_SECRET_OCTETS_MIN: usize = 24;
+/// Octets of a webhook's secret: a block of SHA-256; what is longer is only hashed.
+pub const WEBHOOK_SECRET_OCTETS_MAX: usize = 64;
+/// Octets of the file that a secret stands in: the longest in base64, with room for what an editor adds.
+pub const WEBHOOK_SECRET_FILE_OCTETS_MAX: u64 = 256;
+/// Pools that one webhook can name; whoever wants more names none, and gets all.
+pub const WEBHOOK_POOLS_MAX: usize = 1_000;
+/// Longest that a webhook's changes are collected: later, the first of them is no news.
+pub const WEBHOOK_GROUP_WAIT_MAX: Duration = Duration::from_mins(5);
+/// Changes in one message: some 150 KB, which receivers still take.
+pub const WEBHOOK_CHANGES_MAX: usize = 500;
+/// Things that changed and wait for one receiver; what is beyond is lost and counted. A mass failure has more of them than
+/// anybody reads, and each takes some 500 octets.
+pub const WEBHOOK_WAITING_MAX: usize = 10_000;
+/// Batches of events on their way to one webhook's task, which never stops to take them in.
+pub const WEBHOOK_BATCHES_QUEUED_MAX: usize = 256;
+/// How long one delivery may take.
+pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a message is tried again: then it is old, and what has happened since is worth more.
+pub const WEBHOOK_PATIENCE: Duration = Duration::from_hours(1);
+/// First pause before a message is tried again; each is twice as long as the one before.
+pub const WEBHOOK_PAUSE_MIN: Duration = Duration::from_secs(1);
+/// Longest pause before a message is tried again: a receiver that is back hears of it soon.
+pub const WEBHOOK_PAUSE_MAX: Duration = Duration::from_mins(5);
+/// What a server that stops allows for what still waits; less than what it allows for draining.
+pub const WEBHOOK_FAREWELL: Duration = Duration::from_secs(2);
+/// Fields of an answer's header.
+pub const WEBHOOK_HEADERS_MAX: usize = 100;
 /// Tokens of the API: each is compared when somebody shows one.
 pub const TOKENS_MAX: usize = 1_000;
 

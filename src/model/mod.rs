@@ -11,6 +11,7 @@ pub mod limits;
 pub mod load_balancer;
 pub mod monitor;
 pub mod name;
+pub mod notification;
 pub mod pool;
 pub mod rrset;
 pub mod shard;

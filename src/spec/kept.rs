@@ -283,20 +283,22 @@ fn read_map(
     (faults.len() == before).then_some(Node::built(Value::Table(kept)))
 }
 
-/// Reads everything in a table that is kept; warns of each, in the words of `warning`, that it has no effect.
+/// Reads everything in a table that is kept; warns of those that have no effect, in the words of `warning`.
 pub(super) fn parse(
     fields: &mut Fields<'_, '_, '_>,
     kept: &[Field],
     pools: &dyn References<PoolId>,
-    warning: impl Fn(&str) -> &'static str,
+    warning: impl Fn(&str) -> Option<&'static str>,
 ) -> Option<Kept> {
     let before = fields.faults.len();
     let mut table = Table::default();
     for field in kept {
         let node = fields.read(field.name, |spot, faults| field.read(Some(spot), pools, faults).ok()).or(None);
         let Some(Some(node)) = node else { continue };
-        let fault = fields.fault_at(field.name, warning(field.name));
-        fields.faults.warn(fault);
+        if let Some(why) = warning(field.name) {
+            let fault = fields.fault_at(field.name, why);
+            fields.faults.warn(fault);
+        }
         table = table.with(field.name, node);
     }
     (fields.faults.len() == before).then(|| Kept::new(table))

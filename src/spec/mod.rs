@@ -30,6 +30,7 @@ pub mod row;
 mod strategies;
 pub mod schema;
 pub mod time;
+pub mod told;
 pub mod toml_text;
 pub mod value;
 pub mod warnings;

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -60,80 +61,125 @@ impl Recorder {
 }
 
 impl Flipped {
-    /// What happened to each pool, as if all of it had happened at `at`. Several changes of one origin are one.
-    pub fn pool_events(&self, at: UnixMicros) -> impl Iterator<Item = PoolEvent> {
-        // The first `from` and the last `to` of each target.
-        let mut changes: HashMap<usize, (Verdict, Transition)> = HashMap::with_capacity(self.flips.len());
+    /// What happened to each pool, as if all of it had happened at `at`. What changed twice has two events. To be called once,
+    /// in the order of the queue: each event goes by what those before it have told, not by what has happened since.
+    pub fn pool_events(&self, at: UnixMicros) -> Vec<PoolEvent> {
+        let mut changes = Changes::with_capacity(self.flips.len());
         for Flip { cell, transition } in &self.flips {
-            let from = changes.get(&cell.index()).map_or(transition.from, |(from, _)| *from);
-            changes.insert(cell.index(), (from, *transition));
+            changes.entry(cell.index()).or_default().push(*transition);
         }
         let mut pools: Vec<&Arc<ProbedPool>> =
             self.pools.iter().filter_map(|id| self.assigned.pools.find(*id)).collect();
         pools.sort_by(|a, b| a.pool.name.cmp(&b.pool.name));
-        pools.into_iter().map(move |pool| pool_event(pool, &changes, at))
+        let rounds = changes.values().map(Vec::len).max().unwrap_or(0);
+        let turns = (0..rounds).flat_map(|round| pools.iter().map(move |pool| (round, pool)));
+        let events = turns.filter_map(|(round, pool)| pool_event(pool, &changes, round, at)).collect();
+        for Flip { cell, transition } in &self.flips {
+            cell.tell(transition.to);
+        }
+        events
     }
 }
 
-/// What happened to one pool.
-fn pool_event(probed: &ProbedPool, changes: &HashMap<usize, (Verdict, Transition)>, at: UnixMicros) -> PoolEvent {
+/// What happened to targets, by the indices of their cells, each in order. The first change of every target makes the
+/// first round, the second ones the second.
+type Changes = HashMap<usize, Vec<Transition>>;
+
+/// What happened to one pool in a round, if anything did.
+fn pool_event(probed: &ProbedPool, changes: &Changes, round: usize, at: UnixMicros) -> Option<PoolEvent> {
+    probed.cells().find(|cell| past(cell, changes).get(round).is_some())?;
     let pool = &probed.pool;
-    let (mut up_before, mut up) = (0_u32, 0_u32);
-    let mut origins = Vec::with_capacity(pool.origins.len());
-    for (origin, probed) in pool.origins.iter().zip(&probed.origins) {
-        let Changed { before, verdict, reason, ip } = Changed::of(probed, changes);
-        up_before += u32::from(before == Verdict::Up);
-        up += u32::from(verdict == Verdict::Up);
-        origins.push(OriginEvent {
-            name: origin.name.clone(),
-            address: origin.address.clone(),
-            ip,
-            enabled: origin.enabled,
-            verdict,
-            changed: before != verdict,
-            reason,
-        });
-    }
+    let seen: Vec<Seen> = probed.origins.iter().map(|origin| Seen::of(origin, changes, round)).collect();
     let minimum_origins = pool.minimum_origins;
-    let healthy = up >= minimum_origins;
-    PoolEvent {
+    let origins = pool.origins.iter().zip(&seen).map(|(origin, seen)| OriginEvent {
+        name: origin.name.clone(),
+        address: origin.address.clone(),
+        ip: seen.ip,
+        enabled: origin.enabled,
+        from: seen.from.unwrap_or_default(),
+        verdict: seen.verdict.unwrap_or_default(),
+        reason: seen.reason,
+        count: seen.count,
+        latency: seen.latency,
+    });
+    Some(PoolEvent {
         at,
         pool: pool.id,
         name: pool.name.clone(),
-        healthy,
-        changed: healthy != (up_before >= minimum_origins),
+        from: verdict_of(minimum_origins, seen.iter().filter_map(|seen| seen.from)),
+        verdict: verdict_of(minimum_origins, seen.iter().filter_map(|seen| seen.verdict)),
         minimum_origins,
-        origins,
+        origins: origins.collect(),
+    })
+}
+
+/// What holds of a pool whose origins have these verdicts.
+fn verdict_of(minimum_origins: u32, origins: impl Iterator<Item = Verdict>) -> Verdict {
+    let (mut up, mut unknown) = (0_u32, false);
+    for verdict in origins {
+        up += u32::from(verdict == Verdict::Up);
+        unknown |= verdict == Verdict::Unknown;
+    }
+    match (up >= minimum_origins, unknown) {
+        (true, _) => Verdict::Up,
+        (false, true) => Verdict::Unknown,
+        (false, false) => Verdict::Down,
     }
 }
 
-/// An origin before and after some changes.
-struct Changed {
-    /// Its verdict before.
-    before: Verdict,
+/// What happened to a target, in order.
+fn past<'c>(cell: &TargetCell, changes: &'c Changes) -> &'c [Transition] {
+    changes.get(&cell.index()).map_or(&[], Vec::as_slice)
+}
+
+/// What is seen of an origin in a round.
+struct Seen {
+    /// Its verdict before; none if nothing of it is probed.
+    from: Option<Verdict>,
     /// Its verdict after.
-    verdict: Verdict,
-    /// Why it is down, if it is.
+    verdict: Option<Verdict>,
+    /// Why it is down after, if it is.
     reason: Option<FailReason>,
-    /// The address whose verdict changed, or else its first.
+    /// The address that changed, or else its first.
     ip: Option<IpAddr>,
+    /// How many outcomes changed its verdict; 0 if nothing did.
+    count: u32,
+    /// How long the probe took that decided it.
+    latency: Option<Duration>,
 }
 
-impl Changed {
-    /// What changes of targets come to. An origin that is not probed has no verdict.
-    fn of(origin: &ProbedOrigin, changes: &HashMap<usize, (Verdict, Transition)>) -> Self {
-        let change = |cell: &TargetCell| changes.get(&cell.index());
-        let before = |cell: &TargetCell| change(cell).map_or_else(|| cell.verdict(), |(before, _)| *before);
-        let after = |cell: &TargetCell| change(cell).map_or_else(|| cell.verdict(), |(_, change)| change.to);
-        let reason = |cell: &TargetCell| change(cell).map_or_else(|| cell.reason(), |(_, change)| change.reason);
-        let verdict = origin.verdict_by(&after).unwrap_or_default();
+impl Seen {
+    /// What changes of targets come to.
+    fn of(origin: &ProbedOrigin, changes: &Changes, round: usize) -> Self {
+        // The change of this round, else the last before it, else what has been told.
+        let change = |cell: &TargetCell| past(cell, changes).get(round).or_else(|| past(cell, changes).last());
+        let before = |cell: &TargetCell| match past(cell, changes).get(round) {
+            Some(change) => change.from,
+            None => past(cell, changes).last().map_or_else(|| cell.told(), |change| change.to),
+        };
+        let after = |cell: &TargetCell| change(cell).map_or_else(|| cell.told(), |change| change.to);
+        let told = |cell: &TargetCell| cell.reason().filter(|_| cell.told() == Verdict::Down);
+        let why = |cell: &TargetCell| change(cell).map_or_else(|| told(cell), |change| change.reason);
+        let (from, verdict) = (origin.verdict_by(&before), origin.verdict_by(&after));
+        let reason = origin.reason_by(&why).filter(|_| verdict == Some(Verdict::Down));
         let endpoints = origin.endpoints();
-        let changed = endpoints.iter().find(|endpoint| endpoint.checks.cells().any(|cell| change(cell).is_some()));
-        Self {
-            before: origin.verdict_by(&before).unwrap_or_default(),
-            verdict,
-            reason: origin.reason_by(&reason).filter(|_| verdict == Verdict::Down),
-            ip: changed.or_else(|| endpoints.first()).map(|endpoint| endpoint.address),
-        }
+        let cells = || endpoints.iter().flat_map(|endpoint| endpoint.checks.cells().map(move |cell| (endpoint, cell)));
+        let changed = || cells().filter_map(|(endpoint, cell)| Some((endpoint, cell, past(cell, changes).get(round)?)));
+        // Of several that changed, one that went where the origin did.
+        let decided = changed().find(|(.., change)| Some(change.to) == verdict).or_else(|| changed().next());
+        let ip = decided.map(|(endpoint, ..)| endpoint).or_else(|| endpoints.first()).map(|endpoint| endpoint.address);
+        let (count, latency) = match decided {
+            Some((_, cell, change)) if from != verdict => {
+                let is_last = round + 1 == past(cell, changes).len();
+                (change.count, is_last.then(|| latency(cell, change.reason)).flatten())
+            }
+            _ => (0, None),
+        };
+        Self { from, verdict, reason, ip, count, latency }
     }
+}
+
+/// How long the probe took that changed a verdict, unless one with another outcome has come since.
+fn latency(cell: &TargetCell, reason: Option<FailReason>) -> Option<Duration> {
+    cell.last().filter(|(outcome, _)| outcome.failure == reason).map(|(outcome, _)| outcome.rtt)
 }

@@ -192,6 +192,8 @@ impl Subject {
             serials: &serials,
             registry: &self.registry,
             reloads: Reloads::default(),
+            webhooks: &[],
+            events_lost: 0,
             certificate: None,
             tcp_connections: 0,
             api_refused: 0,

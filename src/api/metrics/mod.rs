@@ -7,11 +7,12 @@ mod exposition;
 mod objects;
 mod process;
 mod queries;
+mod webhooks;
 
 use std::time::SystemTime;
 
 use self::exposition::{Exposition, Type};
-use crate::api::status::{CertificateStatus, ReloadStatus, SecondaryStatus};
+use crate::api::status::{CertificateStatus, ReloadStatus, SecondaryStatus, WebhookStatus};
 use crate::health::schedule::Assigned;
 use crate::health::standstill::Standstill;
 use crate::health::watchdog::Watchdog;
@@ -43,6 +44,10 @@ pub struct Scrape<'s> {
     pub registry: &'s Registry,
     /// Reloads.
     pub reloads: Reloads,
+    /// Who is told of changes of health.
+    pub webhooks: &'s [WebhookStatus],
+    /// Events that were lost before they were on disk.
+    pub events_lost: u64,
     /// TCP connections that are open.
     pub tcp_connections: usize,
     /// The API's certificate, if it is offered by TLS.
@@ -73,6 +78,7 @@ impl Scrape<'_> {
         queries::write(&mut exposition, self.registry, self.tcp_connections);
         objects::write(&mut exposition, self);
         self.write_doubts(&mut exposition);
+        webhooks::write(&mut exposition, self.webhooks, self.events_lost);
         exposition.finish()
     }
 

@@ -81,7 +81,8 @@ struct EventOrigin {
 impl From<KeptEvent> for Event {
     fn from(kept: KeptEvent) -> Self {
         let KeptEvent { number, event } = kept;
-        let PoolEvent { at, pool, name, healthy, changed, minimum_origins, origins } = event;
+        let (healthy, changed) = (event.is_healthy(), event.health_changed());
+        let PoolEvent { at, pool, name, from: _, verdict: _, minimum_origins, origins } = event;
         let pool = EventPool { id: pool.to_string(), name, healthy, changed, minimum_origins };
         Self { id: number, timestamp: Time(at), pool, origins: origins.into_iter().map(EventOrigin::from).collect() }
     }
@@ -89,7 +90,8 @@ impl From<KeptEvent> for Event {
 
 impl From<OriginEvent> for EventOrigin {
     fn from(event: OriginEvent) -> Self {
-        let OriginEvent { name, address, ip, enabled, verdict, changed, reason } = event;
+        let changed = event.has_changed();
+        let OriginEvent { name, address, ip, enabled, from: _, verdict, reason, count: _, latency: _ } = event;
         let failure_reason = reason_words(enabled, verdict, reason);
         Self {
             name,

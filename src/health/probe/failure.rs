@@ -26,7 +26,7 @@ pub(super) enum Phase {
 }
 
 /// Why a request failed. Errors wrap errors; the innermost that has a meaning for us knows best.
-pub(super) fn of_request(error: &reqwest::Error, scheme: Scheme) -> FailReason {
+pub fn of_request(error: &reqwest::Error, scheme: Scheme) -> FailReason {
     // Redirects without end, or to something that is no URL.
     if error.is_redirect() || error.is_builder() {
         return FailReason::HttpInvalidResponse;

@@ -21,7 +21,7 @@ use crate::model::verdict::{FailReason, Outcome};
 mod body;
 mod client;
 mod dns;
-mod failure;
+pub mod failure;
 mod grpc;
 mod http;
 mod icmp;

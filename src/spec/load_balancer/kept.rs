@@ -99,5 +99,5 @@ fn warning(key: &str) -> &'static str {
 
 /// Parses what a load balancer has.
 pub(super) fn parse(fields: &mut Fields<'_, '_, '_>, pools: &dyn References<PoolId>) -> Option<Kept> {
-    parse_kept(fields, FIELDS, pools, warning)
+    parse_kept(fields, FIELDS, pools, |key| Some(warning(key)))
 }

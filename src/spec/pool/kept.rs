@@ -76,16 +76,17 @@ pub(super) const ORIGIN: &[Field] = &[
     Field::omitted("virtual_network_id", Shape::Text(36)),
 ];
 
-/// Why a key of a pool has no effect.
-fn warning(key: &str) -> &'static str {
-    match key {
+/// Why a key of a pool has no effect; none if it has one.
+fn warning(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "notification_filter" => return None,
         "check_regions" | "health_sources" => "kept, and without effect: all probes come from this server",
         "latitude" | "longitude" => "kept, and without effect: proximity steering is not built yet",
         "load_shedding" => "kept, and without effect: load shedding is not built yet",
         "origin_steering" => "kept, and without effect: every answer has origins in proportion to their weights",
-        "notification_email" | "notification_filter" => "kept, and without effect: notifications are not built yet",
+        "notification_email" => "kept, and without effect: there is no mail from here; see `[[webhooks]]`",
         _ => "kept, and without effect on answers of DNS",
-    }
+    })
 }
 
 /// Parses what a pool has.

@@ -40,7 +40,7 @@ pub const KEYS: &[Key] = &[
     kept("load_shedding"),
     kept("origin_steering"),
     kept("notification_email"),
-    kept("notification_filter"),
+    optional("notification_filter"),
     kept("networks"),
     Key { name: "monitor_group", need: Need::Unsupported("monitor groups are not supported yet; name one `monitor`") },
     read_only("created_on"),

@@ -91,7 +91,7 @@ fn everything_that_is_given_is_given_back() {
         {"name":"a","address":"2001:db8::1"}]}"#;
     let (pool, warned) = parsed(text).unwrap();
     assert!(warned.lines().all(|line| line.contains(": kept, and without effect")), "{warned}");
-    assert_eq!(warned.lines().count(), 9, "{warned}");
+    assert_eq!(warned.lines().count(), 8, "{warned}");
     let shown = shown(&pool);
     for part in [
         r#""disabled_at":"1970-01-01T00:00:00.000005Z","minimum_origins":0,"monitor":"000000000000000000000000000000cd""#,

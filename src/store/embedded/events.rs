@@ -1,6 +1,7 @@
 //! Events of pools that are kept, and what finds them again.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use redb::{ReadTransaction, ReadableTable};
 use serde::{Deserialize, Serialize};
@@ -48,7 +49,7 @@ pub struct EventQuery {
     pub limit: usize,
 }
 
-/// An event as it is kept.
+/// An event as it is kept. What came later is absent in the rows of earlier versions.
 #[derive(Serialize, Deserialize)]
 struct EventRow {
     /// The pool's id.
@@ -59,6 +60,10 @@ struct EventRow {
     healthy: bool,
     /// Whether that changed.
     changed: bool,
+    /// What held before, in a word.
+    from: Option<String>,
+    /// What holds now, in a word.
+    verdict: Option<String>,
     /// How many healthy origins it needs.
     minimum_origins: u32,
     /// Its origins.
@@ -81,8 +86,23 @@ struct OriginRow {
     verdict: String,
     /// Whether that changed.
     changed: bool,
+    /// Its verdict before, in a word, if it changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
     /// Why it is down, in words.
     reason: Option<String>,
+    /// How many outcomes changed the verdict.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    count: u32,
+    /// How long the probe took that decided it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_us: Option<u64>,
+}
+
+/// Whether there is nothing to write.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl EventQuery {
@@ -117,7 +137,7 @@ impl EventQuery {
             limit: _,
         } = self;
         let origin_fits = |origin: &OriginEvent| {
-            origin.changed
+            origin.has_changed()
                 && origin_name.as_ref().is_none_or(|name| origin.name == *name)
                 && origin_healthy.is_none_or(|healthy| (origin.verdict == Verdict::Up) == healthy)
         };
@@ -125,31 +145,36 @@ impl EventQuery {
             && until.is_none_or(|until| event.at <= until)
             && pool.is_none_or(|pool| event.pool == pool)
             && pool_name.as_ref().is_none_or(|name| event.name == *name)
-            && pool_healthy.is_none_or(|healthy| event.healthy == healthy)
+            && pool_healthy.is_none_or(|healthy| event.is_healthy() == healthy)
             && (origin_name.is_none() && origin_healthy.is_none() || event.origins.iter().any(origin_fits))
     }
 }
 
 /// An event as an entry.
 pub(super) fn entry(event: &PoolEvent) -> Entry {
-    let PoolEvent { at, pool, name, healthy, changed, minimum_origins, origins } = event;
+    let PoolEvent { at, pool, name, from, verdict, minimum_origins, origins } = event;
     let origin = |origin: &OriginEvent| {
-        let OriginEvent { name, address, ip, enabled, verdict, changed, reason } = origin;
+        let OriginEvent { name, address, ip, enabled, from, verdict, reason, count, latency } = origin;
         OriginRow {
             name: name.clone(),
             address: address.to_string(),
             ip: ip.filter(|_| address.ip().is_none()),
             enabled: *enabled,
             verdict: verdict.word().to_owned(),
-            changed: *changed,
+            changed: origin.has_changed(),
+            from: origin.has_changed().then(|| from.word().to_owned()),
             reason: reason.map(|reason| reason.words().to_owned()),
+            count: *count,
+            latency_us: latency.and_then(|latency| u64::try_from(latency.as_micros()).ok()),
         }
     };
     let row = EventRow {
         pool: pool.to_string(),
         name: name.clone(),
-        healthy: *healthy,
-        changed: *changed,
+        healthy: event.is_healthy(),
+        changed: event.health_changed(),
+        from: Some(from.word().to_owned()),
+        verdict: Some(verdict.word().to_owned()),
         minimum_origins: *minimum_origins,
         origins: origins.iter().map(origin).collect(),
     };
@@ -183,28 +208,73 @@ pub(super) fn find(
     Ok(found)
 }
 
+/// The number of the oldest event.
+pub(super) fn oldest(transaction: &ReadTransaction) -> Result<Option<u64>, redb::Error> {
+    Ok(transaction.open_table(EVENTS)?.first()?.map(|(number, _)| number.value()))
+}
+
 /// Reads an event.
 fn read(at: UnixMicros, text: &[u8]) -> Option<PoolEvent> {
-    let EventRow { pool, name, healthy, changed, minimum_origins, origins } = serde_json::from_slice(text).ok()?;
-    let origin = |row: OriginRow| {
-        let OriginRow { name, address, ip, enabled, verdict, changed, reason } = row;
-        let address = match address.parse() {
-            Ok(address) => Address::Ip(address),
-            Err(_) => Address::Host(Name::parse(&address, None).ok()?),
-        };
-        let known = [Verdict::Up, Verdict::Down].into_iter().find(|known| known.word() == verdict);
-        let reason = reason.map(|words| FailReason::ALL.into_iter().find(|known| known.words() == words));
-        Some(OriginEvent {
-            name,
-            ip: address.ip().or(ip),
-            address,
-            enabled,
-            verdict: known.unwrap_or_default(),
-            changed,
-            // The words of a version that knew another reason.
-            reason: reason.map(|reason| reason.unwrap_or(FailReason::Other)),
-        })
+    let EventRow { pool, name, healthy, changed, from, verdict, minimum_origins, origins } =
+        serde_json::from_slice(text).ok()?;
+    let verdict = verdict.map_or(if healthy { Verdict::Up } else { Verdict::Down }, |word| read_verdict(&word));
+    let from = match from {
+        Some(word) => read_verdict(&word),
+        None if !changed => verdict,
+        // What is not healthy now and changed was healthy; what it was else, an earlier version did not keep.
+        None if healthy => Verdict::Unknown,
+        None => Verdict::Up,
     };
-    let origins = origins.into_iter().map(origin).collect::<Option<_>>()?;
-    Some(PoolEvent { at, pool: PoolId::parse(&pool)?, name, healthy, changed, minimum_origins, origins })
+    let origins = origins.into_iter().map(read_origin).collect::<Option<_>>()?;
+    Some(PoolEvent { at, pool: PoolId::parse(&pool)?, name, from, verdict, minimum_origins, origins })
+}
+
+/// Reads an origin of an event.
+fn read_origin(row: OriginRow) -> Option<OriginEvent> {
+    let OriginRow { name, address, ip, enabled, verdict, changed, from, reason, count, latency_us } = row;
+    let address = match address.parse() {
+        Ok(address) => Address::Ip(address),
+        Err(_) => Address::Host(Name::parse(&address, None).ok()?),
+    };
+    let ip = address.ip().or(ip);
+    let verdict = read_verdict(&verdict);
+    let from = if changed { from.map_or(Verdict::Unknown, |word| read_verdict(&word)) } else { verdict };
+    let reason = reason.map(|words| FailReason::ALL.into_iter().find(|known| known.words() == words));
+    // The words of a version that knew another reason.
+    let reason = reason.map(|reason| reason.unwrap_or(FailReason::Other));
+    let latency = latency_us.map(Duration::from_micros);
+    Some(OriginEvent { name, address, ip, enabled, from, verdict, reason, count, latency })
+}
+
+/// Reads the word of a verdict.
+fn read_verdict(word: &str) -> Verdict {
+    [Verdict::Up, Verdict::Down].into_iter().find(|known| known.word() == word).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_earlier_versions_are_read() {
+        let row = r#"{"pool":"0123456789abcdef0123456789abcdef","name":"web","healthy":false,"changed":true,
+            "minimum_origins":1,"origins":[
+            {"name":"a","address":"192.0.2.1","enabled":true,"verdict":"down","changed":true,"reason":"TCP Timeout"},
+            {"name":"b","address":"192.0.2.2","enabled":true,"verdict":"up","changed":false,"reason":null}]}"#;
+        let event = read(UnixMicros(7), row.as_bytes()).unwrap();
+        assert_eq!((event.from, event.verdict, event.health_changed()), (Verdict::Up, Verdict::Down, true));
+        let told: Vec<_> = event.origins.iter().map(|it| (it.has_changed(), it.from, it.verdict, it.count)).collect();
+        assert_eq!(told, [(true, Verdict::Unknown, Verdict::Down, 0), (false, Verdict::Up, Verdict::Up, 0)]);
+        let healthy = row.replace(r#""healthy":false"#, r#""healthy":true"#);
+        let event = read(UnixMicros(7), healthy.as_bytes()).unwrap();
+        assert_eq!((event.from, event.verdict, event.health_changed()), (Verdict::Unknown, Verdict::Up, true));
+        let same = row.replace(r#"false,"changed":true,"#, r#"false,"changed":false,"#);
+        assert!(!read(UnixMicros(7), same.as_bytes()).unwrap().health_changed());
+        let host = row.replace("192.0.2.2", r#"app.example.net","ip":"192.0.2.9"#);
+        let event = read(UnixMicros(7), host.as_bytes()).unwrap();
+        let places: Vec<_> = event.origins.iter().map(|it| (it.address.to_string(), it.ip)).collect();
+        let expected = [("192.0.2.1", [192, 0, 2, 1]), ("app.example.net", [192, 0, 2, 9])];
+        assert_eq!(places, expected.map(|(address, ip)| (address.to_owned(), Some(ip.into()))));
+        assert_eq!(read(event.at, &entry(&event).text), Some(event));
+    }
 }

@@ -245,9 +245,19 @@ impl EmbeddedStore {
         }
     }
 
-    /// How many events were lost because the disk could not keep up.
+    /// How many events were lost because there was no room for them, or no disk.
     pub fn lost_events(&self) -> u64 {
         self.waiting.lost()
+    }
+
+    /// Counts events that were lost on their way here.
+    pub fn lose_events(&self, count: usize) {
+        self.waiting.lose(count);
+    }
+
+    /// The number of the oldest event that is still on disk; none if there is none.
+    pub async fn oldest_event(&self) -> Result<Option<u64>, ReadError> {
+        self.look(|transaction, _| events::oldest(transaction)).await
     }
 
     /// The number of the last event that is on disk, now and whenever it grows.

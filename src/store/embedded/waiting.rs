@@ -77,6 +77,11 @@ impl Waiting {
         self.lock().lost
     }
 
+    /// Counts events that were lost elsewhere.
+    pub(super) fn lose(&self, count: usize) {
+        self.lock().lost += count as u64;
+    }
+
     /// Takes everything out.
     pub(super) fn take(&self) -> Taken {
         let mut state = self.lock();

@@ -221,7 +221,7 @@ impl Writer {
         let disk = match &*disk {
             Ok(disk) => disk,
             Err(why) => {
-                drop(self.waiting.take());
+                self.waiting.lose(self.waiting.take().events.len());
                 return Err(why.clone());
             }
         };

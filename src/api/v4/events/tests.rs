@@ -15,21 +15,24 @@ const NOON: u64 = 1_769_860_800;
 
 /// An event of a pool with one origin, at some seconds after noon.
 fn event(pool: &str, seconds: u64, healthy: bool) -> PoolEvent {
+    let (from, verdict) = if healthy { (Verdict::Down, Verdict::Up) } else { (Verdict::Up, Verdict::Down) };
     PoolEvent {
         at: UnixMicros((NOON + seconds) * 1_000_000),
         pool: PoolId::declared(pool),
         name: pool.to_owned(),
-        healthy,
-        changed: true,
+        from,
+        verdict,
         minimum_origins: 1,
         origins: vec![OriginEvent {
             name: format!("{pool}-1"),
             address: [192, 0, 2, 1].into(),
             ip: Some([192, 0, 2, 1].into()),
             enabled: true,
-            verdict: if healthy { Verdict::Up } else { Verdict::Down },
-            changed: true,
+            from,
+            verdict,
             reason: (!healthy).then_some(FailReason::TcpTimeout),
+            count: 1,
+            latency: None,
         }],
     }
 }
@@ -91,7 +94,8 @@ async fn events_are_filtered() {
 #[tokio::test]
 async fn events_of_an_origin_are_those_in_which_it_changed() {
     let unchanged = |mut event: PoolEvent| {
-        let origin = OriginEvent { name: "other".into(), changed: false, ..event.origins[0].clone() };
+        let first = event.origins[0].clone();
+        let origin = OriginEvent { name: "other".into(), from: first.verdict, ..first };
         event.origins.push(origin);
         event
     };

@@ -1,7 +1,11 @@
 //! What publish tells of verdicts that changed.
 
 use super::*;
+use crate::health::endpoint::{ProbedOrigin, ProbedPool};
+use crate::health::target::Flip;
+use crate::model::event::{PoolEvent, Transition};
 use crate::model::stamp::UnixMicros;
+use crate::model::verdict::{FailReason, Verdict};
 use crate::steering::events::{Flipped, Recorder};
 
 /// A world whose changes are recorded, in a queue of so many batches.
@@ -16,12 +20,12 @@ fn recorded(batches: usize) -> (World, mpsc::Receiver<Flipped>) {
 fn told(flipped: &Flipped) -> Vec<String> {
     let mark = |changed| if changed { "!" } else { "" };
     let events = flipped.pool_events(UnixMicros(1));
-    let line = |event: crate::model::event::PoolEvent| {
-        let changed = event.origins.iter().filter(|origin| origin.changed);
+    let line = |event: &PoolEvent| {
+        let changed = event.origins.iter().filter(|origin| origin.has_changed());
         let origins: Vec<String> = changed.map(|origin| format!("{} {}", origin.name, origin.verdict)).collect();
-        format!("{} {}{} {}", event.name, event.healthy, mark(event.changed), origins.join(" "))
+        format!("{} {}{} {}", event.name, event.is_healthy(), mark(event.health_changed()), origins.join(" "))
     };
-    events.map(line).collect()
+    events.iter().map(line).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -34,6 +38,9 @@ async fn each_pool_of_a_target_has_an_event() {
     world.pass(MOMENT).await;
     let first: Vec<_> = [reader.try_recv().unwrap(), reader.try_recv().unwrap()].iter().map(told).collect();
     assert_eq!(first.concat().len(), 4, "two targets in two pools: {first:?}");
+    // Both targets are up by now, but the first events tell of one of them only.
+    let healthy = |line: &&String| line.starts_with("both true!");
+    assert_eq!(first.iter().map(|lines| lines.iter().filter(healthy).count()).collect::<Vec<_>>(), [0, 1], "{first:?}");
     world.set(1, false);
     world.pass(Duration::from_secs(8)).await;
     let down = reader.try_recv().unwrap();
@@ -53,4 +60,87 @@ async fn a_queue_that_is_full_loses_and_says_how_many() {
     world.set(1, false);
     world.pass(Duration::from_secs(8)).await;
     assert_eq!(reader.try_recv().unwrap().lost, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changes_twice_at_once_has_two_events() {
+    use Verdict::{Down, Up};
+    let (mut world, mut reader) = recorded(100);
+    world.set(1, true);
+    world.set(2, true);
+    let both = Pool { minimum_origins: 2, ..pool("both", &[1, 2]) };
+    world.declare(&["example.com"], vec![both], vec![]);
+    world.pass(MOMENT).await;
+    let first = reader.try_recv().unwrap();
+    told(&first);
+    while let Ok(next) = reader.try_recv() {
+        told(&next);
+    }
+    let Flipped { flips, pools, assigned, .. } = first;
+    let turn = |from, to, reason, count| Flip {
+        cell: Arc::clone(&flips[0].cell),
+        transition: Transition { from, to, reason, count },
+    };
+    let timeout = Some(FailReason::TcpTimeout);
+    let flips = vec![turn(Up, Down, timeout, 2), turn(Down, Up, None, 3)];
+    let flipped = Flipped { flips, pools, assigned, lost: 0 };
+    let events = flipped.pool_events(UnixMicros(1));
+    let pools: Vec<_> = events.iter().map(|event| (event.from, event.verdict)).collect();
+    assert_eq!(pools, [(Up, Down), (Down, Up)]);
+    let origins: Vec<_> = events.iter().filter_map(|event| event.changes().find_map(|change| change.origin)).collect();
+    let told: Vec<_> =
+        origins.iter().map(|origin| (origin.from, origin.verdict, origin.reason, origin.count)).collect();
+    assert_eq!(told, [(Up, Down, timeout, 2), (Down, Up, None, 3)]);
+    // How long the probe took is known of the last one only.
+    assert_eq!(origins.iter().map(|origin| origin.latency.is_some()).collect::<Vec<_>>(), [false, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_changes_with_the_last_of_its_addresses() {
+    use Verdict::{Down, Up};
+    let (mut world, mut reader) = recorded(100);
+    world.set(1, true);
+    world.set(2, true);
+    world.declare(&["example.com"], vec![pool("host", &[1]), pool("both", &[1, 2])], vec![]);
+    world.pass(MOMENT).await;
+    let first = reader.try_recv().unwrap();
+    told(&first);
+    told(&reader.try_recv().unwrap());
+    let find = |name| first.assigned.pools.find(PoolId::declared(name)).unwrap();
+    let endpoints: Vec<_> = find("both").origins.iter().flat_map(|origin| origin.endpoints().to_vec()).collect();
+    let cells: Vec<_> = find("both").cells().map(Arc::clone).collect();
+    let host = ProbedPool {
+        pool: Arc::clone(&find("host").pool),
+        origins: [ProbedOrigin::Host(endpoints.into())].into(),
+        levers: None,
+    };
+    let mut assigned = Assigned::default();
+    assigned.pools.put(host);
+    let assigned = Arc::new(assigned);
+    let fallen = |hosts: &[usize]| {
+        let reason = Some(FailReason::TcpTimeout);
+        let turn = |host: &usize| Flip {
+            cell: Arc::clone(&cells[*host]),
+            transition: Transition { from: Up, to: Down, reason, count: 2 },
+        };
+        let pools = [PoolId::declared("host")].into();
+        Flipped { flips: hosts.iter().map(turn).collect(), pools, assigned: Arc::clone(&assigned), lost: 0 }
+    };
+    let seen = |events: Vec<PoolEvent>| -> Vec<_> {
+        let seen = |event: &PoolEvent| {
+            let origin = &event.origins[0];
+            (event.verdict, origin.from, origin.verdict, origin.reason.is_some(), origin.count, origin.ip.unwrap())
+        };
+        events.iter().map(seen).collect()
+    };
+    let [one, two] = [1, 2].map(|host| IpAddr::from([192, 0, 2, host]));
+    let events = fallen(&[1]).pool_events(UnixMicros(1));
+    assert_eq!(events.iter().map(|event| event.changes().count()).sum::<usize>(), 0, "the other address is up");
+    assert_eq!(seen(events), [(Up, Up, Up, false, 0, two)]);
+    assert_eq!(seen(fallen(&[0]).pool_events(UnixMicros(2))), [(Down, Up, Down, true, 2, one)]);
+    // Both at once.
+    for cell in &cells {
+        cell.tell(Up);
+    }
+    assert_eq!(seen(fallen(&[1, 0]).pool_events(UnixMicros(3))), [(Down, Up, Down, true, 2, one)]);
 }

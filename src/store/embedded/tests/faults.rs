@@ -5,6 +5,7 @@ use super::*;
 use crate::model::id::PoolId;
 use crate::model::inventory::Author;
 use crate::model::token::Access;
+use crate::model::verdict::Verdict;
 use crate::store::sample::{declared, pool};
 
 fn somebody() -> Author {
@@ -20,8 +21,8 @@ fn event(number: u128) -> PoolEvent {
         at: crate::model::stamp::UnixMicros(5),
         pool: PoolId::random(number),
         name: format!("p{number}"),
-        healthy: true,
-        changed: true,
+        from: Verdict::Down,
+        verdict: Verdict::Up,
         minimum_origins: 1,
         origins: vec![],
     }

@@ -49,16 +49,19 @@ fn event(pool: u128, at: u64, origins: &[(&str, Verdict)]) -> PoolEvent {
         address: [192, 0, 2, 1].into(),
         ip: Some([192, 0, 2, 1].into()),
         enabled: true,
+        from: Verdict::Unknown,
         verdict: *verdict,
-        changed: true,
         reason: (*verdict == Verdict::Down).then_some(FailReason::TcpTimeout),
+        count: 2,
+        latency: Some(std::time::Duration::from_micros(1_250)),
     };
+    let is_up = origins.iter().any(|(_, verdict)| *verdict == Verdict::Up);
     PoolEvent {
         at: UnixMicros(at),
         pool: PoolId::random(pool),
         name: format!("p{pool}"),
-        healthy: origins.iter().any(|(_, verdict)| *verdict == Verdict::Up),
-        changed: true,
+        from: Verdict::Unknown,
+        verdict: if is_up { Verdict::Up } else { Verdict::Down },
         minimum_origins: 1,
         origins: origins.iter().map(origin).collect(),
     }

@@ -11,6 +11,7 @@ mod guard;
 mod store;
 pub mod reload;
 mod transfer;
+mod verdicts;
 pub mod watch;
 
 use std::io;
@@ -328,7 +329,8 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let previews = prober.clone();
     let registry = Registry::default();
     let schedule = Schedule::new(prober, flips, settings.health.probes_in_flight_max, health.handle()?);
-    let schedule = schedule.counting_into(registry.clone());
+    let (bequest, left) = verdicts::restore(&store, settings.health.verdict_lifetime);
+    let schedule = schedule.counting_into(registry.clone()).inheriting(bequest);
     let mut schedule = match StubResolver::new(&settings.health.resolvers) {
         Ok(resolver) => schedule.resolving_with(Arc::new(resolver)),
         Err(error) => {
@@ -350,7 +352,9 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
 
     let fittings = Arc::new(guard::fittings(&settings, seed())?);
     let mut tasks = JoinSet::new();
-    tasks.spawn(store::record(Arc::clone(&store), recorded, stop.clone()));
+    let lifetime = settings.health.verdict_lifetime;
+    let listener = verdicts::keep(&mut tasks, &store, assigned.clone(), left, lifetime, stop.clone());
+    tasks.spawn(store::record(Arc::clone(&store), recorded, listener, stop.clone()));
     tasks.spawn(guard::report_limits(Arc::clone(&fittings), Arc::clone(&policy), stop.clone()));
     let ended = CancellationToken::new();
     spawn_essential(&mut tasks, &ended, secondaries.clone().run());

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::app::reload::ConfigSource;
+use crate::app::verdicts::Listener;
 use crate::config::Settings;
 use crate::model::id::ObjectId;
 use crate::model::inventory::Inventory;
@@ -71,8 +72,13 @@ pub(super) fn log_declared(before: &Inventory, after: &Inventory) {
     }
 }
 
-/// Writes what happens to pools into the journal until it is told to stop.
-pub(super) async fn record(store: Arc<EmbeddedStore>, mut flipped: Receiver<Flipped>, stop: CancellationToken) {
+/// Writes what happens to pools into the journal until it is told to stop; `verdicts` hears of it first.
+pub(super) async fn record(
+    store: Arc<EmbeddedStore>,
+    mut flipped: Receiver<Flipped>,
+    verdicts: Listener,
+    stop: CancellationToken,
+) {
     loop {
         let batch = tokio::select! {
             biased;
@@ -80,6 +86,7 @@ pub(super) async fn record(store: Arc<EmbeddedStore>, mut flipped: Receiver<Flip
             () = stop.cancelled() => None,
         };
         let Some(batch) = batch else { return };
+        verdicts.tell(&batch).await;
         if batch.lost > 0 {
             warn!(lost = batch.lost, "verdicts changed faster than they can be recorded: events are missing");
         }

@@ -3,7 +3,7 @@
 //! It keeps the targets assigned to each pool, how many origins use each target, and which pools use each monitor, so
 //! that a change costs what it changes. `reconcile` is its one writer. A target that takes another's place in a pool
 //! inherits the verdict, because the origin is still the same machine: only an origin that is really new starts
-//! `Unknown`. Verdicts are not kept over a restart here; that is the store's.
+//! `Unknown`, unless an earlier process left a verdict on it behind ([`Bequest`]).
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::health::bequest::Bequest;
 use crate::health::endpoint::{Checks, Endpoint, Member, ProbedOrigin, ProbedPool};
 use crate::health::hosts::{Hosts, Resolution, Resolve, Resolved};
 use crate::health::places::Places;
@@ -45,6 +46,8 @@ pub struct Schedule<P> {
     rules: HashMap<MonitorId, Rule>,
     /// Hosts that origins name.
     hosts: Hosts,
+    /// Verdicts of an earlier process.
+    bequest: Bequest,
     /// Where probes are counted.
     registry: Registry,
     /// What the last `reconcile` gave.
@@ -103,6 +106,7 @@ impl<P: Probe> Schedule<P> {
             targets: HashMap::new(),
             rules: HashMap::new(),
             hosts: Hosts::new(stop.clone(), tasks.clone()),
+            bequest: Bequest::default(),
             registry: Registry::default(),
             assigned: Arc::default(),
             stop,
@@ -121,6 +125,13 @@ impl<P: Probe> Schedule<P> {
     #[must_use]
     pub fn resolving_with(mut self, resolver: Arc<dyn Resolve>) -> Self {
         self.hosts.ask(resolver, self.runtime.clone());
+        self
+    }
+
+    /// Has new targets start with the verdicts that an earlier process left behind.
+    #[must_use]
+    pub fn inheriting(mut self, bequest: Bequest) -> Self {
+        self.bequest = bequest;
         self
     }
 
@@ -152,6 +163,7 @@ impl<P: Probe> Schedule<P> {
     /// Gives the pools in `affected` their targets under `inventory`.
     fn assign_all(&mut self, affected: &HashSet<PoolId>, inventory: Arc<Inventory>) -> Arc<Assigned> {
         let before = Arc::clone(&self.assigned);
+        self.bequest.expire(Instant::now());
         for id in affected {
             self.hosts.follow(*id, inventory.pools.find(*id).map(Arc::as_ref));
         }
@@ -225,7 +237,9 @@ impl<P: Probe> Schedule<P> {
     ) -> Endpoint {
         let mut acquire = |monitor: &Arc<Monitor>| {
             let key = TargetKey::new(origin, address, monitor);
-            let inherited = heirs.get(&key).copied().unwrap_or_default();
+            // Also to have it gone where this process knows better.
+            let left = self.bequest.take(&key, Instant::now());
+            let inherited = heirs.get(&key).copied().or(left).unwrap_or_default();
             self.acquire(&key, monitor, inherited)
         };
         let checks = match probing {

@@ -71,12 +71,9 @@ pub(super) fn keep(
     if lifetime.is_zero() {
         return Listener(None);
     }
-    let (queue, changed) = mpsc::channel(VERDICTS_QUEUED_MAX);
-    let told = left.into_iter().map(|left| (left.key, None)).collect();
-    let left_until = Instant::now() + lifetime;
-    let keeper = Keeper { store: Arc::clone(store), assigned, changed, told, left_until, is_behind: true };
+    let (keeper, listener) = Keeper::new(Arc::clone(store), assigned, left, lifetime);
     tasks.spawn(keeper.run(stop));
-    Listener(Some(queue))
+    listener
 }
 
 impl Listener {
@@ -91,6 +88,19 @@ impl Listener {
 }
 
 impl Keeper {
+    /// A keeper, and who tells it of what changes.
+    fn new(
+        store: Arc<EmbeddedStore>,
+        assigned: watch::Receiver<Arc<Assigned>>,
+        left: Vec<LeftVerdict>,
+        lifetime: Duration,
+    ) -> (Self, Listener) {
+        let (queue, changed) = mpsc::channel(VERDICTS_QUEUED_MAX);
+        let told = left.into_iter().map(|left| (left.key, None)).collect();
+        let left_until = Instant::now() + lifetime;
+        (Self { store, assigned, changed, told, left_until, is_behind: true }, Listener(Some(queue)))
+    }
+
     /// Keeps verdicts until it is told to stop.
     async fn run(mut self, stop: CancellationToken) {
         let mut ticks = interval(ALIVE_INTERVAL);
@@ -184,3 +194,6 @@ impl Keeper {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

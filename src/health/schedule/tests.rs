@@ -15,6 +15,7 @@ use crate::model::pool::Weight;
 use crate::model::verdict::{FailReason, Outcome};
 
 mod counts;
+mod left;
 mod ours;
 
 /// What the next attempts at an address see, and when attempts began.

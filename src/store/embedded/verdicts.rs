@@ -21,7 +21,7 @@ pub(super) const VERDICTS: TableDefinition<'static, &'static [u8], (u64, u64, bo
 pub(super) const RUNS: TableDefinition<'static, u64, u64> = TableDefinition::new("runs");
 
 /// What is to be kept of a target; none to forget it.
-pub type Change = (TargetKey, Option<Standing>);
+pub(super) type Change = (TargetKey, Option<Standing>);
 
 /// Verdicts that are not on disk yet.
 #[derive(Debug, Default)]

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use crate::model::event::Transition;
 use crate::model::stamp::UnixMicros;
-pub use crate::model::target::TargetKey;
 use crate::model::target::Standing;
+pub use crate::model::target::TargetKey;
 use crate::model::verdict::{FailReason, Outcome, Verdict};
 
 /// All cells that are in use.

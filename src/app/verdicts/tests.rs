@@ -17,7 +17,7 @@ use crate::model::pool::{Address, Origin, Pool, Weight};
 use crate::model::stamp::UnixMicros;
 use crate::model::verdict::{FailReason, Outcome, Verdict};
 
-const LIFETIME: Duration = Duration::from_secs(60);
+const LIFETIME: Duration = Duration::from_mins(1);
 const INTERVAL: Duration = Duration::from_secs(10);
 /// Longer than a probe takes.
 const MOMENT: Duration = Duration::from_millis(5);

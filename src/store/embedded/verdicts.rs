@@ -8,7 +8,7 @@ use std::sync::Arc;
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 
 use crate::model::id::MonitorId;
-use crate::model::limits::VERDICT_LIFETIME_MAX;
+use crate::model::limits::{VERDICT_LIFETIME_MAX, VERDICTS_KEPT_MAX};
 use crate::model::stamp::UnixMicros;
 use crate::model::target::{LeftVerdict, Standing, TargetKey};
 use crate::model::verdict::FailReason;
@@ -33,6 +33,15 @@ pub(super) struct Changes {
 }
 
 impl Changes {
+    /// Takes more in, as far as there is room.
+    pub(super) fn add(&mut self, changes: impl Iterator<Item = Change>) {
+        for (key, standing) in changes {
+            if self.by_target.len() < VERDICTS_KEPT_MAX || self.by_target.contains_key(&key) {
+                self.by_target.insert(key, standing);
+            }
+        }
+    }
+
     /// Puts those before ours that could not be written.
     pub(super) fn put_back(&mut self, earlier: Self) {
         for (key, standing) in earlier.by_target {
@@ -65,10 +74,7 @@ impl Changes {
 }
 
 /// Reads what earlier processes left behind, and forgets what is of no use to anybody. Gives the number of this process as well.
-pub(super) fn load(
-    transaction: &WriteTransaction,
-    now: UnixMicros,
-) -> Result<(u64, Vec<LeftVerdict>), redb::Error> {
+pub(super) fn load(transaction: &WriteTransaction, now: UnixMicros) -> Result<(u64, Vec<LeftVerdict>), redb::Error> {
     let mut runs = transaction.open_table(RUNS)?;
     let mut young = BTreeMap::new();
     let mut run = 1;

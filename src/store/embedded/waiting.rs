@@ -8,13 +8,16 @@ use redb::TableDefinition;
 
 use crate::model::event::PoolEvent;
 use crate::model::id::ZoneId;
-use crate::model::limits::{EVENTS_QUEUED_MAX, STORE_LAZY_INTERVAL, STORE_PROMPT_INTERVAL, VERDICTS_KEPT_MAX, ZONES_MAX};
+use crate::model::limits::{EVENTS_QUEUED_MAX, STORE_LAZY_INTERVAL, STORE_PROMPT_INTERVAL, ZONES_MAX};
 use crate::model::stamp::UnixMicros;
 use crate::model::target::LeftVerdict;
 use crate::store::embedded::verdicts::{Change, Changes};
 
 /// Serials by zone.
 pub(super) const SERIALS: TableDefinition<'static, &'static [u8], u32> = TableDefinition::new("serials");
+
+/// Verdicts that are taken in before the lock is let go once.
+const VERDICTS_AT_A_TIME: usize = 1_000;
 
 /// A place where it waits. Its lock is held for a moment only, and never while somebody writes to the disk.
 #[derive(Debug)]
@@ -80,17 +83,17 @@ impl Waiting {
     /// Takes verdicts in, and when this process is known to run; says within what time the writer has to write, if it has to be
     /// told.
     pub(super) fn put_verdicts(&self, changes: Vec<Change>, alive: UnixMicros) -> Option<Duration> {
-        let mut state = self.lock();
         // An old verdict would mislead whoever starts with it.
         let within = if changes.is_empty() { STORE_LAZY_INTERVAL } else { STORE_PROMPT_INTERVAL };
-        let Changes { by_target, alive: known } = &mut state.verdicts;
-        for (key, standing) in changes {
-            if by_target.len() < VERDICTS_KEPT_MAX || by_target.contains_key(&key) {
-                by_target.insert(key, standing);
+        let mut changes = changes.into_iter();
+        loop {
+            let mut state = self.lock();
+            state.verdicts.add(changes.by_ref().take(VERDICTS_AT_A_TIME));
+            if changes.len() == 0 {
+                state.verdicts.alive = Some(alive);
+                return state.announce(within);
             }
         }
-        *known = Some(alive);
-        state.announce(within)
     }
 
     /// The verdicts that earlier processes left behind, to whoever asks first.

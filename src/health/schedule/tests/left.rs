@@ -6,7 +6,7 @@ use super::*;
 use crate::model::stamp::UnixMicros;
 use crate::model::target::{LeftVerdict, Standing};
 
-const LIFETIME: Duration = Duration::from_secs(60);
+const LIFETIME: Duration = Duration::from_mins(1);
 /// What the wall clock says at the start.
 const WALL: u64 = 1_000_000;
 /// When the verdicts of these tests changed last.
@@ -34,7 +34,8 @@ async fn young_verdicts_hold_and_others_do_not() {
     let mut never = left(e, true, WALL - 30);
     never.standing.since = Some(UnixMicros((WALL + 1) * 1_000_000));
     let young = WALL - 59;
-    let all = vec![left(A, true, young), left(B, false, young), left(c, true, WALL - 60), left(d, true, WALL + 1), never];
+    let all =
+        vec![left(A, true, young), left(B, false, young), left(c, true, WALL - 60), left(d, true, WALL + 1), never];
     let mut bench = bench(all);
     bench.declare(vec![monitor("m")], vec![pool("p", Some("m"), &[A, B, c, d, e])]);
     let verdicts = [0, 1, 2, 3, 4].map(|place| bench.verdict("p", place));

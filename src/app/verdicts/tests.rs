@@ -84,6 +84,7 @@ fn pool(name: &str, addresses: &[u8]) -> Pool {
         enabled: true,
         minimum_origins: 1,
         monitor: Some(monitor().id),
+        slow_start: Duration::ZERO,
         origins: addresses.iter().map(origin).collect(),
         kept: Kept::default(),
     }

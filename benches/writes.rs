@@ -109,7 +109,7 @@ fn step(number: u128, address: u8, expected: Expected) -> Step {
         description: String::new(),
         enabled: true,
         minimum_origins: 1,
-        slow_start: std::time::Duration::ZERO,
+        slow_start: Duration::ZERO,
         monitor: None,
         origins: [address, 201, 202, 203].into_iter().enumerate().map(origin).collect(),
         kept: Kept::default(),

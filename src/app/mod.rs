@@ -11,7 +11,9 @@ mod descriptors;
 mod guard;
 mod store;
 pub mod reload;
+mod start_error;
 mod transfer;
+mod verdicts;
 pub mod watch;
 mod webhooks;
 
@@ -32,7 +34,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::api::control::{Contradictions, ControlError, ControlSocket, Reload, Retransfer, Server};
+use crate::api::control::{Contradictions, ControlSocket, Reload, Retransfer, Server};
 use crate::api::metrics::Scrape;
 use crate::api::observe::Readiness;
 use crate::api::status::{self, DeliveryStatus, SecondaryStatus, Status};
@@ -42,9 +44,10 @@ use crate::api::v4::preview::Previews;
 use crate::api::v4::turns::Turns;
 use crate::app::api::BoundApi;
 use crate::app::reload::{ConfigSource, Reloader};
+pub use crate::app::start_error::StartError;
 use crate::config::{Configuration, Settings};
 use crate::dns::engine::{Engine, Worker};
-use crate::dns::listen::{self, BindError, Listeners};
+use crate::dns::listen::{self, Listeners};
 use crate::dns::tcp::{TcpLimits, TcpServer};
 use crate::dns::udp::UdpWorkers;
 use crate::health::probe::{Prober, tls};
@@ -61,53 +64,12 @@ use crate::steering::events::Recorder;
 use crate::steering::judged::Moment;
 use crate::steering::publish::{self, Live, Publisher, Serials};
 use crate::steering::table::RecordTable;
-use crate::store::embedded::{EmbeddedStore, OpenError};
-use crate::store::{CommitError, InventoryStore, now};
+use crate::store::embedded::EmbeddedStore;
+use crate::store::{InventoryStore, now};
 use crate::telemetry::{Counters, Registry};
 use crate::transfer::notify::Notifier;
-use crate::transfer::secondary::{Condition, CopyError, Secondaries};
+use crate::transfer::secondary::{Condition, Secondaries};
 use crate::transfer::serve::{NotifyListener, Service};
-
-/// Why the server does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A listen address that cannot be had.
-    #[error("{0}{remedy}", remedy = remedy(.0))]
-    Bind(#[from] BindError),
-    /// The control socket.
-    #[error(transparent)]
-    Control(#[from] ControlError),
-    /// Copies of transferred zones cannot be kept.
-    #[error(transparent)]
-    Copies(#[from] CopyError),
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] OpenError),
-    /// A configuration that contradicts itself; parsing finds that first.
-    #[error("the configuration contradicts itself: {0}")]
-    Inventory(#[from] CommitError),
-    /// Threads or runtimes that the system does not give.
-    #[error("the system does not give what is needed to start: {0}")]
-    System(#[from] io::Error),
-}
-
-/// What to do about a listen address that cannot be had.
-fn remedy(error: &BindError) -> &'static str {
-    match error {
-        BindError::Taken { .. } => {
-            "\n  help: `ss -lnptu` shows who has it. On port 53 that is often systemd-resolved's stub listener: listen on \
-             this machine's own addresses instead of all, or set DNSStubListener=no in /etc/systemd/resolved.conf."
-        }
-        BindError::Privileged { .. } => {
-            "\n  help: ports below 1024 need CAP_NET_BIND_SERVICE. Use the systemd unit config/pooldns.service, or \
-             `setcap cap_net_bind_service=+ep` on the program, or listen on a port above 1023."
-        }
-        BindError::NotLocal { .. } => {
-            "\n  help: `ip address` lists this machine's addresses; [server] listen takes those."
-        }
-        BindError::Other { .. } => "",
-    }
-}
 
 /// A server that runs. Dropping it does not stop it in good order; [`RunningApp::shutdown`] does.
 #[derive(Debug)]
@@ -364,7 +326,8 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let previews = prober.clone();
     let registry = Registry::default();
     let schedule = Schedule::new(prober, flips, settings.health.probes_in_flight_max, health.handle()?);
-    let schedule = schedule.counting_into(registry.clone()).guarded_by(Arc::clone(&policy));
+    let (bequest, left) = verdicts::restore(&store, settings.health.verdict_lifetime);
+    let schedule = schedule.counting_into(registry.clone()).inheriting(bequest).guarded_by(Arc::clone(&policy));
     let mut schedule = match StubResolver::new(&settings.health.resolvers) {
         Ok(resolver) => schedule.resolving_with(Arc::new(resolver)),
         Err(error) => {
@@ -388,7 +351,9 @@ pub async fn start(configuration: Configuration, source: ConfigSource) -> Result
     let fittings = Arc::new(guard::fittings(&settings, seed())?);
     let mut tasks = JoinSet::new();
     tasks.spawn(Arc::clone(&watchdog).run(assigned.clone(), stop.clone()));
-    tasks.spawn(store::record(Arc::clone(&store), webhooks.clone(), recorded, stop.clone()));
+    let lifetime = settings.health.verdict_lifetime;
+    let listener = verdicts::keep(&mut tasks, &store, assigned.clone(), left, lifetime, stop.clone());
+    tasks.spawn(store::record(Arc::clone(&store), webhooks.clone(), recorded, listener, stop.clone()));
     tasks.spawn(keeper.run(store.subscribe()));
     tasks.spawn(guard::report_limits(Arc::clone(&fittings), Arc::clone(&policy), stop.clone()));
     let ended = CancellationToken::new();

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::app::reload::ConfigSource;
+use crate::app::verdicts::Listener;
 use crate::config::Settings;
 use crate::model::event::PoolEvent;
 use crate::model::id::ObjectId;
@@ -74,11 +75,13 @@ pub(super) fn log_declared(before: &Inventory, after: &Inventory) {
     }
 }
 
-/// Writes what happens to pools into the journal, and tells webhooks of it, until it is told to stop.
+/// Writes what happens to pools into the journal, and tells webhooks of it, until it is told to stop; `verdicts` hears of it
+/// first.
 pub(super) async fn record(
     store: Arc<EmbeddedStore>,
     webhooks: Webhooks,
     mut flipped: Receiver<Flipped>,
+    verdicts: Listener,
     stop: CancellationToken,
 ) {
     loop {
@@ -88,6 +91,7 @@ pub(super) async fn record(
             () = stop.cancelled() => None,
         };
         let Some(batch) = batch else { return };
+        verdicts.tell(&batch).await;
         if batch.lost > 0 {
             warn!(lost = batch.lost, "verdicts changed faster than they can be recorded: events are missing");
             store.lose_events(batch.lost);

@@ -13,7 +13,7 @@ use crate::config::webhooks::Webhook;
 use crate::model::limits::{
     CONNECTIONS_MAX, CONTROL_PATH_OCTETS_MAX, DRAIN_MAX, FIRST_VERDICT_MAX, IDENTITY_OCTETS_MAX, LISTEN_MAX,
     NSID_OCTETS_MAX, PROBER_THREADS_MAX, PROBES_IN_FLIGHT_MAX, RESOLVERS_MAX, STREAM_TIMEOUT_MAX, STREAM_TIMEOUT_MIN,
-    THREADS_MAX, UDP_PAYLOAD_DEFAULT, UDP_PAYLOAD_MAX, UDP_PAYLOAD_MIN,
+    THREADS_MAX, UDP_PAYLOAD_DEFAULT, UDP_PAYLOAD_MAX, UDP_PAYLOAD_MIN, VERDICT_LIFETIME_MAX,
 };
 use crate::model::tree::Node;
 use crate::spec::fault::{Faults, Place};
@@ -69,6 +69,8 @@ pub struct HealthSettings {
     pub probes_in_flight_max: usize,
     /// Threads of the probers' runtime.
     pub threads: usize,
+    /// How old a verdict of the process before may be to be answered from; none is if it is zero.
+    pub verdict_lifetime: Duration,
     /// Who is asked for the names of hosts that are origins; this system's resolvers if it is empty.
     pub resolvers: Vec<SocketAddr>,
 }
@@ -164,7 +166,13 @@ impl Default for Settings {
             },
             // 4 MB, for half a million networks at a time.
             rrl_table_size: 1 << 19,
-            health: HealthSettings { probes_in_flight_max: 2000, threads: 1, resolvers: vec![] },
+            health: HealthSettings {
+                probes_in_flight_max: 2000,
+                threads: 1,
+                // A restart, also of the machine, and not a night.
+                verdict_lifetime: Duration::from_mins(1),
+                resolvers: vec![],
+            },
             store: PathBuf::from("/var/lib/pooldns"),
             api: ApiSettings::default(),
             log: LogSettings { level: LogLevel::Info, format: LogFormat::Text },
@@ -197,7 +205,7 @@ impl Settings {
             self;
         let TcpSettings { connections_max, connections_per_prefix_max, idle_timeout, read_timeout, write_timeout } =
             tcp;
-        let HealthSettings { probes_in_flight_max, threads: prober_threads, resolvers } = health;
+        let HealthSettings { probes_in_flight_max, threads: prober_threads, verdict_lifetime, resolvers } = health;
         let LogSettings { level, format } = log;
         let same = [
             ("server.listen", *listen == other.listen),
@@ -214,6 +222,7 @@ impl Settings {
             ("health.probes_in_flight_max", *probes_in_flight_max == other.health.probes_in_flight_max),
             ("health.resolvers", *resolvers == other.health.resolvers),
             ("health.threads", *prober_threads == other.health.threads),
+            ("health.verdict_lifetime", *verdict_lifetime == other.health.verdict_lifetime),
             ("store.path", *store == other.store),
             ("api.listen", api.listen == other.api.listen),
             ("api.certificate", api.certificate == other.api.certificate),
@@ -255,6 +264,7 @@ pub const HEALTH_KEYS: &[Key] = &[
     defaulted("first_verdict_timeout"),
     defaulted("probes_in_flight_max"),
     defaulted("threads"),
+    defaulted("verdict_lifetime"),
     defaulted("resolvers"),
     defaulted("deny_addresses"),
     defaulted("allow_addresses"),
@@ -328,6 +338,7 @@ pub(super) fn read_health(spot: Spot<'_, '_>, settings: &mut Settings, policy: &
     set!(fields, "first_verdict_timeout", wait => policy.first_verdict_timeout);
     set!(fields, "probes_in_flight_max", integer(1, PROBES_IN_FLIGHT_MAX) => settings.health.probes_in_flight_max);
     set!(fields, "threads", integer(1, PROBER_THREADS_MAX) => settings.health.threads);
+    set!(fields, "verdict_lifetime", duration(Duration::ZERO, VERDICT_LIFETIME_MAX) => settings.health.verdict_lifetime);
     set!(fields, "resolvers", read_resolvers => settings.health.resolvers);
     reach::read(&mut fields, &mut policy.reach);
     set!(fields, "guard", |spot, faults| health_guard::read(spot, &policy.reach, faults) => policy.guard);

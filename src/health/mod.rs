@@ -7,6 +7,7 @@
 pub mod tracker;
 pub mod table;
 pub mod probe;
+pub mod bequest;
 mod places;
 pub mod endpoint;
 pub mod hosts;

@@ -3,7 +3,7 @@
 //! It keeps the targets assigned to each pool, how many origins use each target, and which pools use each monitor, so
 //! that a change costs what it changes. `reconcile` is its one writer. A target that takes another's place in a pool
 //! inherits the verdict, because the origin is still the same machine: only an origin that is really new starts
-//! `Unknown`. Verdicts are not kept over a restart here; that is the store's.
+//! `Unknown`, unless an earlier process left a verdict on it behind ([`Bequest`]).
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Policy;
+use crate::health::bequest::Bequest;
 use crate::health::endpoint::{Checks, Endpoint, Member, ProbedOrigin, ProbedPool};
 use crate::health::hosts::{Hosts, Resolution, Resolve, Resolved};
 use crate::health::places::Places;
@@ -53,6 +54,8 @@ pub struct Schedule<P> {
     rules: HashMap<MonitorId, Rule>,
     /// Hosts that origins name.
     hosts: Hosts,
+    /// Verdicts of an earlier process.
+    bequest: Bequest,
     /// Where probes are counted.
     registry: Registry,
     /// What the last `reconcile` gave.
@@ -115,6 +118,7 @@ impl<P: Probe> Schedule<P> {
             targets: HashMap::new(),
             rules: HashMap::new(),
             hosts: Hosts::new(stop.clone(), tasks.clone()),
+            bequest: Bequest::default(),
             registry: Registry::default(),
             assigned: Arc::default(),
             stop,
@@ -156,6 +160,13 @@ impl<P: Probe> Schedule<P> {
         &self.watchdog
     }
 
+    /// Has new targets start with the verdicts that an earlier process left behind.
+    #[must_use]
+    pub fn inheriting(mut self, bequest: Bequest) -> Self {
+        self.bequest = bequest;
+        self
+    }
+
     /// Makes the running targets those of `inventory`: starts, stops, keeps and replaces.
     pub fn reconcile(&mut self, inventory: Arc<Inventory>) -> Arc<Assigned> {
         let before = &self.assigned.inventory;
@@ -184,6 +195,7 @@ impl<P: Probe> Schedule<P> {
     /// Gives the pools in `affected` their targets under `inventory`.
     fn assign_all(&mut self, affected: &HashSet<PoolId>, inventory: Arc<Inventory>) -> Arc<Assigned> {
         let before = Arc::clone(&self.assigned);
+        self.bequest.expire(Instant::now());
         for id in affected {
             self.hosts.follow(*id, inventory.pools.find(*id).map(Arc::as_ref));
         }
@@ -257,7 +269,9 @@ impl<P: Probe> Schedule<P> {
     ) -> Endpoint {
         let mut acquire = |monitor: &Arc<Monitor>| {
             let key = TargetKey::new(origin, address, monitor);
-            let inherited = heirs.get(&key).copied().unwrap_or_default();
+            // Also to have it gone where this process knows better.
+            let left = self.bequest.take(&key, Instant::now());
+            let inherited = heirs.get(&key).copied().or(left).unwrap_or_default();
             self.acquire(&key, monitor, inherited)
         };
         let checks = match probing {

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -14,9 +13,9 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use crate::model::event::Transition;
-use crate::model::id::MonitorId;
-use crate::model::monitor::Monitor;
-use crate::model::pool::{Address, Origin};
+use crate::model::stamp::UnixMicros;
+use crate::model::target::Standing;
+pub use crate::model::target::TargetKey;
 use crate::model::verdict::{FailReason, Outcome, Verdict};
 
 /// All cells that are in use.
@@ -26,17 +25,6 @@ pub struct HealthTable {
     cells: HashMap<TargetKey, Arc<TargetCell>>,
     /// Which indices are free.
     indices: Arc<Mutex<Indices>>,
-}
-
-/// What is probed: equal targets are probed once, however many pools share them. The port is the monitor's.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct TargetKey {
-    /// Where.
-    pub address: IpAddr,
-    /// By which rule.
-    pub monitor: MonitorId,
-    /// The `Host` header field or server name in force: the origin's, else the monitor's. None means the address.
-    pub host: Option<Arc<str>>,
 }
 
 /// One target: who it is, its verdict, and what its last probe saw.
@@ -128,21 +116,6 @@ impl HealthTable {
     }
 }
 
-impl TargetKey {
-    /// What `monitor` probes for `origin`, one of whose addresses is `address`.
-    pub fn new(origin: &Origin, address: IpAddr, monitor: &Monitor) -> Self {
-        let own = || origin.host.as_deref().or_else(|| monitor.host()).map(Arc::from);
-        // What is asked for is what clients would ask for, also where it is probed under another address.
-        let written = || match &origin.address {
-            Address::Host(name) => Some(Arc::from(name.to_string())),
-            Address::Ip(address) => origin.probe_address.map(|_| Arc::from(address.to_string())),
-        };
-        // A connection carries no header field, so origins that differ only in it are one target.
-        let host = monitor.check.names_host().then(|| own().or_else(written)).flatten();
-        Self { address: origin.probe_address.unwrap_or(address), monitor: monitor.id, host }
-    }
-}
-
 impl TargetCell {
     /// Its place in arrays over all targets.
     pub const fn index(&self) -> usize {
@@ -200,6 +173,28 @@ impl TargetCell {
         self.expected.store(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
+    /// What is kept of it over a restart; nothing while nobody knows how it is.
+    pub fn standing(&self) -> Option<Standing> {
+        let verdict = self.verdict();
+        let Seen { since, reason, .. } = *lock(&self.seen);
+        let is_up = match verdict {
+            Verdict::Unknown => return None,
+            Verdict::Up => true,
+            Verdict::Down => false,
+        };
+        Some(Standing { is_up, since: since.map(UnixMicros::of), reason: reason.filter(|_| !is_up) })
+    }
+
+    /// Whether the last probe of this very target agrees with its verdict, which may have been inherited.
+    pub fn is_confirmed(&self) -> bool {
+        let last = self.last().map(|(outcome, _)| outcome.failure);
+        match self.verdict() {
+            Verdict::Unknown => false,
+            Verdict::Up => last == Some(None),
+            Verdict::Down => last.flatten().is_some_and(|failure| !failure.is_ours()),
+        }
+    }
+
     /// Keeps what a probe saw. Only its own task calls this.
     pub(in crate::health) fn record(&self, outcome: Outcome, now: SystemTime) {
         lock(&self.seen).last = Some((outcome, now));
@@ -250,7 +245,14 @@ impl Inherited {
         Self { verdict, since, reason }
     }
 
-    /// A verdict from elsewhere: the store, or the rule that what is not probed counts as healthy.
+    /// What stood for the same target when the last process ended.
+    pub fn from_standing(standing: Standing) -> Self {
+        let Standing { is_up, since, reason } = standing;
+        let verdict = if is_up { Verdict::Up } else { Verdict::Down };
+        Self { verdict, since: since.map(UnixMicros::time), reason }
+    }
+
+    /// A verdict from elsewhere: the rule that what is not probed counts as healthy.
     pub const fn from_verdict(verdict: Verdict) -> Self {
         Self { verdict, since: None, reason: None }
     }
@@ -285,74 +287,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::kept::Kept;
-    use crate::model::monitor::{Check, ExpectedCodes, HttpCheck};
-    use crate::model::name::Name;
-    use crate::model::pool::Weight;
-
-    fn http() -> HttpCheck {
-        HttpCheck {
-            tls: None,
-            method: "GET".into(),
-            path: "/".into(),
-            port: None,
-            headers: vec![],
-            expected_codes: ExpectedCodes::parse("200").unwrap(),
-            expected_body: String::new(),
-            follow_redirects: false,
-        }
-    }
-
-    fn monitor(check: Check) -> Monitor {
-        Monitor {
-            id: MonitorId::declared("m"),
-            name: "m".into(),
-            description: String::new(),
-            probe_zone: String::new(),
-            check,
-            source_address: None,
-            timeout: Duration::from_secs(1),
-            retries: 0,
-            interval: Duration::from_secs(5),
-            consecutive_up: 0,
-            consecutive_down: 0,
-            damping: None,
-        }
-    }
+    use crate::model::id::MonitorId;
 
     fn key(last: u8) -> TargetKey {
         let address = Ipv4Addr::new(192, 0, 2, last).into();
         TargetKey { address, monitor: MonitorId::declared("m"), host: None }
-    }
-
-    #[test]
-    fn what_is_asked_for_is_what_clients_ask_for() {
-        let tcp = Check::Tcp { port: 80 };
-        let address: IpAddr = [192, 0, 2, 1].into();
-        let probe: IpAddr = [10, 0, 0, 1].into();
-        let name = Address::Host(Name::parse("App.example.net", None).unwrap());
-        // Where it is, where it is probed instead, its Host; then the address and the Host of the target.
-        for (written, probe_address, own, at, host) in [
-            (address.into(), None, None, address, None),
-            (address.into(), Some(probe), None, probe, Some("192.0.2.1")),
-            (name.clone(), None, None, address, Some("app.example.net")),
-            (name.clone(), Some(probe), None, probe, Some("app.example.net")),
-            (name, None, Some("www.example.com"), address, Some("www.example.com")),
-        ] {
-            let origin = Origin {
-                name: "o".into(),
-                address: written,
-                probe_address,
-                enabled: true,
-                weight: Weight::ONE,
-                host: own.map(str::to_owned),
-                kept: Kept::default(),
-            };
-            let key = TargetKey::new(&origin, address, &monitor(Check::Http(http())));
-            assert_eq!((key.address, key.host.as_deref()), (at, host), "{origin:?}");
-            let key = TargetKey::new(&origin, address, &monitor(tcp.clone()));
-            assert_eq!((key.address, key.host), (at, None), "a connection asks for nothing");
-        }
     }
 
     #[test]
@@ -387,5 +326,27 @@ mod tests {
         let heir = table.find_or_make(&key(2), Inherited::from_cell(&cell));
         assert_eq!((heir.verdict(), heir.last()), (Verdict::Down, None));
         assert_eq!((heir.since(), heir.reason()), (Some(now), reason));
+    }
+
+    #[test]
+    fn what_stands_over_a_restart_is_confirmed_by_a_probe_that_agrees() {
+        let mut table = HealthTable::default();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        let cell = Arc::clone(table.find_or_make(&key(1), Inherited::default()));
+        assert_eq!((cell.standing(), cell.is_confirmed()), (None, false));
+        let reason = Some(FailReason::TcpTimeout);
+        let outcome = |failure| Outcome { failure, rtt: Duration::from_secs(2), code: None };
+        cell.record(outcome(reason), now);
+        cell.turn(Transition { from: Verdict::Unknown, to: Verdict::Down, reason, count: 1 }, now, Instant::now());
+        let standing = Standing { is_up: false, since: Some(UnixMicros(1_000_000_000)), reason };
+        assert_eq!((cell.standing(), cell.is_confirmed()), (Some(standing), true));
+
+        let heir = Arc::clone(table.find_or_make(&key(2), Inherited::from_standing(standing)));
+        assert_eq!((heir.verdict(), heir.since(), heir.reason()), (Verdict::Down, Some(now), reason));
+        // Success, a fault of this machine's own, and a failure like before.
+        for (failure, is_confirmed) in [(None, false), (Some(FailReason::LocalResource), false), (reason, true)] {
+            heir.record(outcome(failure), now);
+            assert_eq!((heir.standing(), heir.is_confirmed()), (Some(standing), is_confirmed), "{failure:?}");
+        }
     }
 }

@@ -255,6 +255,16 @@ pub const STORE_CACHE_OCTETS: usize = 32 << 20;
 pub const STORE_LAZY_INTERVAL: Duration = Duration::from_secs(1);
 /// Looks back into the store at one time: each may read all of a journal.
 pub const STORE_LOOKS_MAX: usize = 2;
+/// The same for verdicts, which a process that starts after a crash answers from: what is lost makes its first answers old.
+pub const STORE_PROMPT_INTERVAL: Duration = Duration::from_millis(50);
+/// How often a process tells the store that it runs: that makes verdicts that stand so much older at most than they are.
+pub const ALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// Verdicts that are kept: ten times the targets that we promise to probe.
+pub const VERDICTS_KEPT_MAX: usize = 1_000_000;
+/// Largest `verdict_lifetime`: who needs answers after more than an hour without probes needs another monitor.
+pub const VERDICT_LIFETIME_MAX: Duration = Duration::from_hours(1);
+/// Batches of verdicts that wait to be handed to the store; whoever has more waits, and answers do not wait for that.
+pub const VERDICTS_QUEUED_MAX: usize = 64;
 /// From a transaction that failed to the next try that nobody asked for.
 pub const STORE_RETRY_INTERVAL: Duration = Duration::from_secs(10);
 /// Entries of the audit log: ten a minute for a week.

@@ -18,6 +18,7 @@ pub mod shard;
 pub mod shard_map;
 pub mod stamp;
 pub mod svcb;
+pub mod target;
 pub mod token;
 pub mod tree;
 pub mod verdict;

@@ -2,10 +2,25 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 /// A moment, as microseconds of Unix time: what the original's times show.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct UnixMicros(pub u64);
+
+impl UnixMicros {
+    /// A time of the wall clock; those before 1970 are 1970.
+    pub fn of(time: SystemTime) -> Self {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// The same as a time of the wall clock; what is beyond its range is its beginning.
+    pub fn time(self) -> SystemTime {
+        let since = Duration::from_micros(self.0);
+        SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+}
 
 /// The version of one object: the generation that last changed it. An object that is made anew has another one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]

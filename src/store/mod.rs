@@ -45,8 +45,7 @@ pub trait InventoryStore: Send + Sync + 'static {
 
 /// The moment, as stamps have it.
 pub fn now() -> UnixMicros {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UnixMicros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+    UnixMicros::of(SystemTime::now())
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ mod query;
 mod reach;
 mod reload;
 mod resolver;
+mod restart;
 mod rfc8906;
 mod secondary;
 mod subject;

@@ -18,6 +18,7 @@ mod clock;
 mod counts;
 mod doubt;
 mod flapping;
+mod left;
 mod ours;
 mod stalls;
 

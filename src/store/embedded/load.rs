@@ -9,14 +9,16 @@ use redb::{ReadableTable, WriteTransaction};
 use crate::model::dns_record::DnsRecord;
 use crate::model::id::{ObjectId, TokenId, ZoneId};
 use crate::model::inventory::{Generation, IdMap, Stored, StoredObject, ZoneRecords};
+use crate::model::target::LeftVerdict;
 use crate::model::token::Token;
 use crate::spec::row::{self, RowKind};
 use crate::store::embedded::audit;
 use crate::store::embedded::disk::{META, OpenError, fault};
 use crate::store::embedded::journal::{AUDIT, AUDIT_BOUNDS, EVENT_BOUNDS, EVENTS, Journal};
 use crate::store::embedded::rows::{LEVERS, LOAD_BALANCERS, MONITORS, POOLS, RECORDS, Rows, TOKENS, ZONES, key};
-use crate::store::embedded::tokens;
 use crate::store::embedded::waiting::SERIALS;
+use crate::store::embedded::{tokens, verdicts};
+use crate::store::now;
 
 /// The key of the generation in [`META`].
 pub(super) const GENERATION: &str = "generation";
@@ -48,6 +50,10 @@ pub(super) struct Contents {
     pub(super) audit: Journal,
     /// The events.
     pub(super) events: Journal,
+    /// The number of this process among those that had the store.
+    pub(super) run: u64,
+    /// Verdicts that earlier ones left behind.
+    pub(super) left: Vec<LeftVerdict>,
 }
 
 impl Contents {
@@ -61,6 +67,8 @@ impl Contents {
             unreadable: vec![],
             audit: Journal::empty(AUDIT, AUDIT_BOUNDS),
             events: Journal::empty(EVENTS, EVENT_BOUNDS),
+            run: 1,
+            left: vec![],
         }
     }
 
@@ -97,6 +105,7 @@ impl Contents {
             Journal::load(AUDIT, AUDIT_BOUNDS, transaction, audit::writer).map_err(|error| ("audit", error))?;
         self.events =
             Journal::load(EVENTS, EVENT_BOUNDS, transaction, |_| String::new()).map_err(|error| ("events", error))?;
+        (self.run, self.left) = verdicts::load(transaction, now()).map_err(|error| ("verdicts", error))?;
         Ok(())
     }
 

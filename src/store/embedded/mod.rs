@@ -14,6 +14,8 @@
 //! | `tokens` | the id | name, digest, access and times, as JSON |
 //! | `audit`, `events` | a number that only grows | time, and what happened as JSON |
 //! | `serials` | id of the zone | the serial that its SOA record had last |
+//! | `verdicts` | what is probed: id of the monitor, address, host | the last verdict: by which process, since when, why |
+//! | `runs` | the number of a process that had the store | when it last said that it ran |
 //!
 //! Ids are big-endian. What configuration files declare is not kept: the files are. An object that contradicts them is
 //! set aside by the inventory and keeps its row, so that it is there again once they no longer do.
@@ -30,6 +32,11 @@
 //! unless one is being written when they come. The generation that they make, events of pools, and serials go along with
 //! the next transaction, or get one of their own within a second: a crash may lose that second of them. Since the generation
 //! is kept, a revision of an object of the API never comes again.
+//!
+//! Verdicts go along as well, and wait for no more than 50 ms: a crash may lose what changed in them, and as they are the first
+//! that the next process answers from, that has to be little. What stands is not written again. A process says now and then
+//! that it runs, and that is how old all verdicts are that it stood by. Those of earlier processes are theirs until a probe of
+//! the new one agrees, so that nothing grows young by restarts alone.
 //!
 //! # What the audit log says
 //!
@@ -50,12 +57,14 @@
 //! # What is pruned
 //!
 //! Of audit log and events the oldest entries, beyond a number and an amount (`model::limits`), in the transaction that
-//! adds others; of the audit log, the oldest of whoever has most, so that nobody pushes out what others did. Serials of zones that are gone stay, for a zone may come back. Nothing else.
+//! adds others; of the audit log, the oldest of whoever has most, so that nobody pushes out what others did. Serials of zones that
+//! are gone stay, for a zone may come back. Verdicts go with their targets; those of a process
+//! that ended an hour ago, or by a clock that has been set back since, go when the store is opened. Nothing else.
 //!
 //! # What is refused
 //!
 //! A file of a newer format, of something else, or damaged: the error says which. A format that is older is brought to ours
-//! in one transaction, step by step. A row that cannot be read refuses nothing: it stays as it is, is listed
+//! in one transaction, step by step. A new table needs no format of its own: a version that does not know it leaves it alone. A row that cannot be read refuses nothing: it stays as it is, is listed
 //! ([`EmbeddedStore::unreadable`]), and the object is not served; of a zone with such a record the rest is.
 
 mod audit;
@@ -66,6 +75,7 @@ mod journal;
 mod load;
 mod rows;
 mod tokens;
+mod verdicts;
 mod waiting;
 mod writer;
 
@@ -74,6 +84,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadTransaction};
@@ -94,6 +105,8 @@ use crate::model::event::PoolEvent;
 use crate::model::id::{TokenId, ZoneId};
 use crate::model::inventory::{Author, Change, Commit, Inventory};
 use crate::model::limits::{COMMITS_QUEUED_MAX, STORE_LOOKS_MAX};
+use crate::model::stamp::UnixMicros;
+use crate::model::target::{LeftVerdict, Standing, TargetKey};
 use crate::model::token::Token;
 use crate::store::{CommitError, InventoryStore};
 
@@ -177,7 +190,7 @@ impl EmbeddedStore {
 
     /// Starts the writer.
     fn start(disk: Result<Disk, String>, contents: Contents) -> Self {
-        let Contents { generation, objects, tokens, serials, unreadable, audit, events } = contents;
+        let Contents { generation, objects, tokens, serials, unreadable, audit, events, run, left } = contents;
         let empty = Inventory::default();
         // Taking in what was kept contradicts nothing.
         let restored = empty.apply(Change::Restore { generation, objects }).unwrap_or(empty);
@@ -185,7 +198,7 @@ impl EmbeddedStore {
         let (inventory, seen_inventory) = watch::channel(Arc::new(restored));
         let (tokens, seen_tokens) = watch::channel(Arc::from(tokens));
         let (last_event, seen_last_event) = watch::channel(events.next - 1);
-        let waiting = Arc::new(Waiting::new(serials));
+        let waiting = Arc::new(Waiting::new(serials, left));
         let disk = Arc::new(disk);
         let writer = Writer {
             requests: asked,
@@ -196,6 +209,7 @@ impl EmbeddedStore {
             waiting: Arc::clone(&waiting),
             audit,
             events,
+            run,
             doubt: None,
             due: None,
         };
@@ -240,8 +254,8 @@ impl EmbeddedStore {
     /// Keeps events, in order. They are on disk within about a second; waits for nothing. Beyond
     /// [`EVENTS_QUEUED_MAX`](crate::model::limits::EVENTS_QUEUED_MAX) that wait they are lost, and counted.
     pub fn append_events(&self, events: Vec<PoolEvent>) {
-        if !events.is_empty() && self.waiting.push_events(events) {
-            self.announce();
+        if !events.is_empty() {
+            self.announce(self.waiting.push_events(events));
         }
     }
 
@@ -279,9 +293,7 @@ impl EmbeddedStore {
 
     /// Keeps the serial that a zone's SOA record has. It is on disk within about a second; waits for nothing.
     pub fn keep_serial(&self, zone: ZoneId, serial: u32) {
-        if self.waiting.put_serial(zone, serial) {
-            self.announce();
-        }
+        self.announce(self.waiting.put_serial(zone, serial));
     }
 
     /// The last serial of each zone that has had one.
@@ -289,7 +301,19 @@ impl EmbeddedStore {
         self.waiting.serials()
     }
 
-    /// Writes a copy of everything acknowledged so far to a new file, which is a store's file like ours.
+    /// Keeps verdicts of targets, or forgets those with none, and says that all others of this process stood at `alive`. They are
+    /// on disk within some 50 ms, or, if only that was said, within about a second; waits for nothing.
+    pub fn keep_verdicts(&self, changes: Vec<(TargetKey, Option<Standing>)>, alive: UnixMicros) {
+        self.announce(self.waiting.put_verdicts(changes, alive));
+    }
+
+    /// The verdicts that earlier processes left behind. Whoever asks first has them.
+    pub fn take_left_verdicts(&self) -> Vec<LeftVerdict> {
+        self.waiting.take_left()
+    }
+
+    /// Writes a copy of everything acknowledged so far to a new file, which is a store's file like ours. Verdicts are not in it:
+    /// they are of this place and this minute.
     pub async fn backup(&self, file: PathBuf) -> Result<(), BackupError> {
         let disk = Arc::clone(&self.disk);
         let copied = tokio::task::spawn_blocking(move || {
@@ -324,9 +348,11 @@ impl EmbeddedStore {
         answered.await.ok()
     }
 
-    /// Tells the writer that something waits. One that has ended is missed by others first.
-    fn announce(&self) {
-        drop(self.requests.send(Request::Waits));
+    /// Tells the writer, if need be, within what time to write. One that has ended is missed by others first.
+    fn announce(&self, within: Option<Duration>) {
+        if let Some(within) = within {
+            drop(self.requests.send(Request::Waits(within)));
+        }
     }
 }
 

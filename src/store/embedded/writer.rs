@@ -35,8 +35,8 @@ pub(super) enum Request {
     PutToken(Token, Author, oneshot::Sender<Result<(), TokenError>>, OwnedSemaphorePermit),
     /// A token goes; somebody revokes it.
     RemoveToken(TokenId, Author, oneshot::Sender<Result<(), TokenError>>, OwnedSemaphorePermit),
-    /// Something waits to go along with a transaction.
-    Waits,
+    /// Something waits to go along with a transaction, within some time.
+    Waits(Duration),
     /// To end, once what came before is done.
     Stop,
 }
@@ -61,8 +61,8 @@ struct Batch {
     audit: Vec<Entry>,
     /// What to say of each.
     answers: Vec<Answer>,
-    /// Whether meanwhile something came that waits to go along with a transaction, be it this one.
-    something_waits: bool,
+    /// Whether meanwhile something came that waits to go along with a transaction, be it this one; within what time.
+    something_waits: Option<Duration>,
 }
 
 /// The writer's end of what it shares with the store.
@@ -83,6 +83,8 @@ pub(super) struct Writer {
     pub(super) audit: Journal,
     /// The events.
     pub(super) events: Journal,
+    /// The number of this process among those that had the store.
+    pub(super) run: u64,
     /// What transactions touched that failed: it is not known what of it is on disk, so the next one writes it anew.
     pub(super) doubt: Option<Touched>,
     /// When the next transaction is due that nobody waits for.
@@ -107,7 +109,7 @@ impl Writer {
             };
             match request {
                 Request::Stop => break,
-                Request::Waits => self.plan(STORE_LAZY_INTERVAL),
+                Request::Waits(within) => self.plan(within),
                 Request::Commit(commit, answer, _permit) if !needs_disk(&commit) => {
                     // Nobody listens any more: it is made all the same.
                     drop(answer.send(self.commit_in_memory(commit)));
@@ -129,10 +131,11 @@ impl Writer {
         }
     }
 
-    /// Has a transaction be due within some time.
+    /// Has a transaction be due within some time. While the disk fails, it is left alone until its next try.
     fn plan(&mut self, within: Duration) {
-        if self.due.is_none() {
-            self.due = Some(Instant::now() + within);
+        let at = Instant::now() + within;
+        if self.due.is_none_or(|due| at < due && self.doubt.is_none()) {
+            self.due = Some(at);
         }
     }
 
@@ -166,7 +169,7 @@ impl Writer {
             touched: Touched::default(),
             audit: vec![],
             answers: vec![],
-            something_waits: false,
+            something_waits: None,
         };
         let mut next = Some(first);
         while let Some(request) = next.take() {
@@ -177,8 +180,8 @@ impl Writer {
             next = self.requests.try_recv().ok();
         }
         let Batch { inventory, tokens, touched, audit, answers, something_waits } = batch;
-        if something_waits {
-            self.plan(STORE_LAZY_INTERVAL);
+        if let Some(within) = something_waits {
+            self.plan(within);
         }
         let written = if touched.is_empty() { Ok(()) } else { self.write(&inventory, &tokens, touched, &audit) };
         if written.is_ok() {
@@ -240,6 +243,7 @@ impl Writer {
             write_tokens(transaction, &all, tokens)?;
             transaction.open_table(META)?.insert(GENERATION, inventory.generation.0)?;
             write_serials(transaction, &taken)?;
+            taken.verdicts.write(transaction, self.run)?;
             let events: Vec<Entry> = taken.events.iter().map(events::entry).collect();
             self.audit.append(transaction, audit)?;
             self.events.append(transaction, &events)
@@ -292,8 +296,8 @@ impl Batch {
                 self.change_tokens(id, &author, made, answer);
                 None
             }
-            Request::Waits => {
-                self.something_waits = true;
+            Request::Waits(within) => {
+                self.something_waits = Some(self.something_waits.map_or(within, |known| known.min(within)));
                 None
             }
             other => Some(other),

@@ -36,6 +36,12 @@ impl Medium {
         EmbeddedStore::open_with(self.opener(), FORMATS, "medium".as_ref())
     }
 
+    /// The file as it is at this moment: what a process that is killed now leaves behind.
+    pub(super) fn copy(&self) -> Self {
+        let contents = self.contents.lock().unwrap().clone();
+        Self { contents: Arc::new(Mutex::new(contents)), trouble: Arc::default() }
+    }
+
     /// What opens a database in it.
     pub(super) fn opener(&self) -> Opener {
         let medium = self.clone();

@@ -18,7 +18,7 @@ fn put(number: u128) -> Commit {
 
 fn event(number: u128) -> PoolEvent {
     PoolEvent {
-        at: crate::model::stamp::UnixMicros(5),
+        at: UnixMicros(5),
         pool: PoolId::random(number),
         name: format!("p{number}"),
         from: Verdict::Down,
@@ -83,7 +83,7 @@ async fn a_token_and_what_the_log_says_of_it_are_there_together_or_not_at_all() 
         digest: [7; 32],
         access: Access::Read,
         pool: None,
-        created: crate::model::stamp::UnixMicros(5),
+        created: UnixMicros(5),
         expires: None,
     };
     for trouble in [Trouble::Full, Trouble::Sync] {

@@ -53,7 +53,7 @@ fn event(pool: u128, at: u64, origins: &[(&str, Verdict)]) -> PoolEvent {
         verdict: *verdict,
         reason: (*verdict == Verdict::Down).then_some(FailReason::TcpTimeout),
         count: 2,
-        latency: Some(std::time::Duration::from_micros(1_250)),
+        latency: Some(Duration::from_micros(1_250)),
     };
     let is_up = origins.iter().any(|(_, verdict)| *verdict == Verdict::Up);
     PoolEvent {

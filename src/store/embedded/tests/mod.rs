@@ -6,6 +6,7 @@ mod kept;
 mod kill;
 mod opening;
 mod reopen;
+mod verdicts;
 
 use std::collections::BTreeMap;
 

@@ -27,7 +27,7 @@ pub struct ToldChange {
     /// Where the origin is, as it is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// The address of a host that changed, or its first.
+    /// The address of a host that decided the change, or its first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<IpAddr>,
     /// Why it is down, if it is.

@@ -38,7 +38,7 @@ const ORIGIN: &str = "/load_balancers/pools/{pool_id}/origins/{origin_name}/leve
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
     in_both_views(&[
-        Route::get(ALL, list),
+        Route::get(ALL, list).for_its_pool(),
         Route::put(WHOLE, pull).for_its_pool(),
         Route::delete(WHOLE, release).for_its_pool(),
         Route::put(ORIGIN, pull).for_its_pool(),

@@ -96,7 +96,10 @@ async fn print(args: &EventsArgs, control: &Path) -> Result<(), CliError> {
 async fn follow(control: &Path, mut asked: EventsAsked, mut lost: u64, json: bool) -> Result<(), CliError> {
     let mut interrupted = false;
     loop {
-        let answer = tokio::time::timeout(WAIT + SILENCE, client::events(control, &asked)).await;
+        // A server that is back says so at once, though nothing happens.
+        let wait = asked.wait.filter(|_| !interrupted);
+        let asking = EventsAsked { wait, ..asked.clone() };
+        let answer = tokio::time::timeout(WAIT + SILENCE, client::events(control, &asking)).await;
         let after = asked.after.unwrap_or(0);
         let told = match answer {
             Ok(Ok(Ok(told))) => told,

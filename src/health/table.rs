@@ -204,7 +204,8 @@ impl TargetCell {
     pub(in crate::health) fn turn(&self, transition: Transition, now: SystemTime, instant: Instant) {
         {
             let mut seen = lock(&self.seen);
-            let is_back = transition.from == Verdict::Down && transition.to == Verdict::Up;
+            // What is taken back, by no count, was never away.
+            let is_back = transition.from == Verdict::Down && transition.to == Verdict::Up && transition.count > 0;
             seen.returned = is_back.then_some(instant);
             seen.since = Some(now);
             seen.reason = transition.reason;
@@ -307,6 +308,18 @@ mod tests {
         drop(first);
         assert_eq!(table.find_or_make(&key(4), Inherited::default()).index(), 0);
         assert_eq!(table.len(), 3);
+    }
+
+    #[test]
+    fn what_is_taken_back_has_not_returned() {
+        let mut table = HealthTable::default();
+        let cell = table.find_or_make(&key(1), Inherited::from_verdict(Verdict::Down));
+        let at = Instant::now();
+        for (count, returned) in [(0, None), (2, Some(at))] {
+            let back = Transition { from: Verdict::Down, to: Verdict::Up, reason: None, count };
+            cell.turn(back, SystemTime::UNIX_EPOCH, at);
+            assert_eq!(cell.returned(), returned, "{back:?}");
+        }
     }
 
     #[test]

@@ -111,6 +111,7 @@ fn step(number: u128, address: u8, expected: Expected) -> Step {
         minimum_origins: 1,
         slow_start: Duration::ZERO,
         monitor: None,
+        monitor_group: None,
         origins: [address, 201, 202, 203].into_iter().enumerate().map(origin).collect(),
         kept: Kept::default(),
     };

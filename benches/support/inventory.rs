@@ -119,6 +119,7 @@ pub fn pool(size: Size, number: usize) -> Pool {
         minimum_origins: 1,
         slow_start: Duration::ZERO,
         monitor: Some(MonitorId::declared(if number == 0 { "eager" } else { "calm" })),
+        monitor_group: None,
         origins: (0..size.origins).map(origin).collect(),
         kept: Kept::default(),
     }

@@ -149,6 +149,7 @@ fn standing(inventory: &Inventory, change: &Change, object: ObjectId) -> Standin
     }
     let same = match change {
         Change::PutMonitor(one) => inventory.monitors.find(one.id).is_some_and(|there| **there == *one),
+        Change::PutMonitorGroup(one) => inventory.monitor_groups.find(one.id).is_some_and(|there| there.says(one)),
         Change::PutPool(one) => inventory.pools.find(one.id).is_some_and(|there| **there == *one),
         Change::PutLoadBalancer(one) => inventory.load_balancers.find(one.id).is_some_and(|there| **there == *one),
         Change::CreateZone { hosting, records } => {
@@ -168,6 +169,7 @@ fn standing(inventory: &Inventory, change: &Change, object: ObjectId) -> Standin
 fn name_of(change: &Change) -> String {
     match change {
         Change::PutMonitor(one) => one.name.clone(),
+        Change::PutMonitorGroup(one) => one.name.clone(),
         Change::PutPool(one) => one.name.clone(),
         Change::PutLoadBalancer(one) => one.name.to_string(),
         Change::CreateZone { hosting, .. } => hosting.apex.to_string(),

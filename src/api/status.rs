@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::health::endpoint::{Endpoint, ProbedOrigin, ProbedPool};
+use crate::health::endpoint::{Checks, Endpoint, Member, ProbedOrigin, ProbedPool};
 use crate::health::schedule::Assigned;
 use crate::health::standstill::Standstill;
 use crate::health::table::TargetCell;
@@ -223,6 +223,9 @@ pub struct PoolStatus {
     pub minimum_origins: u32,
     /// The monitor's name.
     pub monitor: Option<String>,
+    /// Or the monitor group's.
+    #[serde(default)]
+    pub monitor_group: Option<String>,
     /// The lever of the whole pool.
     pub lever: Option<LeverStatus>,
     /// Its origins.
@@ -249,6 +252,9 @@ pub struct OriginStatus {
     pub last: Option<ProbeStatus>,
     /// The addresses of its host; empty if it is an address itself.
     pub addresses: Vec<AddressStatus>,
+    /// What each member of a monitor group says of it; empty if it is a host, or has no group.
+    #[serde(default)]
+    pub members: Vec<MemberStatus>,
     /// Its lever.
     pub lever: Option<LeverStatus>,
 }
@@ -278,6 +284,24 @@ pub struct AddressStatus {
     /// Why it is down, if it is; the last probe may have seen something else.
     #[serde(default)]
     pub reason: Option<String>,
+    /// What the last probe saw.
+    pub last: Option<ProbeStatus>,
+    /// What each member of a monitor group says of it.
+    #[serde(default)]
+    pub members: Vec<MemberStatus>,
+}
+
+/// What one member of a monitor group says of an address.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct MemberStatus {
+    /// The monitor's name.
+    pub monitor: String,
+    /// What its verdict counts: `none`, `one` or `veto`.
+    pub vote: String,
+    /// `up`, `down` or `unknown`.
+    pub verdict: String,
+    /// When the verdict last changed.
+    pub since: Option<Timestamp>,
     /// What the last probe saw.
     pub last: Option<ProbeStatus>,
 }
@@ -405,7 +429,9 @@ fn sorted<T, K: Ord>(items: impl Iterator<Item = T>, key: impl Fn(&T) -> K) -> V
 /// One pool.
 fn pool_status(probed: &ProbedPool, assigned: &Assigned) -> PoolStatus {
     let pool = &probed.pool;
-    let monitor = pool.monitor.and_then(|id| assigned.inventory.monitors.find(id));
+    let Inventory { monitors, monitor_groups, .. } = &*assigned.inventory;
+    let monitor = pool.monitor.and_then(|id| monitors.find(id));
+    let group = pool.monitor_group.and_then(|id| monitor_groups.find(id));
     let judged = Judged::new(probed, Moment { instant: Instant::now(), unix: now() });
     let origins = pool.origins.iter().zip(&probed.origins);
     PoolStatus {
@@ -414,18 +440,19 @@ fn pool_status(probed: &ProbedPool, assigned: &Assigned) -> PoolStatus {
         state: PoolState::of(&judged).word().to_owned(),
         minimum_origins: pool.minimum_origins,
         monitor: monitor.map(|monitor| monitor.name.clone()),
+        monitor_group: group.map(|group| group.label().to_owned()),
         lever: lever_status(probed, None),
         origins: origins
             .map(|(origin, one)| OriginStatus {
                 lever: lever_status(probed, Some(&origin.name)),
-                ..origin_status(pool, origin, one)
+                ..origin_status(pool, origin, one, &assigned.inventory)
             })
             .collect(),
     }
 }
 
 /// One origin.
-fn origin_status(pool: &Pool, origin: &Origin, probed: &ProbedOrigin) -> OriginStatus {
+fn origin_status(pool: &Pool, origin: &Origin, probed: &ProbedOrigin, inventory: &Inventory) -> OriginStatus {
     let endpoints = match probed {
         ProbedOrigin::Host(endpoints) => &**endpoints,
         ProbedOrigin::Address(_) | ProbedOrigin::Awaited | ProbedOrigin::Lost(_) => &[],
@@ -438,12 +465,14 @@ fn origin_status(pool: &Pool, origin: &Origin, probed: &ProbedOrigin) -> OriginS
             since: cell.and_then(|cell| cell.since()).and_then(timestamp),
             reason: reason(endpoint.checks.verdict(), endpoint.checks.reason()),
             last: cell.and_then(|cell| probe_status(cell)),
+            members: members(&endpoint.checks, inventory),
         }
     };
-    let cell = match probed {
-        ProbedOrigin::Address(endpoint) => endpoint.checks.telling(),
-        ProbedOrigin::Host(_) | ProbedOrigin::Awaited | ProbedOrigin::Lost(_) => None,
+    let checks = match probed {
+        ProbedOrigin::Address(endpoint) => &endpoint.checks,
+        ProbedOrigin::Host(_) | ProbedOrigin::Awaited | ProbedOrigin::Lost(_) => &Checks::None,
     };
+    let cell = checks.telling();
     OriginStatus {
         name: origin.name.clone(),
         address: origin.address.to_string(),
@@ -453,8 +482,22 @@ fn origin_status(pool: &Pool, origin: &Origin, probed: &ProbedOrigin) -> OriginS
         reason: reason(probed.verdict(), probed.reason()),
         last: cell.and_then(|cell| probe_status(cell)),
         addresses: endpoints.iter().map(address_status).collect(),
+        members: members(checks, inventory),
         lever: None,
     }
+}
+
+/// What each member of a monitor group says.
+fn members(checks: &Checks, inventory: &Inventory) -> Vec<MemberStatus> {
+    let Checks::Group(members) = checks else { return vec![] };
+    let member = |Member { cell, vote }: &Member| MemberStatus {
+        monitor: inventory.monitors.find(cell.key().monitor).map_or_else(String::new, |monitor| monitor.name.clone()),
+        vote: vote.word().to_owned(),
+        verdict: cell.verdict().word().to_owned(),
+        since: cell.since().and_then(timestamp),
+        last: probe_status(cell),
+    };
+    members.iter().map(member).collect()
 }
 
 /// The lever of an origin, or of the whole pool, that is in force.

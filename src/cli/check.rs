@@ -32,9 +32,13 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), CliError> {
     let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
     writeln!(
         io::stdout(),
-        "good: {}, {}, {}, {} in {}{}",
+        "good: {}, {}{}, {}, {} in {}{}",
         count(declared.hostings.len(), "zone"),
         count(declared.monitors.len(), "monitor"),
+        match declared.monitor_groups.len() {
+            0 => String::new(),
+            groups => format!(", {}", count(groups, "monitor group")),
+        },
         count(declared.pools.len(), "pool"),
         count(declared.load_balancers.len(), "load balancer"),
         count(files.len().max(1), "file"),

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use crate::api::client;
 use crate::api::status::{
-    AddressStatus, CertificateStatus, DeliveryStatus, LeverStatus, LoadBalancerStatus, OriginStatus, PoolStatus,
-    ProbeStatus, ReferenceStatus, ReloadStatus, SecondaryStatus, SetAsideStatus, Status, WebhookStatus,
+    AddressStatus, CertificateStatus, DeliveryStatus, LeverStatus, LoadBalancerStatus, MemberStatus, OriginStatus,
+    PoolStatus, ProbeStatus, ReferenceStatus, ReloadStatus, SecondaryStatus, SetAsideStatus, Status, WebhookStatus,
 };
 use crate::cli::{CliError, ControlArgs, block_on};
 use crate::model::verdict::FailReason;
@@ -195,8 +195,10 @@ fn origin_table(pools: &[PoolStatus], now: Timestamp) -> Table {
     for pool in pools {
         for (index, origin) in pool.origins.iter().enumerate() {
             table.add_row(origin_row(pool, index, origin, now));
+            table.add_rows(origin.members.iter().map(|member| member_row(member, now)));
             for address in &origin.addresses {
                 table.add_row(address_row(address, now));
+                table.add_rows(address.members.iter().map(|member| member_row(member, now)));
             }
         }
     }
@@ -213,8 +215,7 @@ fn new_table<const N: usize>(header: [&str; N]) -> Table {
 /// One origin. The pool is named in its first row only.
 fn origin_row(pool: &PoolStatus, index: usize, origin: &OriginStatus, now: Timestamp) -> [String; 7] {
     let (name, state) = if index == 0 { (pool.name.clone(), pool.state.clone()) } else { Default::default() };
-    let OriginStatus { name: origin_name, address, weight: _, verdict, since, reason, last, addresses: _, lever } =
-        origin;
+    let OriginStatus { name: origin_name, address, verdict, since, reason, last, lever, .. } = origin;
     let verdict = with_lever(&verdict_column(verdict, reason.as_deref()), lever.as_ref());
     let [since, last] = probe_columns(*since, last.as_ref(), now);
     let state = if index == 0 { with_lever(&state, pool.lever.as_ref()) } else { state };
@@ -247,7 +248,7 @@ fn lever_lines(pools: &[PoolStatus], now: Timestamp) -> impl Iterator<Item = Str
 
 /// One address of an origin that is a host, below it.
 fn address_row(status: &AddressStatus, now: Timestamp) -> [String; 7] {
-    let AddressStatus { address, verdict, since, reason, last } = status;
+    let AddressStatus { address, verdict, since, reason, last, members: _ } = status;
     let verdict = verdict_column(verdict, reason.as_deref());
     let [since, last] = probe_columns(*since, last.as_ref(), now);
     let empty = String::new;
@@ -260,6 +261,19 @@ fn verdict_column(verdict: &str, reason: Option<&str>) -> String {
         Some(reason) if reason == FailReason::HeldDown.words() => format!("{verdict}: {reason}"),
         _ => verdict.to_owned(),
     }
+}
+
+/// What one member of a monitor group says of an address, below it.
+fn member_row(status: &MemberStatus, now: Timestamp) -> [String; 7] {
+    let MemberStatus { monitor, vote, verdict, since, last } = status;
+    let [since, last] = probe_columns(*since, last.as_ref(), now);
+    let role = match vote.as_str() {
+        "veto" => " (must be healthy)",
+        "none" => " (no vote)",
+        _ => "",
+    };
+    let empty = String::new;
+    [empty(), empty(), empty(), format!("    {monitor}{role}"), verdict.clone(), since, last]
 }
 
 /// How long a verdict stands, and what the last probe saw.

@@ -241,6 +241,11 @@ fn pools() {
             "",
         ),
         (
+            "name = 'q'\nmonitor_group = 'n'\norigins = [{ name = 'o', address = '192.0.2.1' }]",
+            "3:17 pools[1].monitor_group: found \"n\"; no monitor group has this name",
+            "",
+        ),
+        (
             "name = 'q'\nminimum_origins = 2\norigins = [{ name = 'o', address = '192.0.2.1' }]",
             "3:19 pools[1].minimum_origins: found 2;",
             "never be healthy",
@@ -389,7 +394,7 @@ fn all_faults_at_once_with_suggestions_in_the_order_of_the_file() {
                 [[load_balancers]]\nname = \"www.example.com\"\ndefault_pools = [\"wbe\"]\nfallback_pool = \"web\"\n\
                 [[pools]]\nname = \"web\"\norigins = [{ name = \"a\", address = \"192.0.2.1\" }]\n";
     let report = load_text("config/x.toml", text).map(|_| ()).unwrap_err().to_string();
-    let expected = r#"config/x.toml:4:1: pools[0].monitr: unknown key; allowed: name, description, enabled, minimum_origins, slow_start, monitor, origins, notification_filter; also taken: id, check_regions, health_sources, latitude, longitude, load_shedding, origin_steering, notification_email, networks
+    let expected = r#"config/x.toml:4:1: pools[0].monitr: unknown key; allowed: name, description, enabled, minimum_origins, slow_start, monitor, monitor_group, origins, notification_filter; also taken: id, check_regions, health_sources, latitude, longitude, load_shedding, origin_steering, notification_email, networks
   | monitr = "m"
   | ^^^^^^
   help: did you mean "monitor"?

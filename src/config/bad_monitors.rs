@@ -158,3 +158,57 @@ fn an_import_names_no_files() {
         assert!(report.contains("a file of the server can be named in its configuration only"), "{keys}: {report}");
     }
 }
+
+#[test]
+fn monitor_groups() {
+    let start = "[[monitors]]\nname = 'a'\n[[monitors]]\nname = 'b'\n[[monitor_groups]]\nname = 'g'\n";
+    let faults = |group: &str| {
+        let report = load_text("x.toml", &format!("version = 1\n{start}{group}")).map(|_| ()).unwrap_err();
+        super::bad_inputs::faults(&report, 7)
+    };
+    let pool =
+        "members = [{ monitor = 'a' }]\n[[pools]]\nname = 'p'\norigins = [{ name = 'o', address = '192.0.2.1' }]\n";
+    for (group, starts) in [
+        (String::new(), "0:1 monitor_groups[0].members: it is missing and required"),
+        ("members = []".into(), "1:11 monitor_groups[0].members: there are 0; allowed: 1 to 16 members"),
+        (format!("members = [{}]", "{ monitor = 'a' }, ".repeat(17)), "1:11 monitor_groups[0].members: there are 17;"),
+        (
+            "members = [{ monitor = 'c' }]".into(),
+            "1:24 monitor_groups[0].members[0].monitor: found \"c\"; no monitor has",
+        ),
+        ("members = [{ enabled = true }]".into(), "1:12 monitor_groups[0].members[0].monitor: it is missing"),
+        ("members = [{ monitor_id = 'a' }]".into(), "1:12 monitor_groups[0].members[0].monitor: it is missing"),
+        (
+            "members = [{ monitor = 'a' }, { monitor = 'a', enabled = false }]".into(),
+            "1:31 monitor_groups[0].members[1]: another member of the group is this monitor",
+        ),
+        (
+            "members = [{ monitor = 'a', must_be_healthy = 1 }]".into(),
+            "1:47 monitor_groups[0].members[0].must_be_healthy: found 1; allowed: true or false",
+        ),
+        (
+            "members = [{ monitor = 'a', updated_at = '' }]".into(),
+            "1:29 monitor_groups[0].members[0].updated_at: the server sets this key",
+        ),
+        (
+            "members = [{ monitor = 'a' }]\n[[monitor_groups]]\nname = 'g'\nmembers = [{ monitor = 'b' }]".into(),
+            "3:8 monitor_groups[1].name: found \"g\"; another of the monitor groups has this name",
+        ),
+        (
+            format!("{pool}monitor_group = 'f'"),
+            "5:17 pools[0].monitor_group: found \"f\"; no monitor group has this name",
+        ),
+        (
+            format!("{pool}monitor = 'a'\nmonitor_group = 'g'"),
+            "6:17 pools[0].monitor_group: a pool has a monitor or a monitor group; leave one of them out",
+        ),
+    ] {
+        let faults = faults(&group);
+        let lacking = if group.contains("monitor_id") { 2 } else { 1 };
+        assert_eq!(faults.len(), lacking, "{group}: {faults:#?}");
+        assert!(faults[0].starts_with(starts), "{group}: {}", faults[0]);
+    }
+    let quiet = format!("version = 1\n{start}members = [{{ monitor = 'a', monitoring_only = true }}]");
+    let warnings = load_text("x.toml", &quiet).unwrap().warnings.to_string();
+    assert!(warnings.contains("monitor_groups[0].members: no member has a vote"), "{warnings}");
+}

@@ -83,6 +83,7 @@ pub const MAIN_KEYS: &[Key] = &[
     optional("keys"),
     optional("zones"),
     optional("monitors"),
+    optional("monitor_groups"),
     optional("pools"),
     optional("load_balancers"),
 ];
@@ -103,6 +104,7 @@ const INCLUDED_KEYS: &[Key] = &[
     optional("keys"),
     optional("zones"),
     optional("monitors"),
+    optional("monitor_groups"),
     optional("pools"),
     optional("load_balancers"),
 ];

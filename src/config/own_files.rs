@@ -11,7 +11,7 @@ use crate::config::{Configuration, MAIN_KEYS, Policy, Settings, load, load_text}
 use crate::model::tree::{Entry, Node, Table, Value};
 use crate::spec::declared::ARRAYS;
 use crate::spec::fields::{Key, Need};
-use crate::spec::{header, hosting, key, load_balancer, monitor, pool, toml_text, zone};
+use crate::spec::{header, hosting, key, load_balancer, monitor, monitor_group, pool, toml_text, zone};
 
 /// The text of the example.
 const EXAMPLE: &str = include_str!("../../config/example.toml");
@@ -44,6 +44,8 @@ fn keys_of(path: &str) -> Option<&'static [Key]> {
         ".zones.notify" | ".zones.primaries" => hosting::PEER_KEYS,
         ".zones.allow_transfer" => hosting::TRANSFER_RULE_KEYS,
         ".monitors" => monitor::KEYS,
+        ".monitor_groups" => monitor_group::KEYS,
+        ".monitor_groups.members" => monitor_group::DECLARED_MEMBER_KEYS,
         ".pools" => pool::KEYS,
         ".pools.origins" => pool::ORIGIN_KEYS,
         ".pools.origins.header" => pool::HEADER_KEYS,
@@ -117,7 +119,11 @@ fn the_example_has_every_key() {
     let tables =
         ["server", "tcp", "cookies", "rrl", "health", "health.guard", "store", "api", "api.zones", "log", "webhooks"];
     paths.extend(tables.iter().chain(&ARRAYS).map(|key| format!(".{key}")));
-    paths.extend([".pools.origins".to_owned(), ".pools.origins.header".to_owned()]);
+    paths.extend([
+        ".monitor_groups.members".to_owned(),
+        ".pools.origins".to_owned(),
+        ".pools.origins.header".to_owned(),
+    ]);
     for path in paths {
         for key in keys_of(&path).unwrap() {
             let is_there = seen.contains(&format!("{path}.{}", key.name));

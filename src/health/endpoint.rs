@@ -132,6 +132,11 @@ impl ProbedOrigin {
         }
     }
 
+    /// Whether it is probed and nothing that probes it has a vote: then it counts as healthy.
+    pub fn has_no_vote(&self) -> bool {
+        self.endpoints().iter().any(|endpoint| endpoint.checks.has_no_vote())
+    }
+
     /// Why it is down; none if it is not, or if nobody knows.
     pub fn reason(&self) -> Option<FailReason> {
         self.reason_by(&TargetCell::reason).filter(|_| self.verdict() == Some(Verdict::Down))
@@ -191,6 +196,11 @@ impl Checks {
             Self::One(cell) => Some(verdict(cell)),
             Self::Group(members) => elect(members.iter().map(|member| (member.vote, verdict(&member.cell)))),
         }
+    }
+
+    /// Whether they are a group of which no member has a vote.
+    pub fn has_no_vote(&self) -> bool {
+        matches!(self, Self::Group(members) if members.iter().all(|member| member.vote == Vote::None))
     }
 
     /// Why they say that it is down: the first reason of a target that has a vote.

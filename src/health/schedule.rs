@@ -182,6 +182,12 @@ impl<P: Probe> Schedule<P> {
                 rule.redefine(monitor);
             }
         }
+        let groups = inventory.monitor_groups.differences(&before.monitor_groups);
+        if !groups.is_empty() {
+            let groups: HashSet<_> = groups.into_iter().map(Some).collect();
+            let pools = inventory.pools.iter().filter(|pool| groups.contains(&pool.monitor_group));
+            affected.extend(pools.map(|pool| pool.id));
+        }
         self.assign_all(&affected, inventory)
     }
 
@@ -375,15 +381,21 @@ enum Probing<'i> {
     /// By one monitor.
     By(&'i Arc<Monitor>),
     /// By the members of a group.
-    #[expect(dead_code, reason = "pools name no groups yet")]
     ByGroup(Vec<(&'i Arc<Monitor>, Vote)>),
 }
 
 impl<'i> Probing<'i> {
     /// What the pool says.
     fn of(pool: &Pool, inventory: &'i Inventory) -> Self {
-        let monitor = pool.monitor.filter(|_| pool.enabled).and_then(|id| inventory.monitors.find(id));
-        monitor.map_or(Self::None, Self::By)
+        if !pool.enabled {
+            return Self::None;
+        }
+        if let Some(group) = pool.monitor_group.and_then(|id| inventory.monitor_groups.find(id)) {
+            let enabled = group.members.iter().filter(|member| member.enabled);
+            let found = enabled.filter_map(|member| Some((inventory.monitors.find(member.monitor)?, member.vote())));
+            return Self::ByGroup(found.collect());
+        }
+        pool.monitor.and_then(|id| inventory.monitors.find(id)).map_or(Self::None, Self::By)
     }
 
     /// The monitors.
@@ -408,9 +420,10 @@ fn bequeath(old: &ProbedPool, origin: &Origin, address: IpAddr) -> Inherited {
     };
     match &endpoint.checks {
         Checks::One(cell) => Inherited::from_cell(cell),
-        Checks::Group(_) => Inherited::from_verdict(endpoint.checks.verdict().unwrap_or_default()),
-        // Without a monitor it counted as healthy, and attaching one shall change no answer by itself.
-        Checks::None if old.pool.monitor.is_none() && old.pool.enabled && old_origin.enabled => {
+        // Where nobody has a vote it counted as healthy.
+        Checks::Group(_) => Inherited::from_verdict(endpoint.checks.verdict().unwrap_or(Verdict::Up)),
+        // Without a monitor it did so too, and attaching one shall change no answer by itself.
+        Checks::None if !old.pool.is_monitored() && old.pool.enabled && old_origin.enabled => {
             Inherited::from_verdict(Verdict::Up)
         }
         Checks::None => Inherited::default(),

@@ -64,6 +64,11 @@ id!(
     "monitor"
 );
 id!(
+    /// Names a monitor group.
+    MonitorGroupId,
+    "monitor_group"
+);
+id!(
     /// Names a pool.
     PoolId,
     "pool"
@@ -107,6 +112,8 @@ pub enum ObjectId {
     Record(ZoneId, RecordId),
     /// A monitor.
     Monitor(MonitorId),
+    /// A monitor group.
+    MonitorGroup(MonitorGroupId),
     /// A pool.
     Pool(PoolId),
     /// A load balancer.
@@ -122,6 +129,7 @@ impl ObjectId {
             Self::Zone(_) => "zone",
             Self::Record(..) => "dns_record",
             Self::Monitor(_) => "monitor",
+            Self::MonitorGroup(_) => "monitor_group",
             Self::Pool(_) => "pool",
             Self::LoadBalancer(_) => "load_balancer",
             Self::Levers(_) => "levers",
@@ -136,6 +144,7 @@ impl fmt::Display for ObjectId {
             Self::Zone(id) => id.fmt(f),
             Self::Record(_, id) => id.fmt(f),
             Self::Monitor(id) => id.fmt(f),
+            Self::MonitorGroup(id) => id.fmt(f),
             Self::Pool(id) => id.fmt(f),
             Self::LoadBalancer(id) => id.fmt(f),
             Self::Levers(pool) => pool.fmt(f),

@@ -232,6 +232,10 @@ pub const RECORD_TAGS_MAX: usize = 100;
 pub const RECORD_TAG_CHARS_MAX: usize = 256;
 /// Monitors of one server.
 pub const MONITORS_MAX: usize = 200_000;
+/// Monitor groups of one server: one for each pool.
+pub const MONITOR_GROUPS_MAX: usize = 100_000;
+/// Members of one monitor group; each probes every address of every pool that names the group.
+pub const MEMBERS_PER_GROUP_MAX: usize = 16;
 /// Pools of one server.
 pub const POOLS_MAX: usize = 100_000;
 /// Load balancers of one server.

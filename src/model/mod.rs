@@ -10,6 +10,7 @@ pub mod lever;
 pub mod limits;
 pub mod load_balancer;
 pub mod monitor;
+pub mod monitor_group;
 pub mod name;
 pub mod notification;
 pub mod pool;

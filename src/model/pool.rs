@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::model::id::{MonitorId, PoolId};
+use crate::model::id::{MonitorGroupId, MonitorId, PoolId};
 use crate::model::kept::Kept;
 use crate::model::name::Name;
 
@@ -24,8 +24,10 @@ pub struct Pool {
     pub enabled: bool,
     /// Fewer healthy origins than this make the pool unhealthy.
     pub minimum_origins: u32,
-    /// How its origins are probed; without one their health is not considered.
+    /// How its origins are probed; without one, and without a group, their health is not considered.
     pub monitor: Option<MonitorId>,
+    /// Or several ways to probe them, and how these decide together. Never beside `monitor`.
+    pub monitor_group: Option<MonitorGroupId>,
     /// Beyond the original: over how long an origin that came back gets its weight, in [`SLOW_START_STEPS`] steps; at once if
     /// it is zero.
     pub slow_start: Duration,
@@ -38,7 +40,7 @@ pub struct Pool {
 impl Pool {
     /// Whether the health of its origins is considered.
     pub const fn is_monitored(&self) -> bool {
-        self.monitor.is_some()
+        self.monitor.is_some() || self.monitor_group.is_some()
     }
 }
 

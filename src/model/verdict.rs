@@ -43,6 +43,17 @@ pub enum Vote {
     Veto,
 }
 
+impl Vote {
+    /// The word for status.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::One => "one",
+            Self::Veto => "veto",
+        }
+    }
+}
+
 /// What votes add up to: down if one with a veto says so, or more than half of all; none if nobody has a vote. What is not
 /// known yet may be either, and matters only where it could still change the result.
 pub fn elect(votes: impl Iterator<Item = (Vote, Verdict)>) -> Option<Verdict> {

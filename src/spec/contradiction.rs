@@ -7,12 +7,22 @@ use crate::model::id::ObjectId;
 use crate::model::inventory::{Declared, Inventory};
 use crate::model::stamp::Disabled;
 use crate::model::tree::Table;
-use crate::spec::{hosting, json_text, load_balancer, monitor, pool};
+use crate::spec::{hosting, json_text, load_balancer, monitor, monitor_group, pool};
 
 /// The keys in which declared objects differ from live ones of the API with the same ids, by id; none where all are equal.
 pub fn differences(inventory: &Inventory, declared: &Declared) -> HashMap<ObjectId, String> {
-    let Declared { keys: _, hostings, zones, monitors, pools, load_balancers, sharing: _, files: _, written: _ } =
-        declared;
+    let Declared {
+        keys: _,
+        hostings,
+        zones,
+        monitors,
+        monitor_groups,
+        pools,
+        load_balancers,
+        sharing: _,
+        files: _,
+        written: _,
+    } = declared;
     let mut all = HashMap::new();
     let mut add = |object: ObjectId, keys: Vec<String>| {
         if !keys.is_empty() && inventory.declared_in(object).is_none() {
@@ -34,6 +44,11 @@ pub fn differences(inventory: &Inventory, declared: &Declared) -> HashMap<Object
     for one in monitors {
         let Some(there) = inventory.monitors.find(one.id) else { continue };
         add(ObjectId::Monitor(one.id), differing(&monitor::build(there), &monitor::build(one)));
+    }
+    for one in monitor_groups {
+        let Some(there) = inventory.monitor_groups.find(one.id) else { continue };
+        let table = |one| monitor_group::build(one, |monitor| monitor.to_string());
+        add(ObjectId::MonitorGroup(one.id), differing(&table(there), &table(one)));
     }
     for one in pools {
         let Some(there) = inventory.pools.find(one.id) else { continue };

@@ -9,10 +9,11 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::model::hosting::{Hosting, Sharing, TransferLive};
-use crate::model::id::{MonitorId, ObjectId, PoolId};
+use crate::model::id::{MonitorGroupId, MonitorId, ObjectId, PoolId};
 use crate::model::inventory::{Declared, Inventory};
-use crate::model::limits::{LOAD_BALANCERS_MAX, MONITORS_MAX, POOLS_MAX, TSIG_KEYS_MAX, ZONES_MAX};
+use crate::model::limits::{LOAD_BALANCERS_MAX, MONITOR_GROUPS_MAX, MONITORS_MAX, POOLS_MAX, TSIG_KEYS_MAX, ZONES_MAX};
 use crate::model::load_balancer::LoadBalancer;
+use crate::model::monitor_group::MonitorGroup;
 use crate::model::name::Name;
 use crate::model::pool::Pool;
 use crate::model::svcb::autos;
@@ -25,10 +26,10 @@ use crate::spec::monitor::PemFiles;
 use crate::spec::references::Names;
 use crate::spec::warnings::{self, Surroundings};
 use crate::spec::zone_file::ZoneFiles;
-use crate::spec::{key, load_balancer, monitor, pool, zone};
+use crate::spec::{key, load_balancer, monitor, monitor_group, pool, zone};
 
 /// The arrays of objects that every document may have.
-pub const ARRAYS: [&str; 5] = ["keys", "zones", "monitors", "pools", "load_balancers"];
+pub const ARRAYS: [&str; 6] = ["keys", "zones", "monitors", "monitor_groups", "pools", "load_balancers"];
 
 /// Who finds the files that objects name.
 pub trait Files: ZoneFiles + PemFiles {}
@@ -123,10 +124,11 @@ fn parse_all<'t>(
     faults: &mut Faults,
 ) -> Option<Declared> {
     let before = faults.len();
-    let [keys, zones, monitors, pools, load_balancers] = ARRAYS;
+    let [keys, zones, monitors, groups, pools, load_balancers] = ARRAYS;
     let key_items = items(documents, keys, TSIG_KEYS_MAX, faults);
     let zone_items = items(documents, zones, ZONES_MAX, faults);
     let monitor_items = items(documents, monitors, MONITORS_MAX, faults);
+    let group_items = items(documents, groups, MONITOR_GROUPS_MAX, faults);
     let pool_items = items(documents, pools, POOLS_MAX, faults);
     let load_balancer_items = items(documents, load_balancers, LOAD_BALANCERS_MAX, faults);
 
@@ -138,6 +140,9 @@ fn parse_all<'t>(
     let there = beside.into_iter().flat_map(|inventory| inventory.monitors.iter());
     let there = there.map(|monitor| (monitor.name.as_str(), monitor.id));
     let monitor_names: Names<'_, MonitorId> = names(&monitor_items, monitors, ("monitor", named), there, faults);
+    let there = beside.into_iter().flat_map(|inventory| inventory.monitor_groups.iter());
+    let there = there.map(|group| (group.name.as_str(), group.id));
+    let group_names: Names<'_, MonitorGroupId> = names(&group_items, groups, ("monitor group", named), there, faults);
     let there = beside.into_iter().flat_map(|inventory| inventory.pools.iter());
     let there = there.map(|pool| (pool.name.as_str(), pool.id));
     let pool_names: Names<'_, PoolId> = names(&pool_items, pools, ("pool", named), there, faults);
@@ -152,11 +157,14 @@ fn parse_all<'t>(
     let monitors = each(&monitor_items, |item| {
         item.read(monitors, |spot| monitor::parse(spot, Identity::Declared, files, faults))
     });
+    let monitor_groups = each(&group_items, |item| {
+        item.read(groups, |spot| monitor_group::parse(spot, Identity::Declared, &monitor_names, faults))
+    });
     let pools = each(&pool_items, |item| {
-        item.read(pools, |spot| pool::parse(spot, Identity::Declared, &monitor_names, faults))
+        item.read(pools, |spot| pool::parse(spot, Identity::Declared, &monitor_names, &group_names, faults))
     });
     for item in &pool_items {
-        item.read(ARRAYS[3], |spot| pool::check_hosts(&spot, &live, faults));
+        item.read(ARRAYS[4], |spot| pool::check_hosts(&spot, &live, faults));
     }
     let (hostings, zones): (Vec<_>, Vec<_>) = zones.into_iter().unzip();
     let zones: Vec<Arc<Zone>> = zones.into_iter().flatten().collect();
@@ -175,9 +183,10 @@ fn parse_all<'t>(
         item.read(load_balancers, |spot| load_balancer::parse(spot, Identity::Declared, &around, faults))
     });
     if faults.len() == before {
-        let [_, zones, monitors_, pools_, load_balancers_] = ARRAYS;
+        let [_, zones, monitors_, groups_, pools_, load_balancers_] = ARRAYS;
         check_ids(&zone_items, zones, hostings.iter().map(|one| one.id), faults);
         check_ids(&monitor_items, monitors_, monitors.iter().map(|one| one.id), faults);
+        check_ids(&group_items, groups_, monitor_groups.iter().map(|one| one.id), faults);
         check_ids(&pool_items, pools_, pools.iter().map(|one| one.id), faults);
         check_ids(&load_balancer_items, load_balancers_, load_balancers.iter().map(|one| one.id), faults);
     }
@@ -197,6 +206,7 @@ fn parse_all<'t>(
         };
         add(&zone_items, &mut hostings.iter().map(|one| ObjectId::Zone(one.id)));
         add(&monitor_items, &mut monitors.iter().map(|one| ObjectId::Monitor(one.id)));
+        add(&group_items, &mut monitor_groups.iter().map(|one| ObjectId::MonitorGroup(one.id)));
         add(&pool_items, &mut pools.iter().map(|one| ObjectId::Pool(one.id)));
         add(&load_balancer_items, &mut load_balancers.iter().map(|one| ObjectId::LoadBalancer(one.id)));
         Declared {
@@ -204,6 +214,7 @@ fn parse_all<'t>(
             hostings,
             zones,
             monitors,
+            monitor_groups,
             pools,
             load_balancers,
             sharing: Sharing::default(),
@@ -412,8 +423,18 @@ fn live_hint(zone: &Zone, live: &HashSet<&Name>) -> Option<Name> {
 
 /// Builds the root of a document that declares `declared`.
 pub fn build(declared: &Declared) -> Table {
-    let Declared { keys, hostings, zones, monitors, pools, load_balancers, sharing: _, files: _, written: _ } =
-        declared;
+    let Declared {
+        keys,
+        hostings,
+        zones,
+        monitors,
+        monitor_groups,
+        pools,
+        load_balancers,
+        sharing: _,
+        files: _,
+        written: _,
+    } = declared;
     let zones: HashMap<_, &Zone> = zones.iter().map(|zone| (zone.id, &**zone)).collect();
     let build_zone = |hosting: &Hosting| zone::build(hosting, zones.get(&hosting.id).copied());
     let monitor_names: HashMap<_, &str> = monitors.iter().map(|monitor| (monitor.id, &*monitor.name)).collect();
@@ -423,12 +444,20 @@ pub fn build(declared: &Declared) -> Table {
     let array = |tables: Vec<Table>| {
         Node::built(Value::Array(tables.into_iter().map(|table| Node::built(Value::Table(table))).collect()))
     };
-    let build_pool = |pool: &Pool| pool::build(pool, pool.monitor.map(monitor_name).as_deref());
+    let group_names: HashMap<_, &str> = monitor_groups.iter().map(|group| (group.id, &*group.name)).collect();
+    let group_name =
+        |id: MonitorGroupId| group_names.get(&id).map_or_else(|| id.to_string(), |name| (*name).to_owned());
+    let build_group = |group: &MonitorGroup| monitor_group::build(group, monitor_name);
+    let build_pool = |pool: &Pool| {
+        let (monitor, group) = (pool.monitor.map(monitor_name), pool.monitor_group.map(group_name));
+        pool::build(pool, monitor.as_deref(), group.as_deref())
+    };
     let build_load_balancer = |load_balancer| load_balancer::build(load_balancer, pool_name);
     Table::default()
         .with("keys", array(keys.iter().map(key::build).collect()))
         .with("zones", array(hostings.iter().map(build_zone).collect()))
         .with("monitors", array(monitors.iter().map(monitor::build).collect()))
+        .with("monitor_groups", array(monitor_groups.iter().map(build_group).collect()))
         .with("pools", array(pools.iter().map(build_pool).collect()))
         .with("load_balancers", array(load_balancers.iter().map(build_load_balancer).collect()))
 }

@@ -27,6 +27,7 @@ pub fn build(inventory: &Inventory) -> Table {
                 made.hostings.push(Arc::unwrap_or_clone(hosting));
             }
             StoredObject::Monitor(monitor) => made.monitors.push(Arc::unwrap_or_clone(monitor)),
+            StoredObject::MonitorGroup(group) => made.monitor_groups.push(Arc::unwrap_or_clone(group)),
             StoredObject::Pool(pool) => made.pools.push(Arc::unwrap_or_clone(pool)),
             StoredObject::LoadBalancer(load_balancer) => made.load_balancers.push(Arc::unwrap_or_clone(load_balancer)),
             // They say how things are just now, not how they are meant.
@@ -35,6 +36,7 @@ pub fn build(inventory: &Inventory) -> Table {
     }
     made.hostings.sort_by(|a, b| a.apex.cmp(&b.apex));
     made.monitors.sort_by(|a, b| a.name.cmp(&b.name));
+    made.monitor_groups.sort_by(|a, b| a.name.cmp(&b.name));
     made.pools.sort_by(|a, b| a.name.cmp(&b.name));
     made.load_balancers.sort_by(|a, b| a.name.cmp(&b.name));
     let version = Table::default().with("version", Node::int(VERSION));
@@ -50,12 +52,23 @@ pub fn changes(
     before: &Inventory,
     random: &mut dyn FnMut() -> u128,
 ) -> Result<Vec<Change>, String> {
-    let Declared { keys, hostings, zones, monitors, pools, load_balancers, sharing: _, files: _, written: _ } =
-        declared;
+    let Declared {
+        keys,
+        hostings,
+        zones,
+        monitors,
+        monitor_groups,
+        pools,
+        load_balancers,
+        sharing: _,
+        files: _,
+        written: _,
+    } = declared;
     if let Some(key) = keys.first() {
         return Err(format!("key {}: keys belong into the configuration", key.name));
     }
-    let mut changes = Vec::with_capacity(hostings.len() + monitors.len() + pools.len() + load_balancers.len());
+    let count = hostings.len() + monitors.len() + monitor_groups.len() + pools.len() + load_balancers.len();
+    let mut changes = Vec::with_capacity(count);
     for hosting in hostings {
         let Some(zone) = zones.iter().find(|zone| zone.id == hosting.id) else {
             let apex = &hosting.apex;
@@ -68,6 +81,7 @@ pub fn changes(
         changes.push(Change::CreateZone { hosting: hosting.shared_with(&before.sharing), records });
     }
     changes.extend(monitors.into_iter().map(Change::PutMonitor));
+    changes.extend(monitor_groups.into_iter().map(Change::PutMonitorGroup));
     changes.extend(pools.into_iter().map(Change::PutPool));
     changes.extend(load_balancers.into_iter().map(Change::PutLoadBalancer));
     Ok(changes)
@@ -193,6 +207,9 @@ mod tests {
             }
             for load_balancer in first.load_balancers.iter() {
                 prop_assert_eq!(second.load_balancers.find(load_balancer.id), Some(load_balancer));
+            }
+            for group in first.monitor_groups.iter() {
+                prop_assert_eq!(second.monitor_groups.find(group.id), Some(group));
             }
             prop_assert_eq!(second.pools.len(), first.pools.len());
         }

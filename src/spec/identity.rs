@@ -2,7 +2,7 @@
 
 use std::hash::Hash;
 
-use crate::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
+use crate::model::id::{LoadBalancerId, MonitorGroupId, MonitorId, PoolId, ZoneId};
 use crate::model::tree::{Node, Table};
 use crate::spec::fault::Faults;
 use crate::spec::fields::{Fields, Given, Spot};
@@ -30,7 +30,7 @@ macro_rules! ids {
     )*};
 }
 
-ids!(ZoneId, MonitorId, PoolId, LoadBalancerId);
+ids!(ZoneId, MonitorId, MonitorGroupId, PoolId, LoadBalancerId);
 
 /// Where the id of an object comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -22,6 +22,7 @@ mod line;
 pub mod lever;
 pub mod load_balancer;
 pub mod monitor;
+pub mod monitor_group;
 pub mod pool;
 pub mod record;
 pub mod references;

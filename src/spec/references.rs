@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
-use crate::model::id::{MonitorId, PoolId};
+use crate::model::id::{MonitorGroupId, MonitorId, PoolId};
 use crate::model::inventory::Inventory;
 use crate::spec::declared::Extent;
 use crate::spec::fault::Faults;
@@ -52,7 +52,7 @@ impl<I: Id> References<I> for Names<'_, I> {
         }
         let kind = self.kind;
         let suggestion = match self.ids.len() {
-            0 => Some(format!("no {kind} is declared; add one in [[{kind}s]]")),
+            0 => Some(format!("no {kind} is declared; add one in [[{}s]]", kind.replace(' ', "_"))),
             _ => faults.nearest(text, self.ids.keys().copied()),
         };
         faults.push(spot.fault(format!("no {kind} has this name")).found(spot.node.shown()).suggest(suggestion));
@@ -80,6 +80,12 @@ impl Known<'_> {
 impl References<MonitorId> for Known<'_> {
     fn resolve(&self, spot: Spot<'_, '_>, faults: &mut Faults) -> Option<MonitorId> {
         Self::resolve_id(spot, "monitor", |id| self.0.monitors.find(id).is_some(), faults)
+    }
+}
+
+impl References<MonitorGroupId> for Known<'_> {
+    fn resolve(&self, spot: Spot<'_, '_>, faults: &mut Faults) -> Option<MonitorGroupId> {
+        Self::resolve_id(spot, "monitor group", |id| self.0.monitor_groups.find(id).is_some(), faults)
     }
 }
 

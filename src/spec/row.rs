@@ -6,8 +6,9 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 
 use crate::model::dns_record::DnsRecord;
-use crate::model::id::{LoadBalancerId, MonitorId, PoolId, RecordId, ZoneId};
+use crate::model::id::{LoadBalancerId, MonitorGroupId, MonitorId, PoolId, RecordId, ZoneId};
 use crate::model::inventory::{IdMap, Stored, StoredObject, ZoneRecords};
+use crate::model::monitor_group::MonitorGroup;
 use crate::model::name::Name;
 use crate::model::rrset::Rtype;
 use crate::model::stamp::{Disabled, Revision, UnixMicros};
@@ -18,7 +19,7 @@ use crate::spec::fields::{Fields, Path, Spot};
 use crate::spec::identity::{Id, Identity};
 use crate::spec::monitor::KnownFiles;
 use crate::spec::references::AnyId;
-use crate::spec::{hosting, json_text, lever, load_balancer, monitor, pool, zone};
+use crate::spec::{hosting, json_text, lever, load_balancer, monitor, monitor_group, pool, zone};
 
 /// What kind of object a row has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +28,8 @@ pub enum RowKind {
     Zone,
     /// A monitor.
     Monitor,
+    /// A monitor group.
+    MonitorGroup,
     /// A pool.
     Pool,
     /// A load balancer.
@@ -43,6 +46,7 @@ pub fn build(stored: &Stored) -> Vec<u8> {
             hosting::build(hosting, Table::default().with("name", Node::text(hosting.apex.to_string())))
         }
         StoredObject::Monitor(monitor) => monitor::build(monitor).without("id"),
+        StoredObject::MonitorGroup(group) => monitor_group::build_fields(group),
         StoredObject::Pool(pool) => pool::build_fields(Table::default(), pool, &Disabled::default()),
         StoredObject::LoadBalancer(load_balancer) => load_balancer::build_fields(Table::default(), load_balancer),
         StoredObject::Levers(levers) => lever::build_row(levers),
@@ -53,6 +57,10 @@ pub fn build(stored: &Stored) -> Vec<u8> {
         .with("modified", build_number(modified.0))
         .with("revision", build_number(revision.0));
     let table = if *disabled == Disabled::default() { table } else { table.with("disabled", build_disabled(disabled)) };
+    let table = match object {
+        StoredObject::MonitorGroup(group) => table.with("members", build_member_times(group)),
+        _ => table,
+    };
     render(table.with("object", Node::built(Value::Table(says))))
 }
 
@@ -142,6 +150,13 @@ fn build_disabled(disabled: &Disabled) -> Node {
     Node::built(Value::Table(table))
 }
 
+/// When each member of a group became one, and when what is said of it changed.
+fn build_member_times(group: &MonitorGroup) -> Node {
+    let times = group.members.iter().map(|member| [member.created, member.updated]);
+    let times = times.map(|times| Node::built(Value::Array(times.map(|at| build_number(at.0)).into())));
+    Node::built(Value::Array(times.collect()))
+}
+
 /// Reads a row.
 fn read<T>(text: &[u8], read: impl FnOnce(&mut Row<'_>) -> Option<T>) -> Result<T, String> {
     let node = json_text::parse(text).map_err(|fault| fault.why)?;
@@ -188,6 +203,17 @@ impl<'t> Row<'t> {
         I::of_text(self.text("id")?)
     }
 
+    /// Gives the members of a group their times.
+    fn date_members(&self, group: &mut MonitorGroup) -> Option<()> {
+        let Value::Array(all) = self.table.value("members")? else { return None };
+        for (member, node) in group.members.iter_mut().zip(all) {
+            let Value::Array(times) = &node.value else { return None };
+            let [created, updated] = &times[..] else { return None };
+            (member.created, member.updated) = (UnixMicros(number_of(created)?), UnixMicros(number_of(updated)?));
+        }
+        (group.members.len() == all.len()).then_some(())
+    }
+
     /// Since when it and its origins are disabled.
     fn disabled(&self) -> Option<Disabled> {
         let Some(value) = self.table.value("disabled") else { return Some(Disabled::default()) };
@@ -228,8 +254,15 @@ fn parse_object(kind: RowKind, row: &Row<'_>, spot: Spot<'_, '_>, faults: &mut F
             // The API lets nobody name files.
             StoredObject::Monitor(Arc::new(monitor::parse(spot, identity, &mut KnownFiles::default(), faults)?))
         }
+        RowKind::MonitorGroup => {
+            let identity = Identity::Known(row.id::<MonitorGroupId>()?);
+            let mut group = monitor_group::parse(spot, identity, &AnyId, faults)?;
+            row.date_members(&mut group)?;
+            StoredObject::MonitorGroup(Arc::new(group))
+        }
         RowKind::Pool => {
-            StoredObject::Pool(Arc::new(pool::parse(spot, Identity::Known(row.id::<PoolId>()?), &AnyId, faults)?))
+            let identity = Identity::Known(row.id::<PoolId>()?);
+            StoredObject::Pool(Arc::new(pool::parse(spot, identity, &AnyId, &AnyId, faults)?))
         }
         RowKind::LoadBalancer => {
             let around = load_balancer::Surroundings { zones: None, pools: &AnyId, is_disabled: &|_| false };
@@ -264,11 +297,13 @@ mod tests {
             let zones = hostings.map(|one| (RowKind::Zone, StoredObject::Zone(Arc::new(one.clone()), records(one.id))));
             let monitors = declared.monitors.into_iter().map(strategies::without_files);
             let monitors = monitors.map(|one| (RowKind::Monitor, StoredObject::Monitor(Arc::new(one))));
+            let groups = declared.monitor_groups.into_iter().map(|one| one.dated(None, UnixMicros(1 << 51)));
+            let groups = groups.map(|one| (RowKind::MonitorGroup, StoredObject::MonitorGroup(Arc::new(one))));
             let pools = declared.pools.into_iter().map(|one| (RowKind::Pool, StoredObject::Pool(Arc::new(one))));
             let load_balancers = declared.load_balancers.into_iter();
             let load_balancers =
                 load_balancers.map(|one| (RowKind::LoadBalancer, StoredObject::LoadBalancer(Arc::new(one))));
-            zones.chain(monitors).chain(pools).chain(load_balancers).collect()
+            zones.chain(monitors).chain(groups).chain(pools).chain(load_balancers).collect()
         })
     }
 

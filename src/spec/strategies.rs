@@ -14,7 +14,7 @@ use proptest::sample::{Index, select, subsequence};
 use crate::model::hosting::{
     Hosting, Peer, Secret, SerialSource, Sharing, TransferLive, TransferRule, TsigAlgorithm, TsigKey, ZoneOrigin,
 };
-use crate::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
+use crate::model::id::{LoadBalancerId, MonitorGroupId, MonitorId, PoolId, ZoneId};
 use crate::model::inventory::Declared;
 use crate::model::kept::Kept;
 use crate::model::load_balancer::{Answers, LoadBalancer, SteeringPolicy};
@@ -22,9 +22,11 @@ use crate::model::monitor::{
     Check, ClientFiles, Damping, DnsCheck, ExpectedAnswer, ExpectedCodes, GrpcCheck, HttpCheck, Monitor, TlsCheck,
     TlsFiles, TlsTerms,
 };
+use crate::model::monitor_group::{GroupMember, MonitorGroup};
 use crate::model::name::Name;
 use crate::model::pool::{Address, Origin, Pool, Weight};
 use crate::model::rrset::{Record, Rtype};
+use crate::model::stamp::UnixMicros;
 use crate::model::zone::Zone;
 use crate::spec::{json_text, record};
 
@@ -209,6 +211,32 @@ fn monitors() -> impl Strategy<Value = Vec<Monitor>> {
     })
 }
 
+/// Monitor groups of different names, with some of these monitors. Nobody has given their members times.
+fn monitor_groups(monitors: Vec<MonitorId>) -> impl Strategy<Value = Vec<MonitorGroup>> {
+    let (least, most) = (usize::from(!monitors.is_empty()), monitors.len());
+    let members = (subsequence(monitors, least..=most), any::<[[bool; 3]; 4]>()).prop_map(|(monitors, roles)| {
+        let member = |(monitor, [enabled, must_be_healthy, monitoring_only]): (MonitorId, [bool; 3])| GroupMember {
+            monitor,
+            enabled,
+            must_be_healthy,
+            monitoring_only,
+            created: UnixMicros::default(),
+            updated: UnixMicros::default(),
+        };
+        monitors.into_iter().zip(roles).map(member).collect::<Vec<_>>()
+    });
+    let one = (description(), members.prop_shuffle(), said_id(MonitorGroupId::random));
+    prop::collection::btree_map(label(), one, 0..least * 3 + 1).prop_map(|groups| {
+        let group = |(name, (description, members, id)): (String, (_, _, Option<_>))| MonitorGroup {
+            id: id.unwrap_or_else(|| MonitorGroupId::declared(&name)),
+            name,
+            description,
+            members,
+        };
+        groups.into_iter().map(group).collect()
+    })
+}
+
 /// Any check.
 fn check() -> impl Strategy<Value = Check> {
     let codes = select(vec!["200", "2xx", "200, 30x ,5XX"]).prop_map(|codes| ExpectedCodes::parse(codes).unwrap());
@@ -295,7 +323,7 @@ fn dns() -> impl Strategy<Value = Check> {
 }
 
 /// Pools of different names; each may name one of the monitors.
-fn pools(monitors: Vec<MonitorId>) -> impl Strategy<Value = Vec<Pool>> {
+fn pools(monitors: Vec<MonitorId>, groups: Vec<MonitorGroupId>) -> impl Strategy<Value = Vec<Pool>> {
     let address = prop_oneof![
         (1_u8..224, any::<[u8; 3]>()).prop_map(|(a, [b, c, d])| IpAddr::V4(Ipv4Addr::new(a, b, c, d))),
         any::<[u16; 7]>().prop_map(|[b, c, d, e, f, g, h]| IpAddr::V6(Ipv6Addr::new(0x2001, b, c, d, e, f, g, h))),
@@ -337,26 +365,32 @@ fn pools(monitors: Vec<MonitorId>) -> impl Strategy<Value = Vec<Pool>> {
         description(),
         any::<bool>(),
         any::<Index>(),
-        prop::option::of(any::<Index>()),
+        any::<[Option<Index>; 2]>(),
         (origins, kept_pool, said_id(PoolId::random), 0..=3_600_u64),
     );
     prop::collection::btree_map("[A-Za-z0-9_-]{1,6}", one, 1..5).prop_map(move |pools| {
         type More = (Vec<Origin>, Kept, Option<PoolId>, u64);
-        let pool =
-            |(name, (description, enabled, minimum, monitor, more)): (String, (_, _, Index, Option<Index>, More))| {
-                let (origins, kept, id, slow_start) = more;
-                Pool {
-                    id: id.unwrap_or_else(|| PoolId::declared(&name)),
-                    name,
-                    description,
-                    enabled,
-                    minimum_origins: u32::try_from(minimum.index(origins.len() + 1)).unwrap(),
-                    slow_start: Duration::from_secs(slow_start),
-                    monitor: monitor.filter(|_| !monitors.is_empty()).map(|index| *index.get(&monitors)),
-                    origins,
-                    kept,
-                }
-            };
+        let pool = |(name, (description, enabled, minimum, checks, more)): (
+            String,
+            (_, _, Index, [Option<Index>; 2], More),
+        )| {
+            let (origins, kept, id, slow_start) = more;
+            let [monitor, group] = checks;
+            let monitor = monitor.filter(|_| !monitors.is_empty()).map(|index| *index.get(&monitors));
+            let group = group.filter(|_| !groups.is_empty() && monitor.is_none());
+            Pool {
+                id: id.unwrap_or_else(|| PoolId::declared(&name)),
+                name,
+                description,
+                enabled,
+                minimum_origins: u32::try_from(minimum.index(origins.len() + 1)).unwrap(),
+                slow_start: Duration::from_secs(slow_start),
+                monitor,
+                monitor_group: group.map(|index| *index.get(&groups)),
+                origins,
+                kept,
+            }
+        };
         pools.into_iter().map(pool).collect()
     })
 }
@@ -436,15 +470,19 @@ pub(super) fn declared() -> impl Strategy<Value = Declared> {
     (keys(), monitors())
         .prop_flat_map(|(keys, monitors)| {
             let names = keys.iter().map(|key| key.name.clone()).collect();
-            let ids = monitors.iter().map(|monitor| monitor.id).collect();
-            (Just(keys), zones(names), Just(monitors), pools(ids))
+            let ids: Vec<MonitorId> = monitors.iter().map(|monitor| monitor.id).collect();
+            (Just(keys), zones(names), Just(monitors), Just(ids.clone()), monitor_groups(ids))
+        })
+        .prop_flat_map(|(keys, zones, monitors, ids, monitor_groups)| {
+            let groups = monitor_groups.iter().map(|group| group.id).collect();
+            (Just(keys), Just(zones), Just((monitors, monitor_groups)), pools(ids, groups))
         })
         .prop_flat_map(|(keys, zones, monitors, pools)| {
             let apexes = zones.iter().map(|(hosting, _)| hosting.apex.clone()).collect();
             let ids = pools.iter().map(|pool| pool.id).collect();
             (Just(keys), Just(zones), Just(monitors), Just(pools), load_balancers(apexes, ids))
         })
-        .prop_map(|(keys, zones, monitors, pools, load_balancers)| {
+        .prop_map(|(keys, zones, (monitors, monitor_groups), pools, load_balancers)| {
             let (mut hostings, zones): (Vec<Hosting>, Vec<_>) = zones.into_iter().unzip();
             // Copies follow live names only under a serial of ours.
             for hosting in hostings.iter_mut().filter(|hosting| hosting.is_shared() && !hosting.has_auto_serial()) {
@@ -457,6 +495,7 @@ pub(super) fn declared() -> impl Strategy<Value = Declared> {
                 hostings,
                 zones,
                 monitors,
+                monitor_groups,
                 pools,
                 load_balancers,
                 sharing,

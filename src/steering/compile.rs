@@ -281,6 +281,9 @@ mod tests {
         fn origin_verdict(&self, origin: usize) -> Option<Verdict> {
             self.1[origin]
         }
+        fn considers_health(&self) -> bool {
+            self.0.is_monitored()
+        }
     }
 
     fn fake(weights: &[f64], verdict: Verdict) -> Fake {
@@ -301,6 +304,7 @@ mod tests {
             minimum_origins: 1,
             slow_start: Duration::ZERO,
             monitor: None,
+            monitor_group: None,
             origins: weights.iter().enumerate().map(origin).collect(),
             kept: Kept::default(),
         };

@@ -61,8 +61,9 @@ impl Recorder {
 }
 
 impl Flipped {
-    /// What happened to each pool, as if all of it had happened at `at`. What changed twice has two events. To be called once,
-    /// in the order of the queue: each event goes by what those before it have told, not by what has happened since.
+    /// What happened to each pool of which an origin has changed, as if all of it had happened at `at`. What changed twice has
+    /// two events. To be called once, in the order of the queue: each event goes by what those before it have told, not by what
+    /// has happened since.
     pub fn pool_events(&self, at: UnixMicros) -> Vec<PoolEvent> {
         let mut changes = Changes::with_capacity(self.flips.len());
         for Flip { cell, transition } in &self.flips {
@@ -90,6 +91,8 @@ fn pool_event(probed: &ProbedPool, changes: &Changes, round: usize, at: UnixMicr
     probed.cells().find(|cell| past(cell, changes).get(round).is_some())?;
     let pool = &probed.pool;
     let seen: Vec<Seen> = probed.origins.iter().map(|origin| Seen::of(origin, changes, round)).collect();
+    // A target may turn and its origin not: where other addresses of a host are up, or a monitor group decides otherwise.
+    seen.iter().find(|seen| seen.has_changed)?;
     let minimum_origins = pool.minimum_origins;
     let origins = pool.origins.iter().zip(&seen).map(|(origin, seen)| OriginEvent {
         name: origin.name.clone(),
@@ -140,6 +143,8 @@ struct Seen {
     verdict: Option<Verdict>,
     /// Why it is down after, if it is.
     reason: Option<FailReason>,
+    /// Whether its verdict is another than before, or why it is down.
+    has_changed: bool,
     /// The address that changed, or else its first.
     ip: Option<IpAddr>,
     /// How many outcomes changed its verdict; 0 if nothing did.
@@ -161,7 +166,14 @@ impl Seen {
         let told = |cell: &TargetCell| cell.reason().filter(|_| cell.told() == Verdict::Down);
         let why = |cell: &TargetCell| change(cell).map_or_else(|| told(cell), |change| change.reason);
         let (from, verdict) = (origin.verdict_by(&before), origin.verdict_by(&after));
-        let reason = origin.reason_by(&why).filter(|_| verdict == Some(Verdict::Down));
+        // What is held down was down before for a reason that the cell knows no longer: that is another one than now.
+        let why_before = |cell: &TargetCell| match past(cell, changes).get(round) {
+            Some(_) => round.checked_sub(1).and_then(|before| past(cell, changes).get(before)?.reason),
+            None => why(cell),
+        };
+        let is_down = |_: &FailReason| verdict == Some(Verdict::Down);
+        let reason = origin.reason_by(&why).filter(is_down);
+        let has_changed = from != verdict || reason != origin.reason_by(&why_before).filter(is_down);
         let endpoints = origin.endpoints();
         let cells = || endpoints.iter().flat_map(|endpoint| endpoint.checks.cells().map(move |cell| (endpoint, cell)));
         let changed = || cells().filter_map(|(endpoint, cell)| Some((endpoint, cell, past(cell, changes).get(round)?)));
@@ -175,7 +187,7 @@ impl Seen {
             }
             _ => (0, None),
         };
-        Self { from, verdict, reason, ip, count, latency }
+        Self { from, verdict, reason, has_changed, ip, count, latency }
     }
 }
 

@@ -130,4 +130,11 @@ impl PoolHealth for Judged<'_> {
     fn origin_verdict(&self, origin: usize) -> Option<Verdict> {
         self.forced(origin).or_else(|| self.probed.origins.get(origin)?.verdict())
     }
+
+    fn considers_health(&self) -> bool {
+        let ProbedPool { pool, origins, .. } = self.probed;
+        let mut enabled = pool.origins.iter().zip(origins).filter(|(origin, _)| origin.enabled).peekable();
+        // Where no origin is enabled there is none that could tell, and the monitor stands for them.
+        pool.is_monitored() && (enabled.peek().is_none() || enabled.any(|(_, probed)| probed.verdict().is_some()))
+    }
 }

@@ -53,12 +53,17 @@ pub trait PoolHealth {
 
     /// The verdict on the origin at an index, that of its best address; none where health is not considered.
     fn origin_verdict(&self, origin: usize) -> Option<Verdict>;
+
+    /// Whether health is considered: not without a monitor, nor where no member of the monitor group has a vote. Levers have
+    /// no part in it.
+    fn considers_health(&self) -> bool;
 }
 
 /// What is thought of an address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Judgement {
-    /// The verdict on it; none where health is not considered, because the pool has no monitor.
+    /// The verdict on it; none where health is not considered, because nothing that probes it
+    /// decides.
     pub verdict: Option<Verdict>,
     /// How many of [`SLOW_START_STEPS`](crate::model::pool::SLOW_START_STEPS) steps it has taken to its weight.
     pub steps: u32,
@@ -132,7 +137,7 @@ fn from_pool<P: PoolHealth>(health: &P, family: Family) -> Option<Selection<'_>>
     let pool = health.pool();
     // Health of the pool counts origins of both families; so does whether it can return anything. Where there is no
     // monitor health is not considered at all, thus there is no minimum either.
-    let is_counted = pool.is_monitored() && health.lever() != Some(LeverAction::Up);
+    let is_counted = health.considers_health() && health.lever() != Some(LeverAction::Up);
     let minimum = if is_counted { usize::try_from(pool.minimum_origins).unwrap_or(usize::MAX) } else { 0 };
     let is_out = !pool.enabled || matches!(health.lever(), Some(LeverAction::Down | LeverAction::Drain));
     let healthy = || pool.origins.iter().enumerate().filter(|origin| is_healthy(health, origin));
@@ -274,6 +279,9 @@ mod tests {
         fn origin_verdict(&self, origin: usize) -> Option<Verdict> {
             self.forced(origin)
         }
+        fn considers_health(&self) -> bool {
+            self.pool.is_monitored()
+        }
     }
 
     fn pool(minimum: u32, words: &str) -> Fake {
@@ -312,6 +320,7 @@ mod tests {
             minimum_origins: minimum,
             slow_start: Duration::ZERO,
             monitor: verdicts.iter().any(Option::is_some).then(|| MonitorId::declared("m")),
+            monitor_group: None,
             origins,
             kept: Kept::default(),
         };

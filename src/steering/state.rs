@@ -93,7 +93,7 @@ impl fmt::Display for Condition {
 pub enum PoolState {
     /// Not in use.
     Disabled,
-    /// No monitor: health is not considered.
+    /// No monitor, or none with a vote: health is not considered.
     NotMonitored,
     /// Some origin has no verdict yet, and not enough others are healthy.
     Unknown,
@@ -113,7 +113,7 @@ impl PoolState {
         if !enabled {
             return Self::Disabled;
         }
-        if !pool.is_monitored() {
+        if !health.considers_health() {
             return Self::NotMonitored;
         }
         let in_use = origins.iter().enumerate().filter(|(_, origin)| origin.enabled);

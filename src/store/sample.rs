@@ -2,11 +2,12 @@
 
 use crate::model::dns_record::DnsRecord;
 use crate::model::hosting::Hosting;
-use crate::model::id::{LoadBalancerId, MonitorId, PoolId, RecordId, ZoneId};
+use crate::model::id::{LoadBalancerId, MonitorGroupId, MonitorId, PoolId, RecordId, ZoneId};
 use crate::model::inventory::{Change, Commit, Declared, Expected, Step};
 use crate::model::kept::Kept;
 use crate::model::load_balancer::{Answers, LoadBalancer, SteeringPolicy};
 use crate::model::monitor::{Check, Monitor};
+use crate::model::monitor_group::{GroupMember, MonitorGroup};
 use crate::model::name::Name;
 use crate::model::pool::{Origin, Pool, Weight};
 use crate::model::rrset::Rtype;
@@ -36,6 +37,20 @@ pub(super) fn monitor(number: u8) -> Monitor {
     }
 }
 
+/// A monitor group of the API with one monitor.
+pub(super) fn monitor_group(number: u8, monitor: u8) -> MonitorGroup {
+    let id = MonitorGroupId::random(number.into());
+    let member = GroupMember {
+        monitor: MonitorId::random(monitor.into()),
+        enabled: true,
+        must_be_healthy: number == 1,
+        monitoring_only: false,
+        created: UnixMicros::default(),
+        updated: UnixMicros::default(),
+    };
+    MonitorGroup { id, name: id.to_string(), description: format!("g{number}"), members: vec![member] }
+}
+
 /// A pool of the API.
 pub(super) fn pool(number: u128, address: u8) -> Pool {
     let origin = Origin {
@@ -55,6 +70,7 @@ pub(super) fn pool(number: u128, address: u8) -> Pool {
         minimum_origins: 1,
         slow_start: std::time::Duration::ZERO,
         monitor: None,
+        monitor_group: None,
         origins: vec![origin],
         kept: Kept::default(),
     }

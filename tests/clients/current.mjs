@@ -131,6 +131,19 @@ assert.deepEqual(ends, [["referrer", "load_balancer", balancer.id], ["referral",
 const referrers = (await all(monitors.references.get(monitor.id, own))).map(({ resource_id }) => resource_id);
 assert.deepEqual(referrers.sort(), [pool.id, spare.id].sort());
 
+// Monitor groups.
+const { monitorGroups } = loadBalancers;
+const member = { monitor_id: monitor.id, enabled: true, must_be_healthy: true, monitoring_only: false };
+const group = await monitorGroups.create({ ...own, description: "node", members: [member] });
+assert.deepEqual(await monitorGroups.get(group.id, own), group);
+assert((await all(monitorGroups.list(own))).some(({ id }) => id === group.id));
+const watching = [{ ...member, must_be_healthy: false }];
+assert.equal((await monitorGroups.update(group.id, { ...own, description: "node", members: watching })).id, group.id);
+assert.equal((await monitorGroups.edit(group.id, { ...own, description: "edited", members: watching })).description, "edited");
+const named_by = await all(monitorGroups.references.get(group.id, own));
+assert.deepEqual(named_by.map(({ resource_id }) => resource_id), [monitor.id]);
+assert.equal((await monitorGroups.delete(group.id, own)).id, group.id);
+
 // Search: the client looks for its items where the API has none; what came is in the page.
 const page = await loadBalancers.searches.list({ ...own, query: "node", references: "referrer" });
 assert(page.result.resources.some(({ resource_name }) => resource_name === name));

@@ -109,6 +109,42 @@ equal(found, {("referrer", "load_balancer", balancer.id), ("referral", "monitor"
 found = {seen.resource_id for seen in monitors.references.get(monitor.id, **own)}
 equal(found, {pool.id, spare.id})
 
+# Monitor groups: a second monitor that fails everywhere decides nothing alone, and everything once it has to be healthy.
+groups = balancers.monitor_groups
+broken = monitors.create(**own, **probing, type="http", description="broken", path="/", expected_codes="418")
+
+
+def members(must_be_healthy):
+    """Both monitors, of which the second has a veto or only a vote."""
+    said = {"enabled": True, "monitoring_only": False}
+    one = {**said, "monitor_id": monitor.id, "must_be_healthy": False}
+    return [one, {**said, "monitor_id": broken.id, "must_be_healthy": must_be_healthy}]
+
+
+group = groups.create(**own, description="current", members=members(False))
+equal([member.monitor_id for member in group.members], [monitor.id, broken.id])
+equal(groups.get(group.id, **own), group)
+assert group.id in [seen.id for seen in groups.list(**own)]
+pool = pools.update(pool.id, **own, name="current", origins=origins(HEALTHY), monitor_group=group.id)
+equal((pool.monitor, pool.monitor_group), (None, group.id))
+voted = lambda: [seen["healthy"] for seen in pools.get(pool.id, **own).to_dict()["origins"]]
+until("a vote", lambda: voted() == [True] * len(HEALTHY))
+edited = groups.edit(group.id, **own, description="current, edited", members=members(True))
+equal((edited.description, edited.created_on), ("current, edited", group.created_on))
+equal([member.created_at for member in edited.members], [member.created_at for member in group.members])
+until("a veto", lambda: voted() == [False] * len(HEALTHY))
+edited = groups.update(group.id, **own, description="current", members=members(False)[:1])
+equal(len(edited.members), 1)
+answers(name, HEALTHY)
+found = {(seen.reference_type, seen.resource_id) for seen in groups.references.get(group.id, **own)}
+equal(found, {("referrer", pool.id), ("referral", monitor.id)})
+refused(412, 1005, groups.delete, monitor_group_id=group.id, **own)
+refused(400, 1002, groups.create, **own, description="", members=[])
+pools.update(pool.id, **own, name="current", origins=origins(ORIGINS), monitor=monitor.id, minimum_origins=2)
+equal(groups.delete(group.id, **own).id, group.id)
+refused(404, 1001, groups.get, monitor_group_id=group.id, **own)
+monitors.delete(broken.id, **own)
+
 # Search: the client looks for its items where the API has none; what came is in the page.
 page = balancers.searches.list(**own, query="current", references="*")
 found = {resource["resource_name"] for resource in page.result.to_dict()["resources"]}

@@ -325,6 +325,42 @@ fn an_unhealthy_address_is_never_answered_while_another_is_well() {
 }
 
 #[test]
+fn monitors_of_a_group_decide_together() {
+    let site = Site::http(2);
+    let more = "[[monitors]]\nname = \"spare\"\ntype = \"icmp_ping\"\n";
+    let monitors = site.monitor("page", "http", QUICK_HTTP) + &site.monitor("port", "tcp", QUICK) + more;
+    let pool = site.pool("web", "").replace("monitor = \"\"", "monitor_group = \"both\"");
+    let balanced = load_balancer("www.example.test", &["web"]);
+    let objects = |veto: bool| {
+        let members = format!(
+            "{{ monitor = \"page\", must_be_healthy = {veto} }}, {{ monitor = \"port\" }}, \
+             {{ monitor = \"spare\", enabled = false }}"
+        );
+        format!("{ZONE}{monitors}[[monitor_groups]]\nname = \"both\"\nmembers = [{members}]\n{pool}{balanced}")
+    };
+    let server = TestServer::start(&objects(false));
+    wait_for(&site.addresses(), || server.dns().addresses(WWW));
+    let said = || -> Vec<String> {
+        let members = server.origin("web", 0).members.into_iter();
+        members.map(|member| format!("{} {} {}", member.monitor, member.vote, member.verdict)).collect()
+    };
+    // One of two is not more than half.
+    site.origins[0].set(Behaviour::WrongBody);
+    wait_for(&vec!["page one down".to_owned(), "port one up".to_owned()], said);
+    assert_eq!((server.origin("web", 0).verdict.as_str(), server.dns().addresses(WWW)), ("up", site.addresses()));
+    // An edit of the group alone takes it out: it needs no further probe.
+    server.reload(&objects(true));
+    wait_for(&site.addresses()[1..].to_vec(), || server.dns().addresses(WWW));
+    assert_eq!(said(), ["page veto down", "port one up"]);
+    let status = server.command("status").stdout;
+    assert!(status.contains("page (must be healthy)"), "{status}");
+    let web = server.pool("web");
+    assert_eq!((web.state.as_str(), web.monitor, web.monitor_group.as_deref()), ("degraded", None, Some("both")));
+    site.origins[0].set(Behaviour::Ok);
+    wait_for(&site.addresses(), || server.dns().addresses(WWW));
+}
+
+#[test]
 fn levers_outrank_probes_and_outlive_a_restart() {
     let site = Site::http(2);
     let mut server = TestServer::start(&objects(&site, &site.monitor("web", "http", QUICK)));

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 
 use crate::api::v4::code::Code;
 use crate::api::v4::error::ApiError;
-use crate::model::id::{MonitorId, PoolId};
+use crate::model::id::{MonitorGroupId, MonitorId, PoolId};
 use crate::model::inventory::{Author, Change, Inventory, Step};
 use crate::model::token::{Access, Token};
 
@@ -102,14 +102,27 @@ impl Caller {
         }
     }
 
+    /// The same of a monitor group.
+    fn check_monitor_group(&self, group: MonitorGroupId, inventory: &Inventory) -> Result<(), ApiError> {
+        let Some(limit) = self.limit() else { return Ok(()) };
+        let its_own = inventory.pools.find(limit).and_then(|pool| pool.monitor_group);
+        if its_own == Some(group) {
+            Ok(())
+        } else {
+            Err(forbidden("it is limited to a pool, and this is not its monitor group"))
+        }
+    }
+
     /// Refuses a change beyond what the token allows, whatever route it came by: whoever is limited to a pool changes that
-    /// alone. They give it no monitor that it does not have, because a monitor takes its secrets to wherever the origins are.
+    /// alone. They give it no monitor and no monitor group that it does not have, because monitors take their secrets to wherever the
+    /// origins are.
     pub fn check_change(&self, steps: &[Step], inventory: &Inventory) -> Result<(), ApiError> {
         let Some(limit) = self.limit() else { return Ok(()) };
         for step in steps {
             match &step.change {
                 Change::PutPool(pool) if pool.id == limit => {
                     pool.monitor.map_or(Ok(()), |monitor| self.check_monitor(monitor, inventory))?;
+                    pool.monitor_group.map_or(Ok(()), |group| self.check_monitor_group(group, inventory))?;
                 }
                 _ => return Err(forbidden("it is limited to a pool")),
             }

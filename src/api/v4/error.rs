@@ -127,6 +127,8 @@ impl From<Contradiction> for ApiError {
             Contradiction::TooMany { .. } => Self::new(Code::TooMany, contradiction.to_string()),
             Contradiction::Exists(_) => Self::new(Code::NotUnique, format!("value not unique: {contradiction}")),
             Contradiction::MonitorMissing { .. } => invalid("/monitor"),
+            Contradiction::GroupMissing { .. } => invalid("/monitor_group"),
+            Contradiction::MemberMissing { .. } => invalid("/members"),
             // What makes a zone invalid is that a record stands where it does.
             Contradiction::OutsideZones(_)
             | Contradiction::Covered { .. }

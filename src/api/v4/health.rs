@@ -153,7 +153,7 @@ fn probed_origin<'p>(
         Some(index)
     } else {
         // The schedule has not seen the pool's last change yet; what it knows of the same address is true all the same.
-        let is_monitored_alike = probed.pool.monitor == pool.monitor;
+        let is_monitored_alike = probed.pool.monitor == pool.monitor && probed.pool.monitor_group == pool.monitor_group;
         let mut origins = probed.pool.origins.iter();
         is_monitored_alike.then(|| origins.position(|other| other.address == origin.address)).flatten()
     };
@@ -169,13 +169,17 @@ impl OriginStanding {
             (is_enabled && verdict == Verdict::Up, reason_words(is_enabled, verdict, reason))
         };
         let endpoints = probed.map_or(&[][..], ProbedOrigin::endpoints);
-        let (healthy, reason) = if pool.is_monitored() {
+        let (healthy, reason) = if pool.is_monitored() && !probed.is_some_and(ProbedOrigin::has_no_vote) {
             standing(probed.and_then(ProbedOrigin::verdict), probed.and_then(ProbedOrigin::reason))
         } else {
             (true, NO_FAILURES)
         };
         let place = |endpoint: &Endpoint| {
-            let (healthy, reason) = standing(endpoint.checks.verdict(), endpoint.checks.reason());
+            let (healthy, reason) = if endpoint.checks.has_no_vote() {
+                (true, NO_FAILURES)
+            } else {
+                standing(endpoint.checks.verdict(), endpoint.checks.reason())
+            };
             let last = endpoint.checks.telling().and_then(|cell| cell.last()).map(|(outcome, _)| outcome);
             Place { address: endpoint.address.to_string(), details: OriginDetails::new(healthy, reason, last.as_ref()) }
         };

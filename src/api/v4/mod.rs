@@ -25,6 +25,7 @@ pub mod events;
 pub mod health;
 pub mod levers;
 pub mod load_balancers;
+pub mod monitor_groups;
 pub mod monitors;
 pub mod object;
 pub mod openapi;
@@ -65,6 +66,7 @@ pub fn routes() -> Vec<Route> {
         levers::routes(),
         health::routes(),
         monitors::routes(),
+        monitor_groups::routes(),
         preview::routes(),
         references::routes(),
         events::routes(),

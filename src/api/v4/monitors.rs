@@ -55,7 +55,7 @@ pub(super) fn describe() -> Description {
         Operation::show(ONE, "Shows a monitor.", "Monitor"),
         Operation::write(Method::PUT, ONE, "Replaces a monitor.", "Monitor", "Monitor"),
         Operation::write(Method::PATCH, ONE, "Changes some of a monitor.", "Monitor", "Monitor"),
-        Operation::delete(ONE, "Deletes a monitor; refused while pools name it."),
+        Operation::delete(ONE, "Deletes a monitor; refused while pools or monitor groups name it."),
     ];
     // No key has to be there, so that a change has the same schema.
     let monitor = schema::keyed(KEYS, &Table::default(), property, Whole::Yes);
@@ -163,7 +163,7 @@ pub fn edited(
     edit.parsed(overlaid, |body, faults| parse_json(body, monitor.id, inventory, faults))
 }
 
-/// `DELETE .../monitors/{monitor_id}`: refused while a pool names it.
+/// `DELETE .../monitors/{monitor_id}`: refused while a pool or a monitor group names it.
 async fn remove(
     State(context): State<Arc<Context>>,
     PathId(id): PathId<MonitorId>,

@@ -16,8 +16,8 @@ use utoipa::openapi::{
 use self::description::{Description, Operation};
 use crate::api::v4::route::{Route, below_view};
 use crate::api::v4::{
-    BASE, accounts, audit, dns_records, events, health, levers, load_balancers, monitors, origins, pools, preview,
-    references, regions, routes, search, usage, user, zones,
+    BASE, accounts, audit, dns_records, events, health, levers, load_balancers, monitor_groups, monitors, origins,
+    pools, preview, references, regions, routes, search, usage, user, zones,
 };
 
 pub mod description;
@@ -38,6 +38,7 @@ fn descriptions() -> Vec<Description> {
         levers::describe(),
         health::describe(),
         monitors::describe(),
+        monitor_groups::describe(),
         preview::describe(),
         references::describe(),
         events::describe(),

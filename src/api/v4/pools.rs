@@ -88,7 +88,7 @@ pub(super) fn describe() -> Description {
 /// The schema of a key that is not only kept.
 fn property(key: &str) -> Option<RefOr<Schema>> {
     Some(match key {
-        "id" | "monitor" => schema::id(),
+        "id" | "monitor" | "monitor_group" => schema::id(),
         "name" => schema::text_about("Letters, digits, hyphens and underscores; no other pool has it."),
         "description" => schema::text_to(DESCRIPTION_CHARS_MAX),
         "enabled" => schema::boolean_or(true),

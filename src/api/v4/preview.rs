@@ -341,7 +341,8 @@ fn own_monitor(inventory: &Inventory, pool: &Pool, body: Option<Node>) -> Result
     Ok(Monitor::clone(monitor))
 }
 
-/// `POST .../monitors/{monitor_id}/preview`: the body says what is to be another way, on all pools that name the monitor.
+/// `POST .../monitors/{monitor_id}/preview`: the body says what is to be another way, on all pools that name
+/// the monitor or a group with it.
 async fn of_monitor(
     State(context): State<Arc<Context>>,
     PathId(id): PathId<MonitorId>,
@@ -357,8 +358,10 @@ async fn of_monitor(
             (object, messages)
         }
     };
-    let mut pools: Vec<Arc<Pool>> =
-        inventory.pools.iter().filter(|pool| pool.monitor == Some(id)).map(Arc::clone).collect();
+    let groups = inventory.monitor_groups.iter().filter(|group| group.names(id));
+    let groups: BTreeSet<_> = groups.map(|group| Some(group.id)).collect();
+    let uses = |pool: &Pool| pool.monitor == Some(id) || groups.contains(&pool.monitor_group);
+    let mut pools: Vec<Arc<Pool>> = inventory.pools.iter().filter(|pool| uses(pool)).map(Arc::clone).collect();
     pools.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     messages.extend(cut(&mut pools));
     start(&context, &caller, monitor, pools, messages)

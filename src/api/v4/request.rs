@@ -16,7 +16,7 @@ use crate::api::v4::code::Code;
 use crate::api::v4::error::ApiError;
 use crate::api::v4::paging::Paging;
 use crate::api::v4::precondition::Precondition;
-use crate::model::id::{LoadBalancerId, MonitorId, PoolId, PreviewId, RecordId, ZoneId};
+use crate::model::id::{LoadBalancerId, MonitorGroupId, MonitorId, PoolId, PreviewId, RecordId, ZoneId};
 use crate::model::limits::BODY_OCTETS_MAX;
 use crate::model::tree::Node;
 use crate::spec::json_text;
@@ -49,6 +49,7 @@ macro_rules! in_paths {
 
 in_paths!(PoolId, "pool_id", "pool");
 in_paths!(MonitorId, "monitor_id", "monitor");
+in_paths!(MonitorGroupId, "monitor_group_id", "monitor_group");
 in_paths!(LoadBalancerId, "load_balancer_id", "load_balancer");
 in_paths!(ZoneId, "zone_id", "zone");
 in_paths!(PreviewId, "preview_id", "preview");

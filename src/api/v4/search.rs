@@ -1,4 +1,4 @@
-//! `load_balancers/search`: load balancers, monitors and pools by a part of their name, or by their id. Sorted by kind, then
+//! `load_balancers/search`: load balancers, monitors, monitor groups and pools by a part of their name, or by their id. Sorted by kind, then
 //! by name, so that pages do not change from request to request.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -15,7 +15,7 @@ use crate::api::v4::monitors::label;
 use crate::api::v4::openapi::description::{Description, Operation};
 use crate::api::v4::openapi::schema;
 use crate::api::v4::paging::Paging;
-use crate::api::v4::references::{Direction, Reference, monitor_of};
+use crate::api::v4::references::{Direction, Reference, checks_of, monitors_of};
 use crate::api::v4::request::Parameters;
 use crate::api::v4::route::{Route, in_account};
 use crate::model::id::{ObjectId, PoolId};
@@ -93,11 +93,15 @@ pub(super) fn describe() -> Description {
         [("resource_type", schema::text()), ("resource_id", schema::id()), ("resource_name", schema::text())],
         [("references", schema::list(schema::of("Reference")))],
     );
-    let find = Operation::new(Method::GET, "/load_balancers/search", "Finds load balancers, monitors and pools.")
-        .lists(schema::anything())
-        .gives(schema::object([("resources", schema::list(resource))], []))
-        .query("query", schema::text(), "A part of the name, or the id.")
-        .query("references", schema::words(&["", "*", "referral", "referrer"]), "Which references to show.");
+    let find = Operation::new(
+        Method::GET,
+        "/load_balancers/search",
+        "Finds load balancers, monitors, their groups, and pools.",
+    )
+    .lists(schema::anything())
+    .gives(schema::object([("resources", schema::list(resource))], []))
+    .query("query", schema::text(), "A part of the name, or the id.")
+    .query("references", schema::words(&["", "*", "referral", "referrer"]), "Which references to show.");
     Description { tag: "Search", operations: vec![find], schemas: vec![] }
 }
 
@@ -117,7 +121,7 @@ async fn find(State(context): State<Arc<Context>>, parameters: Parameters, pagin
     let mut referrers = if shown.has(Direction::Referrer) { referrers(&inventory, &on_page) } else { HashMap::new() };
     let resource = |(object, name): (ObjectId, String)| {
         let mut references = referrers.remove(&object).unwrap_or_default();
-        references.sort_unstable_by(|a, b| a.name().cmp(b.name()));
+        references.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
         if shown.has(Direction::Referral) {
             references.extend(referrals(&inventory, object));
         }
@@ -137,6 +141,9 @@ fn matching(inventory: &Inventory, query: &str) -> Vec<(ObjectId, String)> {
     let all = (inventory.load_balancers.iter())
         .map(|load_balancer| (ObjectId::LoadBalancer(load_balancer.id), load_balancer.name.to_string()))
         .chain(inventory.monitors.iter().map(|monitor| (ObjectId::Monitor(monitor.id), label(monitor).to_owned())))
+        .chain(
+            (inventory.monitor_groups.iter()).map(|group| (ObjectId::MonitorGroup(group.id), group.label().to_owned())),
+        )
         .chain(inventory.pools.iter().map(|pool| (ObjectId::Pool(pool.id), pool.name.clone())));
     all.filter(|(object, name)| name.to_ascii_lowercase().contains(query) || object.to_string() == query).collect()
 }
@@ -144,20 +151,27 @@ fn matching(inventory: &Inventory, query: &str) -> Vec<(ObjectId, String)> {
 /// Who refers to some objects, in one pass over all who could.
 fn referrers(inventory: &Inventory, objects: &HashSet<ObjectId>) -> HashMap<ObjectId, Vec<Reference>> {
     let mut found: HashMap<ObjectId, Vec<Reference>> = HashMap::new();
+    let mut note = |object: ObjectId, by: ObjectId, name: &str| {
+        if objects.contains(&object) {
+            found.entry(object).or_default().push(Reference::new(Direction::Referrer, by, name));
+        }
+    };
+    for group in inventory.monitor_groups.iter() {
+        for member in &group.members {
+            note(ObjectId::Monitor(member.monitor), ObjectId::MonitorGroup(group.id), group.label());
+        }
+    }
     for pool in inventory.pools.iter() {
-        let Some(monitor) = pool.monitor.map(ObjectId::Monitor).filter(|monitor| objects.contains(monitor)) else {
-            continue;
-        };
-        let reference = Reference::new(Direction::Referrer, ObjectId::Pool(pool.id), &pool.name);
-        found.entry(monitor).or_default().push(reference);
+        let (monitor, group) = (pool.monitor.map(ObjectId::Monitor), pool.monitor_group.map(ObjectId::MonitorGroup));
+        for object in monitor.into_iter().chain(group) {
+            note(object, ObjectId::Pool(pool.id), &pool.name);
+        }
     }
     for load_balancer in inventory.load_balancers.iter() {
         let object = ObjectId::LoadBalancer(load_balancer.id);
         let pools = pools_of(load_balancer).into_iter().map(ObjectId::Pool);
-        for pool in pools.filter(|pool| objects.contains(pool)) {
-            let reference = Reference::new(Direction::Referrer, object, load_balancer.name.to_string());
-            found.entry(pool).or_default().push(reference);
-        }
+        let name = load_balancer.name.to_string();
+        pools.for_each(|pool| note(pool, object, &name));
     }
     found
 }
@@ -166,14 +180,18 @@ fn referrers(inventory: &Inventory, objects: &HashSet<ObjectId>) -> HashMap<Obje
 fn referrals(inventory: &Inventory, object: ObjectId) -> Vec<Reference> {
     match object {
         ObjectId::Pool(id) => {
-            inventory.pools.find(id).and_then(|pool| monitor_of(pool, inventory)).into_iter().collect()
+            inventory.pools.find(id).and_then(|pool| checks_of(pool, inventory)).into_iter().collect()
+        }
+        ObjectId::MonitorGroup(id) => {
+            let group = inventory.monitor_groups.find(id);
+            group.into_iter().flat_map(|group| monitors_of(group, inventory)).collect()
         }
         ObjectId::LoadBalancer(id) => {
             let pools = inventory.load_balancers.find(id).map(|load_balancer| pools_of(load_balancer));
             let pools = pools.unwrap_or_default().into_iter().filter_map(|id| inventory.pools.find(id));
             let mut pools: Vec<_> =
                 pools.map(|pool| Reference::new(Direction::Referral, ObjectId::Pool(pool.id), &pool.name)).collect();
-            pools.sort_unstable_by(|a, b| a.name().cmp(b.name()));
+            pools.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
             pools
         }
         ObjectId::Monitor(_) | ObjectId::Zone(_) | ObjectId::Record(..) | ObjectId::Levers(_) => vec![],

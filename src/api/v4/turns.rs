@@ -73,6 +73,7 @@ fn place(object: ObjectId) -> usize {
         ObjectId::Zone(id) => id.bits(),
         ObjectId::Record(_, id) => id.bits(),
         ObjectId::Monitor(id) => id.bits(),
+        ObjectId::MonitorGroup(id) => id.bits(),
         ObjectId::Pool(id) | ObjectId::Levers(id) => id.bits(),
         ObjectId::LoadBalancer(id) => id.bits(),
     };

@@ -11,7 +11,7 @@ use crate::api::v4::envelope::{Answer, Reply};
 use crate::api::v4::openapi::description::{Description, Operation};
 use crate::api::v4::openapi::schema;
 use crate::api::v4::route::{Route, in_account};
-use crate::model::limits::{LOAD_BALANCERS_MAX, MONITORS_MAX, ORIGINS_PER_POOL_MAX, POOLS_MAX};
+use crate::model::limits::{LOAD_BALANCERS_MAX, MONITOR_GROUPS_MAX, MONITORS_MAX, ORIGINS_PER_POOL_MAX, POOLS_MAX};
 
 /// Where it is.
 const PATH: &str = "/load_balancers/usage";
@@ -25,6 +25,8 @@ struct Usage {
     pools: Count,
     /// Monitors.
     monitors: Count,
+    /// Monitor groups.
+    monitor_groups: Count,
     /// Origins of all pools.
     origins: Count,
 }
@@ -47,7 +49,8 @@ pub(super) fn routes() -> Vec<Route> {
 pub(super) fn describe() -> Description {
     let number = || schema::integer(0, i64::MAX);
     let count = || schema::object([("used", number()), ("limit", number())], []);
-    let usage = schema::object(["load_balancers", "pools", "monitors", "origins"].map(|kind| (kind, count())), []);
+    let kinds = ["load_balancers", "pools", "monitors", "monitor_groups", "origins"];
+    let usage = schema::object(kinds.map(|kind| (kind, count())), []);
     let operations =
         vec![Operation::new(Method::GET, PATH, "Counts objects, beside how many there may be.").gives(usage)];
     Description { tag: "Usage", operations, schemas: vec![] }
@@ -61,6 +64,7 @@ async fn show(State(context): State<Arc<Context>>) -> Answer<Usage> {
         load_balancers: Count { used: inventory.load_balancers.len(), limit: LOAD_BALANCERS_MAX },
         pools: Count { used: inventory.pools.len(), limit: POOLS_MAX },
         monitors: Count { used: inventory.monitors.len(), limit: MONITORS_MAX },
+        monitor_groups: Count { used: inventory.monitor_groups.len(), limit: MONITOR_GROUPS_MAX },
         origins: Count { used: origins, limit: POOLS_MAX * ORIGINS_PER_POOL_MAX },
     }))
 }

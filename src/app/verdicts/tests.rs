@@ -85,6 +85,7 @@ fn pool(name: &str, addresses: &[u8]) -> Pool {
         enabled: true,
         minimum_origins: 1,
         monitor: Some(monitor().id),
+        monitor_group: None,
         slow_start: Duration::ZERO,
         origins: addresses.iter().map(origin).collect(),
         kept: Kept::default(),

@@ -53,6 +53,9 @@ impl PoolHealth for Unchecked {
     fn origin_verdict(&self, _: usize) -> Option<Verdict> {
         None
     }
+    fn considers_health(&self) -> bool {
+        false
+    }
 }
 
 /// The slot of a load balancer of TTL 30 over these addresses; without any it is not ready.
@@ -78,6 +81,7 @@ fn slot(addresses: &[&str]) -> Arc<Slot> {
         minimum_origins: 1,
         slow_start: std::time::Duration::ZERO,
         monitor: None,
+        monitor_group: None,
         origins: addresses.iter().map(origin).collect(),
         kept: Kept::default(),
     });

@@ -93,6 +93,7 @@ fn pool(label: &str, hosts: &[&str]) -> Pool {
         minimum_origins: 1,
         slow_start: Duration::ZERO,
         monitor: Some(MonitorId::declared("m")),
+        monitor_group: None,
         origins: hosts.iter().map(origin).collect(),
         kept: Kept::default(),
     }

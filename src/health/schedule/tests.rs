@@ -18,6 +18,7 @@ mod clock;
 mod counts;
 mod doubt;
 mod flapping;
+mod groups;
 mod left;
 mod ours;
 mod stalls;
@@ -163,6 +164,7 @@ fn pool(name: &str, monitor: Option<&str>, addresses: &[&str]) -> Pool {
         minimum_origins: 1,
         slow_start: Duration::ZERO,
         monitor: monitor.map(MonitorId::declared),
+        monitor_group: None,
         origins: addresses.iter().map(origin).collect(),
         kept: Kept::default(),
     }

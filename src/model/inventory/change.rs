@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use crate::model::dns_record::DnsRecord;
 use crate::model::hosting::{Hosting, Sharing, TsigKey};
-use crate::model::id::{MonitorId, ObjectId, PoolId, ZoneId};
+use crate::model::id::{MonitorGroupId, MonitorId, ObjectId, PoolId, ZoneId};
 use crate::model::inventory::Generation;
 use crate::model::inventory::referrers::Referrer;
 use crate::model::inventory::stored::Stored;
 use crate::model::lever::Levers;
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::monitor::Monitor;
+use crate::model::monitor_group::MonitorGroup;
 use crate::model::name::Name;
 use crate::model::pool::Pool;
 use crate::model::stamp::{Revision, UnixMicros};
@@ -30,6 +31,8 @@ pub struct Declared {
     pub zones: Vec<Arc<Zone>>,
     /// Monitors.
     pub monitors: Vec<Monitor>,
+    /// Monitor groups.
+    pub monitor_groups: Vec<MonitorGroup>,
     /// Pools.
     pub pools: Vec<Pool>,
     /// Load balancers.
@@ -69,6 +72,8 @@ pub enum Change {
     PutRecord(DnsRecord),
     /// A monitor is new or edited.
     PutMonitor(Monitor),
+    /// A monitor group is new or edited.
+    PutMonitorGroup(MonitorGroup),
     /// A pool is new or edited.
     PutPool(Pool),
     /// A load balancer is new or edited.
@@ -92,6 +97,7 @@ impl Change {
             Self::CreateZone { hosting, .. } => Some(ObjectId::Zone(hosting.id)),
             Self::PutRecord(record) => Some(ObjectId::Record(record.zone, record.id)),
             Self::PutMonitor(monitor) => Some(ObjectId::Monitor(monitor.id)),
+            Self::PutMonitorGroup(group) => Some(ObjectId::MonitorGroup(group.id)),
             Self::PutPool(pool) => Some(ObjectId::Pool(pool.id)),
             Self::PutLoadBalancer(load_balancer) => Some(ObjectId::LoadBalancer(load_balancer.id)),
             Self::PutLevers(levers) => Some(ObjectId::Levers(levers.pool)),
@@ -159,6 +165,22 @@ pub enum Contradiction {
     MonitorMissing {
         /// The pool's name.
         pool: String,
+        /// The monitor's id.
+        monitor: MonitorId,
+    },
+    /// A pool's monitor group.
+    #[error("pool {pool} names monitor group {group}, which does not exist")]
+    GroupMissing {
+        /// The pool's name.
+        pool: String,
+        /// The group's id.
+        group: MonitorGroupId,
+    },
+    /// A monitor group's member.
+    #[error("monitor group {group} names monitor {monitor}, which does not exist")]
+    MemberMissing {
+        /// The group's name.
+        group: String,
         /// The monitor's id.
         monitor: MonitorId,
     },

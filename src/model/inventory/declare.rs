@@ -10,6 +10,7 @@ use crate::model::inventory::id_map::{IdMap, Identified};
 use crate::model::inventory::noun::Noun;
 use crate::model::inventory::stored::{SetAside, Stored, StoredObject, ZoneRecords};
 use crate::model::inventory::{Generation, Inventory, Stamps};
+use crate::model::monitor_group::MonitorGroup;
 use crate::model::stamp::{Provenance, Revision, Stamp, UnixMicros};
 use crate::model::zone::Zone;
 
@@ -88,6 +89,9 @@ impl Inventory {
         });
         let monitors = stored_stamps(&self.stamps.monitors)
             .filter_map(|stamp| Some(with(StoredObject::Monitor(self.monitors.find(stamp.id)?.clone()), stamp)));
+        let groups = stored_stamps(&self.stamps.monitor_groups).filter_map(|stamp| {
+            Some(with(StoredObject::MonitorGroup(self.monitor_groups.find(stamp.id)?.clone()), stamp))
+        });
         let pools = stored_stamps(&self.stamps.pools)
             .filter_map(|stamp| Some(with(StoredObject::Pool(self.pools.find(stamp.id)?.clone()), stamp)));
         let load_balancers = stored_stamps(&self.stamps.load_balancers).filter_map(|stamp| {
@@ -96,7 +100,7 @@ impl Inventory {
         });
         let levers = stored_stamps(&self.stamps.levers)
             .filter_map(|stamp| Some(with(StoredObject::Levers(self.levers.find(stamp.id)?.clone()), stamp)));
-        zones.chain(monitors).chain(pools).chain(load_balancers).chain(levers)
+        zones.chain(monitors).chain(groups).chain(pools).chain(load_balancers).chain(levers)
     }
 
     /// Objects that the API made in `before`, and that files declare now.
@@ -126,6 +130,14 @@ impl Inventory {
         let is_same = match &stored.object {
             StoredObject::Zone(hosting, records) => self.says_zone(hosting, records),
             StoredObject::Monitor(one) => self.monitors.find(one.id) == Some(one),
+            StoredObject::MonitorGroup(one) => {
+                let is_same = self.monitor_groups.find(one.id).is_some_and(|there| there.says(one));
+                if is_same {
+                    // With the times of its members.
+                    self.monitor_groups.put_shared(Arc::clone(one));
+                }
+                is_same
+            }
             StoredObject::Pool(one) => self.pools.find(one.id) == Some(one),
             StoredObject::LoadBalancer(one) => self.load_balancers.find(one.id) == Some(one),
             StoredObject::Levers(_) => false,
@@ -133,6 +145,7 @@ impl Inventory {
         match (is_same, stored.object.id()) {
             (true, ObjectId::Zone(id)) => inherit!(zones, id),
             (true, ObjectId::Monitor(id)) => inherit!(monitors, id),
+            (true, ObjectId::MonitorGroup(id)) => inherit!(monitor_groups, id),
             (true, ObjectId::Pool(id)) => inherit!(pools, id),
             (true, ObjectId::LoadBalancer(id)) => inherit!(load_balancers, id),
             (true, ObjectId::Record(..) | ObjectId::Levers(_)) | (false, _) => {}
@@ -154,8 +167,18 @@ impl Inventory {
 
     /// Makes the inventory what is declared and nothing else.
     fn declare_alone(&mut self, declared: Declared, now: UnixMicros) -> Result<(), Contradiction> {
-        let Declared { keys, mut hostings, mut zones, monitors, pools, load_balancers, sharing, files, written } =
-            declared;
+        let Declared {
+            keys,
+            mut hostings,
+            mut zones,
+            monitors,
+            monitor_groups,
+            pools,
+            load_balancers,
+            sharing,
+            files,
+            written,
+        } = declared;
         let before = self.clone();
         let hosted: HashSet<ZoneId> = hostings.iter().map(|hosting| hosting.id).collect();
         let plain = zones.iter().filter(|zone| !hosted.contains(&zone.id));
@@ -172,15 +195,6 @@ impl Inventory {
         let is_secondary = |id: &&ZoneId| self.check_secondary(**id).is_ok();
         self.expired = Arc::new(self.expired.iter().filter(is_secondary).copied().collect());
         self.monitors = replaced(&self.monitors, monitors.into_iter().map(Arc::new), ObjectId::Monitor)?;
-        self.pools = replaced(&self.pools, pools.into_iter().map(Arc::new), ObjectId::Pool)?;
-        self.load_balancers =
-            replaced(&self.load_balancers, load_balancers.into_iter().map(Arc::new), ObjectId::LoadBalancer)?;
-        self.levers = IdMap::default();
-        self.index_names(&before)?;
-        self.hostings.iter().try_for_each(|hosting| self.check_hosting(hosting))?;
-        self.pools.iter().try_for_each(|pool| self.check_pool(pool))?;
-        self.load_balancers.iter().try_for_each(|load_balancer| self.check_load_balancer(load_balancer))?;
-
         let declaring = Declaring {
             files: &files,
             written: &written,
@@ -188,6 +202,24 @@ impl Inventory {
             now,
             revision: Revision(self.generation.0),
         };
+        // Members keep their times, so that a group that says the same is the same.
+        let dated = |group: MonitorGroup| {
+            let old = before.monitor_groups.find(group.id).map(Arc::as_ref);
+            let since = declaring.since(ObjectId::MonitorGroup(group.id));
+            Arc::new(group.dated(old, since))
+        };
+        self.monitor_groups =
+            replaced(&self.monitor_groups, monitor_groups.into_iter().map(dated), ObjectId::MonitorGroup)?;
+        self.pools = replaced(&self.pools, pools.into_iter().map(Arc::new), ObjectId::Pool)?;
+        self.load_balancers =
+            replaced(&self.load_balancers, load_balancers.into_iter().map(Arc::new), ObjectId::LoadBalancer)?;
+        self.levers = IdMap::default();
+        self.index_names(&before)?;
+        self.hostings.iter().try_for_each(|hosting| self.check_hosting(hosting))?;
+        self.monitor_groups.iter().try_for_each(|group| self.check_monitor_group(group))?;
+        self.pools.iter().try_for_each(|pool| self.check_pool(pool))?;
+        self.load_balancers.iter().try_for_each(|load_balancer| self.check_load_balancer(load_balancer))?;
+
         let stamps = &before.stamps;
         let same_zone = |hosting: &Hosting| {
             let zones = [&before.zones, &self.zones].map(|zones| zones.find(hosting.id).map(Arc::as_ptr));
@@ -196,6 +228,10 @@ impl Inventory {
         self.stamps = Stamps {
             zones: declaring.stamps(&self.hostings, &before.hostings, &stamps.zones, same_zone),
             monitors: declaring.stamps(&self.monitors, &before.monitors, &stamps.monitors, |_| true),
+            monitor_groups: {
+                let before_stamps = &stamps.monitor_groups;
+                declaring.stamps(&self.monitor_groups, &before.monitor_groups, before_stamps, |_| true)
+            },
             pools: declaring.stamps(&self.pools, &before.pools, &stamps.pools, |_| true),
             load_balancers: {
                 let before_stamps = &stamps.load_balancers;
@@ -235,6 +271,10 @@ impl Inventory {
                 self.place_monitor(Arc::clone(monitor))?;
                 self.stamps.monitors.put(stamp!(monitor.id));
             }
+            StoredObject::MonitorGroup(group) => {
+                self.place_monitor_group(Arc::clone(group))?;
+                self.stamps.monitor_groups.put(stamp!(group.id));
+            }
             StoredObject::Pool(pool) => {
                 self.place_pool(Arc::clone(pool))?;
                 self.stamps.pools.put(stamp!(pool.id));
@@ -267,6 +307,17 @@ struct Declaring<'d> {
 }
 
 impl Declaring<'_> {
+    /// The file of an object.
+    fn file(&self, object: ObjectId) -> &Arc<str> {
+        self.files.get(&object).unwrap_or(&self.some_file)
+    }
+
+    /// Since when an object is declared that is new or another: not at each start anew. A file of tomorrow is one whose clock
+    /// was wrong.
+    fn since(&self, object: ObjectId) -> UnixMicros {
+        self.written.get(self.file(object)).map_or(self.now, |written| *written.min(&self.now))
+    }
+
     /// Stamps for `objects`: those of objects that have not changed stay, but for their file.
     fn stamps<T: Noun>(
         &self,
@@ -278,14 +329,11 @@ impl Declaring<'_> {
     where
         Stamp<T::Id>: Identified<Id = T::Id> + PartialEq,
     {
-        let Self { files, written, some_file, now, revision } = self;
         let mut all = IdMap::default();
         for object in objects.iter() {
             let id = object.id();
-            let file = files.get(&object.object()).unwrap_or(some_file);
-            // Not at each start anew; a file of tomorrow is one whose clock was wrong.
-            let since = written.get(file).map_or(*now, |written| *written.min(now));
-            let provenance = Provenance::Declared { file: Arc::clone(file) };
+            let since = self.since(object.object());
+            let provenance = Provenance::Declared { file: Arc::clone(self.file(object.object())) };
             let old = stamps.find(id).filter(|old| old.file().is_some());
             let stays = before.find(id).is_some_and(|before| Arc::ptr_eq(before, object)) && is_same(object);
             match old {
@@ -295,13 +343,13 @@ impl Declaring<'_> {
                 Some(old) if stays => all.put(Stamp { provenance, ..Stamp::clone(old) }),
                 _ => {
                     let created = old.map_or(since, |old| old.created);
-                    let disabled = object.disabled(old.map(|old| &old.disabled), *now);
+                    let disabled = object.disabled(old.map(|old| &old.disabled), self.now);
                     all.put(Stamp {
                         id,
                         provenance,
                         created,
                         modified: since.max(created),
-                        revision: *revision,
+                        revision: self.revision,
                         disabled,
                     });
                 }

@@ -14,9 +14,12 @@ use crate::model::inventory::noun::Noun;
 use crate::model::inventory::referrers::Referrer;
 use crate::model::inventory::stored::ZoneRecords;
 use crate::model::lever::Levers;
-use crate::model::limits::{LOAD_BALANCERS_MAX, MONITORS_MAX, POOLS_MAX, RECORDS_PER_STORED_ZONE_MAX, ZONES_MAX};
+use crate::model::limits::{
+    LOAD_BALANCERS_MAX, MONITOR_GROUPS_MAX, MONITORS_MAX, POOLS_MAX, RECORDS_PER_STORED_ZONE_MAX, ZONES_MAX,
+};
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::monitor::Monitor;
+use crate::model::monitor_group::MonitorGroup;
 use crate::model::name::Name;
 use crate::model::pool::Pool;
 use crate::model::rrset::Rtype;
@@ -42,6 +45,7 @@ impl Inventory {
             ObjectId::Zone(id) => self.stamps.zones.find(id).map(|stamp| stamp.revision),
             ObjectId::Record(zone, id) => Some(self.records.find(zone)?.records.find(id)?.revision),
             ObjectId::Monitor(id) => self.stamps.monitors.find(id).map(|stamp| stamp.revision),
+            ObjectId::MonitorGroup(id) => self.stamps.monitor_groups.find(id).map(|stamp| stamp.revision),
             ObjectId::Pool(id) => self.stamps.pools.find(id).map(|stamp| stamp.revision),
             ObjectId::LoadBalancer(id) => self.stamps.load_balancers.find(id).map(|stamp| stamp.revision),
             ObjectId::Levers(id) => self.stamps.levers.find(id).map(|stamp| stamp.revision),
@@ -53,6 +57,7 @@ impl Inventory {
         match object {
             ObjectId::Zone(id) | ObjectId::Record(id, _) => self.stamps.zones.find(id)?.file(),
             ObjectId::Monitor(id) => self.stamps.monitors.find(id)?.file(),
+            ObjectId::MonitorGroup(id) => self.stamps.monitor_groups.find(id)?.file(),
             ObjectId::Pool(id) => self.stamps.pools.find(id)?.file(),
             ObjectId::LoadBalancer(id) => self.stamps.load_balancers.find(id)?.file(),
             ObjectId::Levers(_) => None,
@@ -64,6 +69,7 @@ impl Inventory {
         let name = match object {
             ObjectId::Zone(id) | ObjectId::Record(id, _) => self.hostings.find(id).map(|one| one.shown_name()),
             ObjectId::Monitor(id) => self.monitors.find(id).map(|one| one.shown_name()),
+            ObjectId::MonitorGroup(id) => self.monitor_groups.find(id).map(|one| one.shown_name()),
             ObjectId::Pool(id) => self.pools.find(id).map(|one| one.shown_name()),
             ObjectId::LoadBalancer(id) => self.load_balancers.find(id).map(|one| one.shown_name()),
             ObjectId::Levers(id) => self.pools.find(id).map(|one| one.shown_name()),
@@ -84,6 +90,15 @@ impl Inventory {
         let stamp = self.restamp(&monitor, &self.stamps.monitors, now)?;
         self.place_monitor(Arc::new(monitor))?;
         self.stamps.monitors.put(stamp);
+        Ok(())
+    }
+
+    /// A monitor group is new or edited.
+    pub(super) fn put_monitor_group(&mut self, group: MonitorGroup, now: UnixMicros) -> Result<(), Contradiction> {
+        let stamp = self.restamp(&group, &self.stamps.monitor_groups, now)?;
+        let before = self.monitor_groups.find(group.id).cloned();
+        self.place_monitor_group(Arc::new(group.dated(before.as_deref(), now)))?;
+        self.stamps.monitor_groups.put(stamp);
         Ok(())
     }
 
@@ -185,6 +200,10 @@ impl Inventory {
             ObjectId::Monitor(id) => {
                 self.stamps.monitors.remove(id);
                 remove(&mut self.monitors, &mut self.monitor_names, id);
+            }
+            ObjectId::MonitorGroup(id) => {
+                self.stamps.monitor_groups.remove(id);
+                remove(&mut self.monitor_groups, &mut self.monitor_group_names, id);
             }
             ObjectId::Pool(id) => {
                 // No answer depends on these mentions, and they would lead nowhere.
@@ -309,6 +328,12 @@ impl Inventory {
         place(&mut self.monitors, &mut self.monitor_names, monitor, MONITORS_MAX)
     }
 
+    /// Puts a monitor group in its place.
+    pub(super) fn place_monitor_group(&mut self, group: Arc<MonitorGroup>) -> Result<(), Contradiction> {
+        self.check_monitor_group(&group)?;
+        place(&mut self.monitor_groups, &mut self.monitor_group_names, group, MONITOR_GROUPS_MAX)
+    }
+
     /// Puts a pool in its place.
     pub(super) fn place_pool(&mut self, pool: Arc<Pool>) -> Result<(), Contradiction> {
         self.check_pool(&pool)?;
@@ -360,6 +385,7 @@ impl Inventory {
     pub(super) fn index_names(&mut self, before: &Self) -> Result<(), Contradiction> {
         follow(&mut self.apexes, &before.hostings, &self.hostings)?;
         follow(&mut self.monitor_names, &before.monitors, &self.monitors)?;
+        follow(&mut self.monitor_group_names, &before.monitor_groups, &self.monitor_groups)?;
         follow(&mut self.pool_names, &before.pools, &self.pools)?;
         self.hosts.follow(&before.pools, &self.pools);
         follow(&mut self.load_balancer_names, &before.load_balancers, &self.load_balancers)

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use crate::model::dns_record::DnsRecord;
 use crate::model::hosting::Hosting;
-use crate::model::id::{LoadBalancerId, MonitorId, PoolId, RecordId, ZoneId};
+use crate::model::id::{LoadBalancerId, MonitorGroupId, MonitorId, PoolId, RecordId, ZoneId};
 use crate::model::inventory::stored::ZoneRecords;
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::monitor::Monitor;
+use crate::model::monitor_group::MonitorGroup;
 use crate::model::pool::Pool;
 use crate::model::shard_map::ShardMap;
 use crate::model::stamp::Stamp;
@@ -46,10 +47,12 @@ identified!(
     ZoneRecords: ZoneId,
     DnsRecord: RecordId,
     Monitor: MonitorId,
+    MonitorGroup: MonitorGroupId,
     Pool: PoolId,
     LoadBalancer: LoadBalancerId,
     Stamp<ZoneId>: ZoneId,
     Stamp<MonitorId>: MonitorId,
+    Stamp<MonitorGroupId>: MonitorGroupId,
     Stamp<PoolId>: PoolId,
     Stamp<LoadBalancerId>: LoadBalancerId
 );

@@ -26,10 +26,11 @@ use self::name_index::NameIndex;
 pub use self::referrers::Referrer;
 pub use self::stored::{SetAside, Stored, StoredObject, ZoneRecords};
 use crate::model::hosting::{Hosting, Sharing, TsigKey};
-use crate::model::id::{LoadBalancerId, MonitorId, PoolId, ZoneId};
+use crate::model::id::{LoadBalancerId, MonitorGroupId, MonitorId, PoolId, ZoneId};
 use crate::model::lever::Levers;
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::monitor::Monitor;
+use crate::model::monitor_group::MonitorGroup;
 use crate::model::name::Name;
 use crate::model::pool::{Origin, Pool};
 use crate::model::stamp::{Stamp, UnixMicros};
@@ -45,7 +46,7 @@ impl fmt::Display for Generation {
     }
 }
 
-/// Keys, zones, monitors, pools and load balancers. Every reference in it leads somewhere.
+/// Keys, zones, monitors, monitor groups, pools and load balancers. Every reference in it leads somewhere.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
     /// Version; one more with each commit.
@@ -64,6 +65,8 @@ pub struct Inventory {
     pub expired: Arc<HashSet<ZoneId>>,
     /// Monitors by id.
     pub monitors: IdMap<Monitor>,
+    /// Monitor groups by id.
+    pub monitor_groups: IdMap<MonitorGroup>,
     /// Pools by id.
     pub pools: IdMap<Pool>,
     /// Load balancers by id.
@@ -78,6 +81,8 @@ pub struct Inventory {
     apexes: NameIndex<ZoneId>,
     /// Monitors by name.
     monitor_names: NameIndex<MonitorId>,
+    /// Monitor groups by name.
+    monitor_group_names: NameIndex<MonitorGroupId>,
     /// Pools by name.
     pool_names: NameIndex<PoolId>,
     /// Load balancers by name.
@@ -93,6 +98,8 @@ pub struct Stamps {
     pub zones: IdMap<Stamp<ZoneId>>,
     /// Of monitors.
     pub monitors: IdMap<Stamp<MonitorId>>,
+    /// Of monitor groups.
+    pub monitor_groups: IdMap<Stamp<MonitorGroupId>>,
     /// Of pools.
     pub pools: IdMap<Stamp<PoolId>>,
     /// Of load balancers.
@@ -137,6 +144,7 @@ impl Inventory {
             Change::CreateZone { hosting, records } => self.create_zone(hosting, records, now),
             Change::PutRecord(record) => self.put_record(record, now),
             Change::PutMonitor(monitor) => self.put_monitor(monitor, now),
+            Change::PutMonitorGroup(group) => self.put_monitor_group(group, now),
             Change::PutPool(pool) => self.put_pool(pool, now),
             Change::PutLoadBalancer(load_balancer) => self.put_load_balancer(load_balancer, now),
             Change::PutLevers(levers) => self.put_levers(levers, now),
@@ -226,14 +234,23 @@ impl Inventory {
         hosting.map(|_| ()).ok_or(Contradiction::NotSecondary(id))
     }
 
+    /// A monitor group's members are there.
+    fn check_monitor_group(&self, group: &MonitorGroup) -> Result<(), Contradiction> {
+        let mut monitors = group.members.iter().map(|member| member.monitor);
+        match monitors.find(|monitor| self.monitors.find(*monitor).is_none()) {
+            Some(monitor) => Err(Contradiction::MemberMissing { group: group.name.clone(), monitor }),
+            None => Ok(()),
+        }
+    }
+
     /// A pool's references lead somewhere.
     fn check_pool(&self, pool: &Pool) -> Result<(), Contradiction> {
-        match pool.monitor {
-            Some(monitor) if self.monitors.find(monitor).is_none() => {
-                Err(Contradiction::MonitorMissing { pool: pool.name.clone(), monitor })
-            }
-            _ => Ok(()),
-        }?;
+        if let Some(monitor) = pool.monitor.filter(|id| self.monitors.find(*id).is_none()) {
+            return Err(Contradiction::MonitorMissing { pool: pool.name.clone(), monitor });
+        }
+        if let Some(group) = pool.monitor_group.filter(|id| self.monitor_groups.find(*id).is_none()) {
+            return Err(Contradiction::GroupMissing { pool: pool.name.clone(), group });
+        }
         let own = |origin: &Origin| Some((origin.name.clone(), self.load_balancer_over(origin.address.host()?)?));
         match pool.origins.iter().find_map(own) {
             Some((origin, load_balancer)) => {

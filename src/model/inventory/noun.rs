@@ -7,6 +7,7 @@ use crate::model::inventory::name_index::Named;
 use crate::model::lever::Levers;
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::monitor::Monitor;
+use crate::model::monitor_group::MonitorGroup;
 use crate::model::pool::{Origin, Pool};
 use crate::model::stamp::{Disabled, UnixMicros};
 use crate::model::zone::Zone;
@@ -37,6 +38,12 @@ impl Noun for Zone {
 impl Noun for Monitor {
     fn object(&self) -> ObjectId {
         ObjectId::Monitor(self.id)
+    }
+}
+
+impl Noun for MonitorGroup {
+    fn object(&self) -> ObjectId {
+        ObjectId::MonitorGroup(self.id)
     }
 }
 
@@ -74,6 +81,16 @@ impl Named for Hosting {
 }
 
 impl Named for Monitor {
+    fn name_octets(&self) -> &[u8] {
+        self.name.as_bytes()
+    }
+
+    fn shown_name(&self) -> String {
+        self.name.clone()
+    }
+}
+
+impl Named for MonitorGroup {
     fn name_octets(&self) -> &[u8] {
         self.name.as_bytes()
     }

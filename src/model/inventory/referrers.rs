@@ -4,6 +4,7 @@ use crate::model::id::{ObjectId, PoolId};
 use crate::model::inventory::Inventory;
 use crate::model::kept::{POOL_MAPS, POOL_RULES};
 use crate::model::load_balancer::{LoadBalancer, SteeringPolicy};
+use crate::model::pool::Pool;
 
 /// An object that refers to another.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,6 +19,11 @@ pub struct Referrer {
 }
 
 impl Referrer {
+    /// A pool.
+    fn of_pool(pool: &Pool) -> Self {
+        Self { object: ObjectId::Pool(pool.id), name: pool.name.clone(), active: true }
+    }
+
     /// A load balancer.
     pub(super) fn of(load_balancer: &LoadBalancer, active: bool) -> Self {
         Self { object: ObjectId::LoadBalancer(load_balancer.id), name: load_balancer.name.to_string(), active }
@@ -28,12 +34,20 @@ impl Inventory {
     /// Objects that refer to `object`, in order of kind and name. Looks at each that could.
     pub fn referrers(&self, object: ObjectId) -> Vec<Referrer> {
         let mut referrers: Vec<Referrer> = match object {
-            ObjectId::Monitor(id) => self
-                .pools
-                .iter()
-                .filter(|pool| pool.monitor == Some(id))
-                .map(|pool| Referrer { object: ObjectId::Pool(pool.id), name: pool.name.clone(), active: true })
-                .collect(),
+            ObjectId::Monitor(id) => {
+                let pools = self.pools.iter().filter(|pool| pool.monitor == Some(id));
+                let groups = self.monitor_groups.iter().filter(|group| group.names(id));
+                let groups = groups.map(|group| Referrer {
+                    object: ObjectId::MonitorGroup(group.id),
+                    name: group.label().to_owned(),
+                    active: true,
+                });
+                pools.map(|pool| Referrer::of_pool(pool)).chain(groups).collect()
+            }
+            ObjectId::MonitorGroup(id) => {
+                let pools = self.pools.iter().filter(|pool| pool.monitor_group == Some(id));
+                pools.map(|pool| Referrer::of_pool(pool)).collect()
+            }
             ObjectId::Pool(id) => {
                 let uses = |load_balancer: &LoadBalancer| pool_use(load_balancer, id);
                 let all = self.load_balancers.iter();
@@ -54,7 +68,7 @@ impl Inventory {
             }
             ObjectId::LoadBalancer(_) | ObjectId::Record(..) | ObjectId::Levers(_) => vec![],
         };
-        referrers.sort_by(|a, b| a.name.cmp(&b.name));
+        referrers.sort_by(|a, b| (a.object.kind(), &a.name).cmp(&(b.object.kind(), &b.name)));
         referrers
     }
 }

@@ -9,6 +9,7 @@ use crate::model::inventory::id_map::IdMap;
 use crate::model::lever::Levers;
 use crate::model::load_balancer::LoadBalancer;
 use crate::model::monitor::Monitor;
+use crate::model::monitor_group::MonitorGroup;
 use crate::model::pool::Pool;
 use crate::model::stamp::{Disabled, Revision, UnixMicros};
 
@@ -28,6 +29,8 @@ pub enum StoredObject {
     Zone(Arc<Hosting>, Arc<ZoneRecords>),
     /// A monitor.
     Monitor(Arc<Monitor>),
+    /// A monitor group.
+    MonitorGroup(Arc<MonitorGroup>),
     /// A pool.
     Pool(Arc<Pool>),
     /// A load balancer.
@@ -66,6 +69,7 @@ impl StoredObject {
         match self {
             Self::Zone(hosting, _) => ObjectId::Zone(hosting.id),
             Self::Monitor(monitor) => ObjectId::Monitor(monitor.id),
+            Self::MonitorGroup(group) => ObjectId::MonitorGroup(group.id),
             Self::Pool(pool) => ObjectId::Pool(pool.id),
             Self::LoadBalancer(load_balancer) => ObjectId::LoadBalancer(load_balancer.id),
             Self::Levers(levers) => ObjectId::Levers(levers.pool),
@@ -77,6 +81,7 @@ impl StoredObject {
         match self {
             Self::Zone(hosting, _) => hosting.apex.to_string(),
             Self::Monitor(monitor) => monitor.name.clone(),
+            Self::MonitorGroup(group) => group.name.clone(),
             Self::Pool(pool) => pool.name.clone(),
             Self::LoadBalancer(load_balancer) => load_balancer.name.to_string(),
             Self::Levers(levers) => levers.pool.to_string(),
@@ -88,9 +93,10 @@ impl StoredObject {
         match self {
             Self::Zone(..) => 0,
             Self::Monitor(_) => 1,
-            Self::Pool(_) => 2,
-            Self::LoadBalancer(_) => 3,
-            Self::Levers(_) => 4,
+            Self::MonitorGroup(_) => 2,
+            Self::Pool(_) => 3,
+            Self::LoadBalancer(_) => 4,
+            Self::Levers(_) => 5,
         }
     }
 }

@@ -27,6 +27,7 @@ fn pool(name: &str, address: [u8; 4]) -> Pool {
         minimum_origins: 1,
         slow_start: std::time::Duration::ZERO,
         monitor: None,
+        monitor_group: None,
         origins: vec![origin],
         kept: Kept::default(),
     }

@@ -40,6 +40,7 @@ fn inventory() -> Inventory {
             minimum_origins: 1,
             slow_start: std::time::Duration::ZERO,
             monitor: None,
+            monitor_group: None,
             origins: vec![origin],
             kept: Kept::default(),
         };

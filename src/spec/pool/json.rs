@@ -15,11 +15,11 @@ use crate::spec::references::Known;
 use crate::spec::value::build_duration;
 use crate::spec::{schema, time};
 
-/// Parses the body of a request; the pool gets `id`, and its monitor is one of the inventory's.
+/// Parses the body of a request; the pool gets `id`, and its monitor or monitor group is one of the inventory's.
 pub fn parse_json(body: &Node, id: PoolId, inventory: &Inventory, faults: &mut Faults) -> Option<Pool> {
     let spot = Spot { source: 0, path: &Path::ROOT, node: body };
     let before = faults.len();
-    parse(spot, Identity::Known(id), &Known(inventory), faults).filter(|_| faults.len() == before)
+    parse(spot, Identity::Known(id), &Known(inventory), &Known(inventory), faults).filter(|_| faults.len() == before)
 }
 
 /// Builds a pool for a response, all but its health.
@@ -43,7 +43,8 @@ pub fn kept_origin_properties() -> Table {
 
 /// Builds what a pool says, and since when it is disabled.
 pub(in crate::spec) fn build_fields(table: Table, pool: &Pool, disabled: &Disabled) -> Table {
-    let Pool { id: _, name, description, enabled, minimum_origins, slow_start, monitor, origins, kept } = pool;
+    let Pool { id: _, name, description, enabled, minimum_origins, slow_start, monitor, monitor_group, origins, kept } =
+        pool;
     let table = table
         .with("name", Node::text(name))
         .with("description", Node::text(description))
@@ -55,6 +56,9 @@ pub(in crate::spec) fn build_fields(table: Table, pool: &Pool, disabled: &Disabl
     }
     if let Some(monitor) = monitor {
         table = table.with("monitor", Node::text(monitor.to_string()));
+    }
+    if let Some(group) = monitor_group {
+        table = table.with("monitor_group", Node::text(group.to_string()));
     }
     let build = |origin: &Origin| {
         let table = with_disabled(build_plain_origin(origin), disabled.origin(&origin.name));

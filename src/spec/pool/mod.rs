@@ -10,13 +10,13 @@ use std::time::Duration;
 pub(super) use self::json::build_fields;
 pub use self::json::{build_json, kept_origin_properties, kept_properties, parse_json};
 pub(in crate::spec) use self::kept::REGIONS;
-use crate::model::id::{MonitorId, PoolId};
+use crate::model::id::{MonitorGroupId, MonitorId, PoolId};
 use crate::model::limits::{NAME_CHARS_MAX, ORIGINS_PER_POOL_MAX, SLOW_START_MAX};
 use crate::model::name::Name;
 use crate::model::pool::{Address, Origin, Pool, Weight, unusable};
 use crate::model::tree::{Node, Table, Value};
 use crate::spec::fault::{Faults, Place};
-use crate::spec::fields::{Fields, Key, Need, Spot, defaulted, kept, optional, read_only, required};
+use crate::spec::fields::{Fields, Key, Spot, defaulted, kept, optional, read_only, required};
 use crate::spec::header;
 use crate::spec::identity::{self, Identity};
 use crate::spec::kept::build_toml;
@@ -31,6 +31,7 @@ pub const KEYS: &[Key] = &[
     defaulted("minimum_origins"),
     defaulted("slow_start"),
     optional("monitor"),
+    optional("monitor_group"),
     required("origins"),
     kept("id"),
     kept("check_regions"),
@@ -42,7 +43,6 @@ pub const KEYS: &[Key] = &[
     kept("notification_email"),
     optional("notification_filter"),
     kept("networks"),
-    Key { name: "monitor_group", need: Need::Unsupported("monitor groups are not supported yet; name one `monitor`") },
     read_only("created_on"),
     read_only("modified_on"),
     read_only("disabled_at"),
@@ -73,11 +73,12 @@ pub const HEADER_KEYS: &[Key] = &[optional("Host")];
 /// The original's default.
 const MINIMUM_ORIGINS_DEFAULT: u32 = 1;
 
-/// Parses a pool; its monitor is one of `monitors`.
+/// Parses a pool; its monitor is one of `monitors`, or its monitor group one of `groups`.
 pub fn parse(
     spot: Spot<'_, '_>,
     identity: Identity<PoolId>,
     monitors: &dyn References<MonitorId>,
+    groups: &dyn References<MonitorGroupId>,
     faults: &mut Faults,
 ) -> Option<Pool> {
     let mut fields = Fields::open(spot, KEYS, faults)?;
@@ -87,6 +88,12 @@ pub fn parse(
     let minimum_origins = fields.read("minimum_origins", integer(0, u32::MAX)).or(MINIMUM_ORIGINS_DEFAULT);
     let slow_start = fields.read("slow_start", duration(Duration::ZERO, SLOW_START_MAX)).or(Duration::ZERO);
     let monitor = fields.read_set("monitor", |spot, faults| monitors.resolve(spot, faults)).optional();
+    let monitor_group = fields.read_set("monitor_group", |spot, faults| groups.resolve(spot, faults)).optional();
+    if matches!((&monitor, &monitor_group), (Some(Some(_)), Some(Some(_)))) {
+        let how = if fields.faults.is_json() { "set the other one to null" } else { "leave one of them out" };
+        let fault = fields.fault_at("monitor_group", format!("a pool has a monitor or a monitor group; {how}"));
+        fields.faults.push(fault);
+    }
     let origins = fields.read("origins", parse_origins).required();
     if let (Some(minimum), Some(origins)) = (minimum_origins, &origins)
         && u32::try_from(origins.len()).is_ok_and(|origins| minimum > origins)
@@ -105,6 +112,7 @@ pub fn parse(
         minimum_origins: minimum_origins?,
         slow_start: slow_start?,
         monitor: monitor?,
+        monitor_group: monitor_group?,
         origins: origins?,
         kept: kept?,
     })
@@ -265,10 +273,21 @@ fn parse_header(spot: Spot<'_, '_>, faults: &mut Faults) -> Option<Vec<String>> 
     host.or(Vec::new())
 }
 
-/// Builds a pool; `monitor` is the name of its monitor.
-pub fn build(pool: &Pool, monitor: Option<&str>) -> Table {
-    // The monitor is known by name outside.
-    let Pool { id, name, description, enabled, minimum_origins, slow_start, monitor: _, origins, kept } = pool;
+/// Builds a pool; `monitor` is the name of its monitor, `group` that of its monitor group.
+pub fn build(pool: &Pool, monitor: Option<&str>, group: Option<&str>) -> Table {
+    // Both are known by name outside.
+    let Pool {
+        id,
+        name,
+        description,
+        enabled,
+        minimum_origins,
+        slow_start,
+        monitor: _,
+        monitor_group: _,
+        origins,
+        kept,
+    } = pool;
     let origins = origins.iter().map(|origin| Node::built(Value::Table(build_origin(origin)))).collect();
     let table = Table::default()
         .with("name", Node::text(name))
@@ -276,10 +295,11 @@ pub fn build(pool: &Pool, monitor: Option<&str>) -> Table {
         .with("enabled", Node::built(Value::Bool(*enabled)))
         .with("minimum_origins", Node::int(*minimum_origins))
         .with("slow_start", build_duration(*slow_start));
-    let table = match monitor {
-        Some(monitor) => table.with("monitor", Node::text(monitor)),
+    let named = |table: Table, key: &'static str, name: Option<&str>| match name {
+        Some(name) => table.with(key, Node::text(name)),
         None => table,
     };
+    let table = named(named(table, "monitor", monitor), "monitor_group", group);
     let table = identity::build(table, *id, name);
     build_toml(table, kept, &|_| None).with("origins", Node::built(Value::Array(origins)))
 }

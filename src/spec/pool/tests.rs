@@ -122,7 +122,7 @@ fn faults_have_their_paths() {
     for (text, why) in [
         ("[]".to_owned(), "found an empty array; allowed: a table"),
         (with(r#""monitor":"m""#), "monitor: found \"m\"; no monitor has this id"),
-        (with(r#""monitor_group":"g""#), "monitor_group: monitor groups are not supported yet; name one `monitor`"),
+        (with(r#""monitor_group":"g""#), "monitor_group: found \"g\"; no monitor group has this id"),
         (with(r#""latitude":1"#), "latitude: a place has a latitude and a longitude; `longitude` is missing"),
         (with(r#""latitude":91,"longitude":0"#), "latitude: found 91; allowed: a number from -90 to 90"),
         (with(r#""health_sources":["regional","global"]"#), "health_sources: regional health needs `check_regions`"),
@@ -155,14 +155,14 @@ fn toml_knows_what_is_kept_and_says_what_the_server_sets() {
         let node = Node::built(Value::Table(toml_text::parse(text).unwrap()));
         let mut faults = Faults::default();
         let spot = Spot { source: 0, path: &Path::ROOT, node: &node };
-        let pool = parse(spot, Identity::Declared, &AnyId, &mut faults);
+        let pool = parse(spot, Identity::Declared, &AnyId, &AnyId, &mut faults);
         (pool, faults)
     };
     let origins = "name = 'p'\norigins = [{ name = 'o', address = '192.0.2.1' }]\n";
     let (pool, faults) = parse_toml(&format!("{origins}id = '{ID}'\nlatitude = 1.5\nlongitude = 2"));
     let pool = pool.unwrap();
     assert_eq!((pool.id, faults.listed(Severity::Warning).len()), (ID, 2));
-    assert_eq!(parse_toml(&toml_text::render(&build(&pool, None))).0, Some(pool));
+    assert_eq!(parse_toml(&toml_text::render(&build(&pool, None, None))).0, Some(pool));
     for (more, why) in [
         ("created_on = 'x'", "created_on: the server sets this key; leave it out"),
         ("id = 'AB'", "id: found \"AB\"; allowed: an id of 32 hexadecimal digits, the letters small"),

@@ -25,14 +25,15 @@ use crate::model::zone::Zone;
 use crate::steering::lookup::{Found, lookup};
 use crate::steering::select::Family;
 
-/// Which addresses are up; a probe of one that is not listed never ends.
+/// Which addresses are up, and the ports where all are down; a probe of an address that is not listed never ends.
 #[derive(Clone, Default)]
-struct Up(Arc<Mutex<HashMap<IpAddr, bool>>>);
+struct Up(Arc<Mutex<HashMap<IpAddr, bool>>>, Arc<Mutex<BTreeSet<u16>>>);
 
 impl Probe for Up {
-    async fn attempt(&self, _: &Monitor, key: &TargetKey) -> Outcome {
+    async fn attempt(&self, monitor: &Monitor, key: &TargetKey) -> Outcome {
         let up = self.0.lock().unwrap().get(&key.address).copied();
         let Some(up) = up else { std::future::pending().await };
+        let up = up && !self.1.lock().unwrap().contains(&monitor.port());
         let failure = (!up).then_some(FailReason::TcpConnectionFailed);
         Outcome { failure, rtt: Duration::from_millis(1), code: None }
     }
@@ -78,6 +79,7 @@ fn pool(pool: &str, hosts: &[u8]) -> Pool {
         minimum_origins: 1,
         slow_start: Duration::ZERO,
         monitor: Some(MonitorId::declared("m")),
+        monitor_group: None,
         origins: hosts.iter().map(origin).collect(),
         kept: Kept::default(),
     }

@@ -15,7 +15,9 @@ use crate::spec::row::{self, RowKind};
 use crate::store::embedded::audit;
 use crate::store::embedded::disk::{META, OpenError, fault};
 use crate::store::embedded::journal::{AUDIT, AUDIT_BOUNDS, EVENT_BOUNDS, EVENTS, Journal};
-use crate::store::embedded::rows::{LEVERS, LOAD_BALANCERS, MONITORS, POOLS, RECORDS, Rows, TOKENS, ZONES, key};
+use crate::store::embedded::rows::{
+    LEVERS, LOAD_BALANCERS, MONITOR_GROUPS, MONITORS, POOLS, RECORDS, Rows, TOKENS, ZONES, key,
+};
 use crate::store::embedded::waiting::SERIALS;
 use crate::store::embedded::{tokens, verdicts};
 use crate::store::now;
@@ -91,14 +93,16 @@ impl Contents {
         self.generation = Generation(generation().map_err(|error| ("meta", error))?);
         self.objects = self.read_objects(transaction, ZONES, RowKind::Zone)?;
         self.read_records(transaction)?;
-        for (rows, kind) in [(MONITORS, RowKind::Monitor), (POOLS, RowKind::Pool)] {
+        for (rows, kind) in [
+            (MONITORS, RowKind::Monitor),
+            (MONITOR_GROUPS, RowKind::MonitorGroup),
+            (POOLS, RowKind::Pool),
+            (LOAD_BALANCERS, RowKind::LoadBalancer),
+            (LEVERS, RowKind::Levers),
+        ] {
             let objects = self.read_objects(transaction, rows, kind)?;
             self.objects.extend(objects);
         }
-        let load_balancers = self.read_objects(transaction, LOAD_BALANCERS, RowKind::LoadBalancer)?;
-        self.objects.extend(load_balancers);
-        let levers = self.read_objects(transaction, LEVERS, RowKind::Levers)?;
-        self.objects.extend(levers);
         self.tokens = self.read_rows(transaction, TOKENS, |key, text| tokens::parse(token_id(key)?, text))?;
         self.serials = serials(transaction).map_err(|error| ("serials", error))?;
         self.audit =

@@ -8,7 +8,7 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `meta` | `format`, `generation` | the version of this layout; the last generation |
-//! | `zones`, `monitors`, `pools`, `load_balancers` | the id, 16 octets | the object with its stamp, as `spec::row` writes it |
+//! | `zones`, `monitors`, `monitor_groups`, `pools`, `load_balancers` | the id, 16 octets | the object with its stamp, as `spec::row` writes it |
 //! | `levers` | id of the pool, which may be declared | the levers that are pulled |
 //! | `records` | id of the zone, id of the record | the record |
 //! | `tokens` | the id | name, digest, access and times, as JSON |

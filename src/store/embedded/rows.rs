@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use redb::{TableDefinition, WriteTransaction};
 
-use crate::model::id::{LoadBalancerId, MonitorId, ObjectId, PoolId, RecordId, TokenId, ZoneId};
+use crate::model::id::{LoadBalancerId, MonitorGroupId, MonitorId, ObjectId, PoolId, RecordId, TokenId, ZoneId};
 use crate::model::inventory::{Change, Commit, Inventory, Stored, StoredObject};
 use crate::model::stamp::{Provenance, Stamp};
 use crate::spec::row;
@@ -19,6 +19,8 @@ pub(super) const ZONES: Rows = Rows("zones");
 pub(super) const RECORDS: Rows = Rows("records");
 /// Monitors by id.
 pub(super) const MONITORS: Rows = Rows("monitors");
+/// Monitor groups by id.
+pub(super) const MONITOR_GROUPS: Rows = Rows("monitor_groups");
 /// Pools by id.
 pub(super) const POOLS: Rows = Rows("pools");
 /// Load balancers by id.
@@ -102,7 +104,7 @@ impl Touched {
 
     /// Has the rows of everything touched but tokens say what `inventory` does.
     pub(super) fn write(&self, transaction: &WriteTransaction, inventory: &Inventory) -> Result<(), redb::Error> {
-        for rows in [ZONES, RECORDS, MONITORS, POOLS, LOAD_BALANCERS, LEVERS] {
+        for rows in [ZONES, RECORDS, MONITORS, MONITOR_GROUPS, POOLS, LOAD_BALANCERS, LEVERS] {
             let mut objects = self.objects.iter().filter(|object| table(**object) == rows).peekable();
             if objects.peek().is_none() {
                 continue;
@@ -140,6 +142,7 @@ fn table(object: ObjectId) -> Rows {
         ObjectId::Zone(_) => ZONES,
         ObjectId::Record(..) => RECORDS,
         ObjectId::Monitor(_) => MONITORS,
+        ObjectId::MonitorGroup(_) => MONITOR_GROUPS,
         ObjectId::Pool(_) => POOLS,
         ObjectId::LoadBalancer(_) => LOAD_BALANCERS,
         ObjectId::Levers(_) => LEVERS,
@@ -152,6 +155,7 @@ pub(super) fn key(object: ObjectId) -> Vec<u8> {
         ObjectId::Zone(id) => id.bits().to_be_bytes().into(),
         ObjectId::Record(zone, id) => record_key(zone, id),
         ObjectId::Monitor(id) => id.bits().to_be_bytes().into(),
+        ObjectId::MonitorGroup(id) => id.bits().to_be_bytes().into(),
         ObjectId::Pool(id) => id.bits().to_be_bytes().into(),
         ObjectId::LoadBalancer(id) => id.bits().to_be_bytes().into(),
         ObjectId::Levers(pool) => pool.bits().to_be_bytes().into(),
@@ -206,6 +210,10 @@ fn live(inventory: &Inventory, object: ObjectId) -> Option<Stored> {
         ObjectId::Monitor(id) => {
             stamped(StoredObject::Monitor(inventory.monitors.find(id)?.clone()), stamps.monitors.find(id)?)
         }
+        ObjectId::MonitorGroup(id) => {
+            let object = StoredObject::MonitorGroup(inventory.monitor_groups.find(id)?.clone());
+            stamped(object, stamps.monitor_groups.find(id)?)
+        }
         ObjectId::Pool(id) => stamped(StoredObject::Pool(inventory.pools.find(id)?.clone()), stamps.pools.find(id)?),
         ObjectId::LoadBalancer(id) => {
             let object = StoredObject::LoadBalancer(inventory.load_balancers.find(id)?.clone());
@@ -231,6 +239,7 @@ pub(super) fn object(kind: &str, id: &str, zone: Option<&str>) -> Option<ObjectI
         "zone" => ZoneId::parse(id).map(ObjectId::Zone),
         "dns_record" => Some(ObjectId::Record(ZoneId::parse(zone?)?, RecordId::parse(id)?)),
         "monitor" => MonitorId::parse(id).map(ObjectId::Monitor),
+        "monitor_group" => MonitorGroupId::parse(id).map(ObjectId::MonitorGroup),
         "pool" => PoolId::parse(id).map(ObjectId::Pool),
         "load_balancer" => LoadBalancerId::parse(id).map(ObjectId::LoadBalancer),
         "levers" => PoolId::parse(id).map(ObjectId::Levers),

@@ -279,6 +279,7 @@ fn pool(index: usize, plan: &PoolPlan) -> Pool {
         minimum_origins: plan.minimum,
         slow_start: Duration::ZERO,
         monitor: plan.monitor.map(monitor_id),
+        monitor_group: None,
         origins: plan.origins.iter().enumerate().map(origin).collect(),
         kept: Kept::default(),
     }

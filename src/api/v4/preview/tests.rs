@@ -206,6 +206,7 @@ fn a_preview_looks_at_so_many_origins_and_tells_of_the_rest() {
             minimum_origins: 1,
             slow_start: std::time::Duration::ZERO,
             monitor: None,
+            monitor_group: None,
             origins: (1..=200).map(origin).collect(),
             kept: crate::model::kept::Kept::default(),
         })

@@ -69,3 +69,30 @@ async fn whoever_is_limited_to_a_pool_gives_it_no_monitor_that_it_has_not() {
     assert_eq!(edit(json!({"monitor": ""}).to_string()).await, 200);
     assert_eq!(edit(json!({"monitor": monitor}).to_string()).await, 403, "it has it no longer");
 }
+
+#[tokio::test]
+async fn whoever_is_limited_to_a_pool_gives_it_no_monitor_group_that_it_has_not() {
+    let api = Fixture::new();
+    let monitor = api.made(MONITORS, MONITOR).await;
+    let groups = format!("/accounts/{}/load_balancers/monitor_groups", super::accounts::id());
+    let group = async |name: &str| {
+        let body = json!({"name": name, "members": [{"monitor_id": monitor}]}).to_string();
+        api.made(&groups, &body).await
+    };
+    let (own, other) = (group("own").await, group("other").await);
+    let origins = json!([{"name": "a", "address": "192.0.2.1"}]);
+    let web = api.made(POOLS, &json!({"name": "web", "monitor_group": own, "origins": origins}).to_string()).await;
+    let path = format!("{POOLS}/{web}");
+    let edit = async |body: String| {
+        api.call_as(bearer(Access::Edit, PoolId::parse(&web)), "PATCH", &path, &[], &body).await.status.as_u16()
+    };
+    assert_eq!(edit(json!({"monitor_group": other}).to_string()).await, 403);
+    assert_eq!(
+        edit(json!({"monitor_group": "", "monitor": monitor}).to_string()).await,
+        403,
+        "a member is no monitor of it"
+    );
+    assert_eq!(edit(json!({"monitor_group": own, "description": "same"}).to_string()).await, 200);
+    assert_eq!(edit(json!({"monitor_group": ""}).to_string()).await, 200);
+    assert_eq!(edit(json!({"monitor_group": own}).to_string()).await, 403, "it has it no longer");
+}

@@ -1,9 +1,13 @@
 //! What the API makes: what is refused, what is set aside, and what stamps say.
 
+use std::time::Duration;
+
 use super::*;
 use crate::model::dns_record::DnsRecord;
 use crate::model::hosting::SerialSource;
-use crate::model::id::{ObjectId, RecordId};
+use crate::model::id::{MonitorGroupId, ObjectId, RecordId};
+use crate::model::monitor::Check;
+use crate::model::monitor_group::{GroupMember, MonitorGroup};
 use crate::model::pool::Address;
 use crate::model::stamp::{Revision, UnixMicros};
 use crate::model::tree::{Node, Table, Value};
@@ -11,6 +15,24 @@ use crate::model::tree::{Node, Table, Value};
 /// A pool of the API with an id that its name does not give.
 fn made(name: &str, id: u128) -> Pool {
     Pool { id: PoolId::random(id), ..pool(name, [192, 0, 2, 1]) }
+}
+
+/// A monitor of a file.
+fn monitor(name: &str) -> Monitor {
+    Monitor {
+        id: MonitorId::declared(name),
+        name: name.into(),
+        description: String::new(),
+        probe_zone: String::new(),
+        check: Check::IcmpPing,
+        source_address: None,
+        timeout: Duration::from_secs(1),
+        retries: 0,
+        interval: Duration::from_secs(5),
+        consecutive_up: 0,
+        consecutive_down: 0,
+        damping: None,
+    }
 }
 
 /// A load balancer that uses one pool.
@@ -58,6 +80,67 @@ fn what_is_declared_is_changed_in_its_file_only() {
         Contradiction::ReadOnly { object: ObjectId::Pool(id), name: "declared".into(), file: "pools.toml".into() };
     assert_eq!(start().apply(Change::PutPool(pool("declared", [192, 0, 2, 1]))).unwrap_err(), read_only);
     assert_eq!(start().apply(Change::Delete(ObjectId::Pool(id))).unwrap_err(), read_only);
+}
+
+#[test]
+fn a_monitor_group_holds_its_monitors_and_pools_hold_it() {
+    let [used, id] = [1, 2].map(MonitorId::random);
+    let group = |monitor: MonitorId| MonitorGroup {
+        id: MonitorGroupId::random(1),
+        name: "g".into(),
+        description: String::new(),
+        members: vec![GroupMember {
+            monitor,
+            enabled: false,
+            must_be_healthy: false,
+            monitoring_only: false,
+            created: UnixMicros(0),
+            updated: UnixMicros(0),
+        }],
+    };
+    let monitors = |inventory: Inventory, ids: &[MonitorId]| {
+        ids.iter().fold(inventory, |inventory, id| {
+            inventory.apply(Change::PutMonitor(Monitor { id: *id, name: id.to_string(), ..monitor("m") })).unwrap()
+        })
+    };
+    let start = monitors(start(), &[used, id]);
+    let missing = Contradiction::MemberMissing { group: "g".into(), monitor: MonitorId::random(3) };
+    assert_eq!(start.apply(Change::PutMonitorGroup(group(MonitorId::random(3)))).unwrap_err(), missing);
+    let pool = Pool { monitor_group: Some(MonitorGroupId::random(1)), ..made("web", 1) };
+    let missing = Contradiction::GroupMissing { pool: "web".into(), group: MonitorGroupId::random(1) };
+    assert_eq!(start.apply(Change::PutPool(pool.clone())).unwrap_err(), missing);
+
+    let at = |inventory: &Inventory, change, now| inventory.commit(step(change, Expected::Anything), UnixMicros(now));
+    let with = at(&start, Change::PutMonitorGroup(group(used)), 10).unwrap().apply(Change::PutPool(pool)).unwrap();
+    assert_eq!(with.monitor_groups.find(MonitorGroupId::random(1)).unwrap().members[0].created, UnixMicros(10));
+    let in_use = |inventory: &Inventory, object| match inventory.apply(Change::Delete(object)) {
+        Err(Contradiction::InUse { referrers, .. }) => referrers.into_iter().map(|one| one.name).collect(),
+        other => vec![format!("{other:?}")],
+    };
+    let all = ObjectId::MonitorGroup(MonitorGroupId::random(1));
+    assert_eq!(in_use(&with, ObjectId::Monitor(used)), ["g"]);
+    assert_eq!(in_use(&with, all), ["web"]);
+    let with = with.apply(Change::Delete(ObjectId::Monitor(id))).unwrap();
+    let without = with.apply(Change::Delete(ObjectId::Pool(PoolId::random(1)))).unwrap();
+    let without = without.apply(Change::Delete(all)).unwrap();
+    without.apply(Change::Delete(ObjectId::Monitor(used))).unwrap();
+
+    // What a file declares may contradict it: then it waits with what needs it.
+    let named = MonitorGroup { id: MonitorGroupId::declared("g"), ..group(MonitorId::declared("m")) };
+    let declared = Declared { monitors: vec![monitor("m")], monitor_groups: vec![named], ..Declared::default() };
+    assert!(matches!(with.apply(Change::Declare(declared.clone())), Err(Contradiction::WouldSetAside(_))));
+    let aside = with.apply(Change::DeclareSettingAside(declared.clone())).unwrap();
+    let kinds: Vec<_> = aside.set_aside.iter().map(|aside| aside.stored.object.id().kind()).collect();
+    assert_eq!(kinds, ["monitor_group", "pool"]);
+    assert_eq!(
+        aside.declared_in(ObjectId::MonitorGroup(MonitorGroupId::declared("g"))).unwrap().as_ref(),
+        "the configuration"
+    );
+    let again = aside.apply(Change::DeclareSettingAside(declared)).unwrap();
+    let [one, two] = [&aside, &again].map(|inventory| inventory.monitor_groups.find(MonitorGroupId::declared("g")));
+    assert!(Arc::ptr_eq(one.unwrap(), two.unwrap()), "what is equal stays the same value");
+    let back = aside.apply(Change::DeclareSettingAside(Declared::default())).unwrap();
+    assert_eq!((back.set_aside.len(), back.pools.len()), (0, 1));
 }
 
 #[test]

@@ -4,6 +4,8 @@ use super::*;
 use crate::health::endpoint::{ProbedOrigin, ProbedPool};
 use crate::health::target::Flip;
 use crate::model::event::{PoolEvent, Transition};
+use crate::model::id::MonitorGroupId;
+use crate::model::monitor_group::{GroupMember, MonitorGroup};
 use crate::model::stamp::UnixMicros;
 use crate::model::verdict::{FailReason, Verdict};
 use crate::steering::events::{Flipped, Recorder};
@@ -44,8 +46,55 @@ async fn each_pool_of_a_target_has_an_event() {
     world.set(1, false);
     world.pass(Duration::from_secs(8)).await;
     let down = reader.try_recv().unwrap();
-    assert_eq!(told(&down), ["any true 1 down", "both false! 1 down"]);
     assert_eq!(down.lost, 0);
+    assert_eq!(told(&down), ["any true 1 down", "both false! 1 down"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_of_a_group_that_changes_no_vote_is_no_event() {
+    let (mut world, mut reader) = recorded(100);
+    world.set(1, true);
+    let member = |name: &str| GroupMember {
+        monitor: MonitorId::declared(name),
+        enabled: true,
+        must_be_healthy: false,
+        monitoring_only: false,
+        created: UnixMicros(0),
+        updated: UnixMicros(0),
+    };
+    let id = MonitorGroupId::declared("g");
+    let members = vec![member("m"), member("n")];
+    let group = MonitorGroup { id, name: "g".into(), description: String::new(), members };
+    let probed = Pool { monitor: None, monitor_group: Some(id), ..pool("p", &[1]) };
+    // The second monitor has a port of its own, at which somebody else decides.
+    let other = Monitor { id: MonitorId::declared("n"), name: "n".into(), check: Check::Tcp { port: 1 }, ..monitor() };
+    let names = vec![load_balancer("a", "a.example.com", &["p"])];
+    let declared = Declared {
+        zones: vec![Arc::new(zone("example.com"))],
+        monitors: vec![monitor(), other],
+        monitor_groups: vec![group],
+        pools: vec![probed],
+        load_balancers: names,
+        ..Declared::default()
+    };
+    world.inventory = Arc::new(world.inventory.apply(Change::Declare(declared)).unwrap());
+    let assigned = world.schedule.reconcile(Arc::clone(&world.inventory));
+    world.publisher.apply(assigned, Instant::now());
+    let mut seen = async |world: &mut World, time: Duration| {
+        world.pass(time).await;
+        let mut all = vec![];
+        while let Ok(flipped) = reader.try_recv() {
+            all.extend(told(&flipped));
+        }
+        (all, world.answer("a.example.com"))
+    };
+    // The second that is up changes nothing: that not more than half are down is known by the first.
+    assert_eq!(seen(&mut world, MOMENT).await, (vec!["p true! 1 up".to_owned()], "ok [1]".to_owned()));
+    world.up.1.lock().unwrap().insert(1);
+    assert_eq!(seen(&mut world, Duration::from_secs(8)).await, (vec![], "ok [1]".to_owned()));
+    world.set(1, false);
+    let down = (vec!["p false! 1 down".to_owned()], "last resort [1]".to_owned());
+    assert_eq!(seen(&mut world, Duration::from_secs(8)).await, down);
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,14 +182,40 @@ async fn a_host_changes_with_the_last_of_its_addresses() {
         };
         events.iter().map(seen).collect()
     };
-    let [one, two] = [1, 2].map(|host| IpAddr::from([192, 0, 2, host]));
+    let one = IpAddr::from([192, 0, 2, 1]);
     let events = fallen(&[1]).pool_events(UnixMicros(1));
-    assert_eq!(events.iter().map(|event| event.changes().count()).sum::<usize>(), 0, "the other address is up");
-    assert_eq!(seen(events), [(Up, Up, Up, false, 0, two)]);
+    assert!(events.is_empty(), "the other address is up: {events:?}");
     assert_eq!(seen(fallen(&[0]).pool_events(UnixMicros(2))), [(Down, Up, Down, true, 2, one)]);
     // Both at once.
     for cell in &cells {
         cell.tell(Up);
     }
     assert_eq!(seen(fallen(&[1, 0]).pool_events(UnixMicros(3))), [(Down, Up, Down, true, 2, one)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_to_be_held_down_is_an_event_and_what_stays_held_down_is_none() {
+    use Verdict::{Down, Up};
+    let (mut world, mut reader) = recorded(100);
+    world.set(1, true);
+    world.declare(&["example.com"], vec![pool("p", &[1])], vec![]);
+    world.pass(MOMENT).await;
+    let first = reader.try_recv().unwrap();
+    told(&first);
+    let Flipped { flips, pools, assigned, .. } = first;
+    let cell = Arc::clone(&flips[0].cell);
+    let turn =
+        |from, to, reason| Flip { cell: Arc::clone(&cell), transition: Transition { from, to, reason, count: 2 } };
+    let (timeout, held) = (Some(FailReason::TcpTimeout), Some(FailReason::HeldDown));
+    let flips = vec![turn(Up, Down, timeout), turn(Down, Down, held), turn(Down, Down, held), turn(Down, Up, None)];
+    let flipped = Flipped { flips, pools: pools.clone(), assigned: Arc::clone(&assigned), lost: 0 };
+    let seen = |flipped: Flipped| -> Vec<_> {
+        let events = flipped.pool_events(UnixMicros(1));
+        events.iter().map(|event| (event.origins[0].from, event.origins[0].verdict, event.origins[0].reason)).collect()
+    };
+    assert_eq!(seen(flipped), [(Up, Down, timeout), (Down, Down, held), (Down, Up, None)]);
+    // The same by itself, in a batch of its own.
+    cell.tell(Down);
+    let alone = Flipped { flips: vec![turn(Down, Down, held)], pools, assigned, lost: 0 };
+    assert_eq!(seen(alone), [(Down, Down, held)]);
 }

@@ -4,10 +4,12 @@ use proptest::prelude::*;
 
 use super::backend::{Medium, Trouble};
 use super::*;
-use crate::model::id::{LoadBalancerId, MonitorId, PoolId, RecordId};
+use crate::model::id::{LoadBalancerId, MonitorGroupId, MonitorId, PoolId, RecordId};
 use crate::model::inventory::{Author, Expected};
 use crate::model::pool::Pool;
-use crate::store::sample::{address_record, commit, create_zone, declared, load_balancer, monitor, pool};
+use crate::store::sample::{
+    address_record, commit, create_zone, declared, load_balancer, monitor, monitor_group, pool,
+};
 
 /// Something that happens to a store.
 #[derive(Clone, Debug)]
@@ -26,6 +28,7 @@ enum Event {
 #[derive(Clone, Debug)]
 enum Edit {
     Monitor(u8),
+    Group(u8, u8),
     Pool(u128, u8, Option<u8>),
     LoadBalancer(u8, u128, u128),
     Zone(u8),
@@ -37,9 +40,13 @@ impl Edit {
     fn change(&self) -> Change {
         match self {
             Self::Monitor(number) => Change::PutMonitor(monitor(*number)),
+            Self::Group(number, monitor) => Change::PutMonitorGroup(monitor_group(*number, *monitor)),
             Self::Pool(number, address, monitor) => {
-                let monitor = monitor.map(|number| MonitorId::random(number.into()));
-                Change::PutPool(Pool { monitor, ..pool(*number, *address) })
+                // Half of them by a group.
+                let by_group = address.is_multiple_of(2);
+                let group = monitor.filter(|_| by_group).map(|number| MonitorGroupId::random(number.into()));
+                let monitor = monitor.filter(|_| !by_group).map(|number| MonitorId::random(number.into()));
+                Change::PutPool(Pool { monitor, monitor_group: group, ..pool(*number, *address) })
             }
             Self::LoadBalancer(number, pool, other) => Change::PutLoadBalancer(load_balancer(*number, *pool, *other)),
             Self::Zone(number) => create_zone(*number),
@@ -54,6 +61,7 @@ fn objects() -> impl Strategy<Value = ObjectId> {
         (0..2_u128).prop_map(|id| ObjectId::Zone(ZoneId::random(id))),
         (0..2_u128, 0..4_u128).prop_map(|(zone, id)| ObjectId::Record(ZoneId::random(zone), RecordId::random(id))),
         (0..2_u128).prop_map(|id| ObjectId::Monitor(MonitorId::random(id))),
+        (0..2_u128).prop_map(|id| ObjectId::MonitorGroup(MonitorGroupId::random(id))),
         (0..4_u128).prop_map(|id| ObjectId::Pool(PoolId::random(id))),
         (0..3_u128).prop_map(|id| ObjectId::LoadBalancer(LoadBalancerId::random(id))),
     ]
@@ -62,6 +70,7 @@ fn objects() -> impl Strategy<Value = ObjectId> {
 fn edits() -> impl Strategy<Value = Edit> {
     prop_oneof![
         1 => (0..2_u8).prop_map(Edit::Monitor),
+        2 => (0..2_u8, 0..2_u8).prop_map(|(number, monitor)| Edit::Group(number, monitor)),
         4 => (0..4_u128, 1..9_u8, proptest::option::of(0..2_u8)).prop_map(|(id, at, by)| Edit::Pool(id, at, by)),
         3 => (0..3_u8, 0..4_u128, 0..4_u128).prop_map(|(id, pool, other)| Edit::LoadBalancer(id, pool, other)),
         2 => (0..2_u8).prop_map(Edit::Zone),

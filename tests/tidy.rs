@@ -59,6 +59,7 @@ const PURE: &[&str] = &[
     "src/steering/compile.rs",
     "src/steering/draw.rs",
     "src/steering/lookup.rs",
+    "src/steering/explain.rs",
     "src/steering/select.rs",
     "src/steering/state.rs",
     "src/transfer/secondary/difference.rs",

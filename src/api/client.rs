@@ -13,6 +13,7 @@ use tokio::net::UnixStream;
 use crate::api::control::{Contradictions, Reload, Retransfer};
 use crate::api::events::{EventsAsked, EventsTold};
 use crate::api::exchange::{BackupOrder, Imported, Importing, Refusal};
+use crate::api::explain::{ExplainAsked, Explanation};
 use crate::api::status::{DeliveryStatus, Status};
 use crate::api::tokens::{ListedToken, MadeToken, NewToken};
 use crate::api::v4::BASE;
@@ -93,6 +94,16 @@ pub async fn tokens(control: &Path) -> Result<Vec<ListedToken>, ClientError> {
 pub async fn revoke_token(control: &Path, token: &str) -> Result<Result<ListedToken, String>, ClientError> {
     let path = format!("/tokens/{}", encoded(token));
     told(exchange(control, Method::DELETE, &path, Vec::new()).await?)
+}
+
+/// Asks for the explanation of an answer; why there is none if that is refused.
+pub async fn explain(control: &Path, asked: &ExplainAsked) -> Result<Result<Explanation, String>, ClientError> {
+    let ExplainAsked { name, rtype, client } = asked;
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("name", name);
+    query.extend_pairs(rtype.as_ref().map(|rtype| ("type", rtype)));
+    query.extend_pairs(client.map(|client| ("client", client.to_string())));
+    told(exchange(control, Method::GET, &format!("/explain?{}", query.finish()), Vec::new()).await?)
 }
 
 /// Pulls a lever of a pool, or of one of its origins; why it is not if that is refused.

@@ -26,6 +26,7 @@ use tracing::warn;
 
 use crate::api::events;
 use crate::api::exchange::{self, Refusal};
+use crate::api::explain;
 use crate::api::observe::{self, Readiness};
 use crate::api::set_aside;
 use crate::api::status::{DeliveryStatus, Status};
@@ -187,6 +188,7 @@ impl ControlSocket {
         let exchange = exchange::routes(Arc::clone(&context.store));
         let events = events::routes(Arc::clone(&context.store), token.clone());
         let set_aside = set_aside::routes(Arc::clone(&context.store));
+        let explain = explain::routes(Arc::clone(&context));
         // What may take long is made where it holds up neither DNS nor the rest of this socket.
         let elsewhere = middleware::from_fn_with_state(runtime, elsewhere);
         let api = v4::router(context).merge(exchange).layer(Extension(Caller::control())).layer(elsewhere);
@@ -199,7 +201,7 @@ impl ControlSocket {
             .merge(observe::signs::<S>().layer(Extension(Caller::control())))
             .fallback(async || {
                 let routes = "the control socket has GET /status, GET /metrics, GET /healthz, GET /readyz, \
-                              POST /reload, POST /zones/{zone}/retransfer, POST /webhooks/{name}/test, /tokens, GET /events, \
+                              POST /reload, POST /zones/{zone}/retransfer, POST /webhooks/{name}/test, /tokens, GET /events, GET /explain, \
                               GET /export, POST /import, POST /backup, DELETE /set-aside/{id}, the API under \
                               /client/v4 and its document at GET /openapi.json\n";
                 (StatusCode::NOT_FOUND, routes)
@@ -208,6 +210,7 @@ impl ControlSocket {
             .merge(tokens)
             .merge(events)
             .merge(set_aside)
+            .merge(explain)
             .merge(api);
         let listener = OwnPeers { listener, owner };
         let served = axum::serve(listener, router).with_graceful_shutdown(async move { token.cancelled().await }).await;

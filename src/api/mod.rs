@@ -6,6 +6,7 @@ pub mod client;
 pub mod control;
 pub mod events;
 pub mod exchange;
+pub mod explain;
 pub mod listen;
 pub mod metrics;
 pub mod observe;

@@ -3,6 +3,7 @@
 mod check;
 mod events;
 mod exchange;
+mod explain;
 mod progress;
 mod lever;
 mod refresh;
@@ -38,6 +39,7 @@ Examples:
   pooldns reload --config my.toml            take changes in, all or nothing
   pooldns refresh example.com                transfer a zone anew from its primaries
   pooldns status --config my.toml            pools, origins, and why they are down
+  pooldns explain www.example.com AAAA       what a name would be answered with now, and why
   pooldns events --follow                    what happens to them, as it happens
   pooldns export > api.toml                  everything that the API made, as TOML
   pooldns status --json | jq .pools          the same for scripts
@@ -73,6 +75,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Decide about a pool or an origin whatever probes say: force it up or down, drain it, perhaps for a limited time.
     Lever(lever::LeverArgs),
+    /// Say what a name would be answered with now, and why: which pools and origins were considered, what keeps each out.
+    Explain(explain::ExplainArgs),
     /// Show what happened to pools and origins, or follow what happens.
     Events(events::EventsArgs),
     /// Make, list and revoke tokens, which the API asks for over TCP.
@@ -167,6 +171,9 @@ enum CliError {
     /// A token that cannot be made or revoked.
     #[error("{0}")]
     Token(String),
+    /// An answer that cannot be explained.
+    #[error("{0}")]
+    Explain(String),
     /// A lever that cannot be pulled or released.
     #[error("{0}")]
     Lever(String),
@@ -211,6 +218,7 @@ impl CliError {
             Self::Faulty(_) | Self::NoConfig | Self::NoControl(_) | Self::Refused(_) => 2,
             Self::NotTransferred(_)
             | Self::Token(_)
+            | Self::Explain(_)
             | Self::Lever(_)
             | Self::Webhook(_)
             | Self::Store(_)
@@ -234,6 +242,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Refresh(args) => refresh::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Lever(args) => lever::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Events(args) => events::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Webhook(args) => webhook::run(&args),

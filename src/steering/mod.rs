@@ -5,6 +5,7 @@ pub mod audience;
 pub mod compile;
 pub mod draw;
 pub mod events;
+pub mod explain;
 pub mod judged;
 pub mod lookup;
 pub mod publish;

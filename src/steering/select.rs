@@ -106,6 +106,43 @@ pub struct Candidate<'p> {
     pub steps: u32,
 }
 
+/// Why a default pool does not answer for a family.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PassedOver {
+    /// It is disabled.
+    Disabled,
+    /// A lever keeps it out.
+    Lever(LeverAction),
+    /// Fewer of its origins are healthy than it needs.
+    TooFewHealthy {
+        /// How many are.
+        healthy: usize,
+        /// How many it needs.
+        minimum: usize,
+    },
+    /// No origin of it is healthy and takes traffic.
+    NothingToGive,
+    /// It has origins of the family, and none of them can answer.
+    FamilyDown,
+}
+
+/// Why an address is not among those that answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LeftOut {
+    /// Its origin is disabled.
+    Disabled,
+    /// Its origin has the weight 0.
+    Weightless,
+    /// A lever keeps its origin out.
+    Lever(LeverAction),
+    /// It is of the other family.
+    OtherFamily,
+    /// It is not up.
+    Unhealthy(Verdict),
+    /// Another origin of the pool has it too.
+    Twin,
+}
+
 /// Selects the addresses that answer for `family`.
 pub fn select<'p, P: PoolHealth>(
     policy: SteeringPolicy,
@@ -121,7 +158,7 @@ pub fn select<'p, P: PoolHealth>(
         | SteeringPolicy::DynamicLatency
         | SteeringPolicy::Proximity
         | SteeringPolicy::LeastOutstandingRequests
-        | SteeringPolicy::LeastConnections => pools.iter().find_map(|pool| from_pool(*pool, family)),
+        | SteeringPolicy::LeastConnections => pools.iter().find_map(|pool| from_pool(*pool, family).ok()),
     };
     let mut selection = found.unwrap_or_else(|| from_fallback(pools, fallback, family));
     // A pool before it has the family in service, and could not answer: that is trouble, not how the pools are meant.
@@ -132,23 +169,31 @@ pub fn select<'p, P: PoolHealth>(
     selection
 }
 
-/// What a default pool gives; none if steering has to go on to the next.
-fn from_pool<P: PoolHealth>(health: &P, family: Family) -> Option<Selection<'_>> {
+/// What a default pool gives; or why steering has to go on to the next.
+pub(in crate::steering) fn from_pool<P: PoolHealth>(health: &P, family: Family) -> Result<Selection<'_>, PassedOver> {
     let pool = health.pool();
     // Health of the pool counts origins of both families; so does whether it can return anything. Where there is no
     // monitor health is not considered at all, thus there is no minimum either.
     let is_counted = health.considers_health() && health.lever() != Some(LeverAction::Up);
     let minimum = if is_counted { usize::try_from(pool.minimum_origins).unwrap_or(usize::MAX) } else { 0 };
-    let is_out = !pool.enabled || matches!(health.lever(), Some(LeverAction::Down | LeverAction::Drain));
     let healthy = || pool.origins.iter().enumerate().filter(|origin| is_healthy(health, origin));
-    if is_out || healthy().count() < minimum || !healthy().any(|origin| takes_traffic(health, &origin)) {
-        return None;
+    match health.lever() {
+        _ if !pool.enabled => return Err(PassedOver::Disabled),
+        Some(lever @ (LeverAction::Down | LeverAction::Drain)) => return Err(PassedOver::Lever(lever)),
+        _ if healthy().count() < minimum => {
+            return Err(PassedOver::TooFewHealthy { healthy: healthy().count(), minimum });
+        }
+        _ if !healthy().any(|origin| takes_traffic(health, &origin)) => return Err(PassedOver::NothingToGive),
+        _ => {}
     }
     if !pool.origins.iter().enumerate().any(|(index, _)| is_of(health, index, family)) {
-        return Some(Selection { source: Source::NoFamily, pool: Some(pool.id), candidates: vec![] });
+        return Ok(Selection { source: Source::NoFamily, pool: Some(pool.id), candidates: vec![] });
     }
     let candidates = candidates(health, family, is_usable);
-    (!candidates.is_empty()).then_some(Selection { source: Source::Pool, pool: Some(pool.id), candidates })
+    if candidates.is_empty() {
+        return Err(PassedOver::FamilyDown);
+    }
+    Ok(Selection { source: Source::Pool, pool: Some(pool.id), candidates })
 }
 
 /// What the fallback pool gives when no default pool can.
@@ -182,9 +227,11 @@ fn candidates<P: PoolHealth>(
     family: Family,
     will_do: impl Fn(Option<Verdict>) -> bool,
 ) -> Vec<Candidate<'_>> {
-    let origins = health.pool().origins.iter().enumerate();
     let mut found: Vec<Candidate<'_>> = Vec::new();
-    for (index, origin) in origins.filter(|origin| takes_traffic(health, origin)) {
+    for (index, origin) in health.pool().origins.iter().enumerate() {
+        if kept_away(health, &(index, origin)).is_some() {
+            continue;
+        }
         for (address, Judgement { verdict, steps }) in health.addresses(index) {
             // Only names of hosts can lead to the same address; a record stands in a set once (RFC 2181 §5).
             let is_taken = || origin.address.ip().is_none() && found.iter().any(|other| other.address == address);
@@ -194,6 +241,26 @@ fn candidates<P: PoolHealth>(
         }
     }
     found
+}
+
+/// Why an address is not among those of `selection`, which is of its pool; none if it is, or if that pool gives none.
+pub(in crate::steering) fn left_out<P: PoolHealth>(
+    health: &P,
+    (index, origin): (usize, &Origin),
+    (address, judgement): (IpAddr, Judgement),
+    (family, selection): (Family, &Selection<'_>),
+) -> Option<LeftOut> {
+    let is_candidate = |one: &Candidate<'_>| one.address == address && std::ptr::eq(one.origin, origin);
+    let wrong_family = (Family::of(address) != family).then_some(LeftOut::OtherFamily);
+    let unhealthy = || match judgement.verdict {
+        Some(verdict @ (Verdict::Down | Verdict::Unknown)) => Some(LeftOut::Unhealthy(verdict)),
+        Some(Verdict::Up) | None => None,
+    };
+    match kept_away(health, &(index, origin)).or(wrong_family) {
+        _ if selection.candidates.iter().any(is_candidate) => None,
+        Some(why) => Some(why),
+        None => unhealthy().or_else(|| (!selection.candidates.is_empty()).then_some(LeftOut::Twin)),
+    }
 }
 
 /// Whether any origin of an enabled pool is healthy.
@@ -228,9 +295,18 @@ fn is_usable(verdict: Option<Verdict>) -> bool {
 }
 
 /// Enabled, of some weight, and with no lever that keeps traffic away.
-fn takes_traffic<P: PoolHealth>(health: &P, (index, origin): &(usize, &Origin)) -> bool {
-    let lever = health.origin_lever(*index);
-    origin.enabled && origin.weight > Weight::ZERO && !matches!(lever, Some(LeverAction::Down | LeverAction::Drain))
+fn takes_traffic<P: PoolHealth>(health: &P, origin: &(usize, &Origin)) -> bool {
+    kept_away(health, origin).is_none()
+}
+
+/// Why an origin takes no traffic, whatever probes say; none if it does.
+fn kept_away<P: PoolHealth>(health: &P, (index, origin): &(usize, &Origin)) -> Option<LeftOut> {
+    match health.origin_lever(*index) {
+        _ if !origin.enabled => Some(LeftOut::Disabled),
+        _ if origin.weight == Weight::ZERO => Some(LeftOut::Weightless),
+        Some(lever @ (LeverAction::Down | LeverAction::Drain)) => Some(LeftOut::Lever(lever)),
+        Some(LeverAction::Up) | None => None,
+    }
 }
 
 #[cfg(test)]

@@ -373,6 +373,20 @@ fn levers_outrank_probes_and_outlive_a_restart() {
     };
     assert_eq!(lever(&server, &["down", "web/web-0", "--reason", "disk swap", "--for", "1h"]).0, Some(0));
     wait_for(&both[1..].to_vec(), || server.dns().addresses(WWW));
+    let explain = |args: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        let ran = run(command.arg("explain").args(args).arg("--config").arg(server.config()));
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        ran.stdout
+    };
+    let told = explain(&["www.example.test"]);
+    assert!(told.contains("addresses of the first usable pool") && told.contains("pool web: answers"), "{told}");
+    assert!(told.contains("left out: the origin is forced down (lever)"), "{told}");
+    let told: serde_json::Value = serde_json::from_str(&explain(&["www.example.test", "A", "--json"])).unwrap();
+    assert_eq!(told["addresses"], serde_json::json!([both[1].to_string()]));
+    assert!(explain(&["www.example.test", "AAAA"]).contains("no origin of this family"));
+    assert!(explain(&["nobody.example.test"]).contains("NXDOMAIN"));
+    assert!(explain(&["www.example.net"]).contains("none of the zones"));
     let origin = server.origin("web", 0);
     assert_eq!((origin.verdict.as_str(), origin.lever.unwrap().reason.as_str()), ("up", "disk swap"));
     let shown = server.command("status").stdout;

@@ -9,7 +9,7 @@ use crate::model::id::RecordId;
 use crate::model::inventory::{Change, Declared, Inventory, StoredObject};
 use crate::model::name::Name;
 use crate::model::rrset::{Record, Rtype};
-use crate::model::tree::{Node, Table};
+use crate::model::tree::{Entry, Node, Table, Value};
 use crate::model::zone::Zone;
 use crate::spec::{declared, dns_record};
 
@@ -17,7 +17,8 @@ use crate::spec::{declared, dns_record};
 const VERSION: u8 = 1;
 
 /// Builds the document. Objects of the API come in order of their names; those that the configuration declares are named by
-/// their ids, and not in it. Comments and tags of records have no place there, and an automatic TTL is a number.
+/// their ids, and not in it. Comments and tags of records have no place there, and an automatic TTL is a number. What there is
+/// none of is left out: an empty array would belong to whatever table the document is put below.
 pub fn build(inventory: &Inventory) -> Table {
     let mut made = Declared::default();
     for stored in inventory.stored() {
@@ -41,7 +42,12 @@ pub fn build(inventory: &Inventory) -> Table {
     made.load_balancers.sort_by(|a, b| a.name.cmp(&b.name));
     let version = Table::default().with("version", Node::int(VERSION));
     let arrays = declared::build(&made).without("keys");
-    arrays.entries().iter().fold(version, |table, entry| table.with(entry.key.clone(), entry.node.clone()))
+    let is_filled = |entry: &&Entry| !matches!(&entry.node.value, Value::Array(items) if items.is_empty());
+    arrays
+        .entries()
+        .iter()
+        .filter(is_filled)
+        .fold(version, |table, entry| table.with(entry.key.clone(), entry.node.clone()))
 }
 
 /// The changes that make the objects of a document in an API, in an order in which each comes after what it refers to.

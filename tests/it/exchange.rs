@@ -34,6 +34,9 @@ serial = \"auto\"
 records = [\"@ SOA ns1 h 1 2 3 4 5\", \"@ NS ns1\", \"txt TXT kept\"]
 ";
 
+/// What is exported where the API has made nothing: without arrays, which would belong to whatever table they come below.
+const NOTHING: &str = "version = 1\n";
+
 /// Runs a command of the program for a server's configuration, with more arguments.
 fn told(server: &TestServer, name: &str, more: &[&str]) -> Ran {
     run(command(server.config().parent().unwrap(), name).args(more))
@@ -52,7 +55,7 @@ fn what_is_imported_is_answered_and_goes_out_and_in_again() {
     let file = written(&server, OBJECTS);
     let dry = told(&server, "import", &[&file, "--dry-run"]);
     assert_eq!((dry.code, dry.stdout.lines().last()), (Some(0), Some("4 created, 0 updated, 0 would be as they were")));
-    assert!(told(&server, "export", &[]).stdout.contains("pools = []"));
+    assert_eq!(told(&server, "export", &[]).stdout, NOTHING);
     let ran = told(&server, "import", &[&file]);
     assert!(ran.code == Some(0) && ran.stdout.contains("create pool made\n"), "{ran:?}");
     wait("its address", || {
@@ -194,7 +197,7 @@ fn who_only_looks_makes_no_store() {
     std::fs::write(&objects, "[[zones]]\nname = \"made.test\"\nrecords = [\"@ SOA ns1 h 1 2 3 4 5\", \"@ NS ns1\"]\n")
         .unwrap();
     let ran = run(command(folder.path(), "export").args([""; 0]));
-    assert!(ran.code == Some(0) && ran.stdout.contains("zones = []"), "{ran:?}");
+    assert!(ran.code == Some(0) && ran.stdout == NOTHING, "{ran:?}");
     let ran = run(command(folder.path(), "import").args([objects.to_str().unwrap(), "--dry-run"]));
     assert_eq!(ran.stdout, "create zone made.test\n1 created, 0 updated, 0 would be as they were\n", "{ran:?}");
     assert!(!folder.path().join("kept").exists());
@@ -212,7 +215,7 @@ fn an_export_that_moves_into_the_configuration_is_the_files_from_then_on() {
     server.edit(&format!("{ZONE}{out}"));
     let taken = told(&server, "reload", &[]);
     assert_eq!(taken.code, Some(0), "{taken:?}");
-    assert!(told(&server, "export", &[]).stdout.contains("pools = []"));
+    assert_eq!(told(&server, "export", &[]).stdout, NOTHING);
     assert!(server.status().set_aside.is_empty());
     assert_eq!(server.log().iter().filter(|line| line.contains("is the file's from now on")).count(), 4);
     // It goes with the file, over a restart too.
@@ -221,7 +224,7 @@ fn an_export_that_moves_into_the_configuration_is_the_files_from_then_on() {
     server.edit(ZONE);
     server.start_again();
     assert!(server.status().pools.iter().all(|pool| pool.name != "made"));
-    assert!(told(&server, "export", &[]).stdout.contains("pools = []"));
+    assert_eq!(told(&server, "export", &[]).stdout, NOTHING);
 }
 
 #[test]

@@ -239,7 +239,7 @@ fn pool(explained: &Explained<'_, Judged<'_>>, is_fallback: bool, assigned: &Ass
         is_fallback,
         part,
         lever: health.lever().map(|lever| lever.word().to_owned()),
-        addresses: addresses.iter().map(|one| address(one, *health, probed)).collect(),
+        addresses: addresses.iter().map(|one| address(one, health, probed)).collect(),
     }
 }
 

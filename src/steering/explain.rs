@@ -90,10 +90,8 @@ fn considered<'p, P: PoolHealth>(
         let before = all.len();
         all.extend(health.addresses(index).map(|(address, judgement)| {
             let left_out = left_out(health, (index, origin), (address, judgement), (family, selection));
-            let is_answered = selection
-                .candidates
-                .iter()
-                .any(|one| one.address == address && std::ptr::eq(one.origin, origin));
+            let is_answered =
+                selection.candidates.iter().any(|one| one.address == address && std::ptr::eq(one.origin, origin));
             Considered { origin, address: Some(address), judgement: Some(judgement), is_answered, left_out }
         }));
         if all.len() == before {

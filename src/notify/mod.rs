@@ -1,6 +1,6 @@
 //! Webhooks: whoever wants to know is told when pools and origins go up or down.
 //!
-//! Each receiver has a [line](line) of its own. Nothing is kept on disk: what happens while the server runs is told, and a
+//! Each receiver has a line (`notify::line`) of its own. Nothing is kept on disk: what happens while the server runs is told, and a
 //! message that was delivered before a restart is not delivered again after it.
 
 mod courier;

@@ -98,6 +98,7 @@ fn pool(id: &str, monitor: Option<&str>, addresses: &[&str]) -> Pool {
         minimum_origins: 1,
         slow_start: std::time::Duration::ZERO,
         monitor: monitor.map(MonitorId::declared),
+        monitor_group: None,
         origins: addresses.iter().map(origin).collect(),
         kept: Kept::default(),
     }

@@ -148,8 +148,7 @@ fn assigned() -> Assigned {
         load_balancer("last", "unknown", Answers::All),
     ];
     let zones = vec![Arc::new(zone())];
-    let declared =
-        Declared { zones, monitors: vec![monitor.clone()], pools, load_balancers, ..Declared::default() };
+    let declared = Declared { zones, monitors: vec![monitor.clone()], pools, load_balancers, ..Declared::default() };
     let inventory = Inventory::default().apply(Change::Declare(declared)).expect("a good inventory");
     let mut table = HealthTable::default();
     let mut assigned = Assigned::default();

@@ -21,7 +21,7 @@ use crate::model::limits::UDP_PAYLOAD_MIN;
 use crate::model::rrset::Rtype;
 use crate::steering::table::RecordTable;
 use crate::telemetry::series::{SeriesId, ZoneOutcome};
-use crate::telemetry::{Counters, QTYPES};
+use crate::telemetry::{Code, Counters, QTYPES};
 use crate::wire::message::{COOKIE_OCTETS, ExtendedError, Message, Opt, put_error};
 use crate::wire::name::HashedName;
 use crate::wire::query::{CLASS_CH, CLASS_IN, Edns, OPCODE_NOTIFY, Query, Rcode, Unanswerable};
@@ -415,18 +415,17 @@ impl<'a> Asking<'a> {
             Transport::Udp => &self.counters.udp_codes,
             Transport::Tcp => &self.counters.tcp_codes,
         };
-        let counter = match rcode {
-            Rcode::NoError => &codes.noerror,
-            Rcode::FormErr => &codes.formerr,
-            Rcode::ServFail => &codes.servfail,
-            Rcode::NxDomain => &codes.nxdomain,
-            Rcode::NotImp => &codes.notimp,
-            Rcode::Refused => &codes.refused,
-            Rcode::YxDomain => &codes.yxdomain,
-            Rcode::BadVers => &codes.badvers,
-            Rcode::BadCookie => &codes.badcookie,
-        };
-        counter.increment();
+        codes.count(match rcode {
+            Rcode::NoError => Code::NoError,
+            Rcode::FormErr => Code::FormErr,
+            Rcode::ServFail => Code::ServFail,
+            Rcode::NxDomain => Code::NxDomain,
+            Rcode::NotImp => Code::NotImp,
+            Rcode::Refused => Code::Refused,
+            Rcode::YxDomain => Code::YxDomain,
+            Rcode::BadVers => Code::BadVers,
+            Rcode::BadCookie => Code::BadCookie,
+        });
         self.counters.named.count_zone(zone, outcome);
     }
 
@@ -498,12 +497,14 @@ fn refusal(query: &Query<'_>, fault: Option<Rcode>) -> Option<Rcode> {
 
 /// What an answer of a class and code is to its zone.
 const fn outcome_of(class: ResponseClass, rcode: Rcode) -> ZoneOutcome {
-    match (class, rcode) {
-        (ResponseClass::Answer, _) => ZoneOutcome::Answer,
-        (ResponseClass::Referral, _) => ZoneOutcome::Referral,
-        (ResponseClass::Negative, Rcode::NxDomain) => ZoneOutcome::NxDomain,
-        (ResponseClass::Negative, _) => ZoneOutcome::NoData,
-        (ResponseClass::Error, _) => ZoneOutcome::Error,
+    if matches!(rcode, Rcode::NxDomain) {
+        return ZoneOutcome::NxDomain;
+    }
+    match class {
+        ResponseClass::Answer => ZoneOutcome::Answer,
+        ResponseClass::Negative => ZoneOutcome::NoData,
+        ResponseClass::Referral => ZoneOutcome::Referral,
+        ResponseClass::Error => ZoneOutcome::Error,
     }
 }
 

@@ -17,11 +17,16 @@ use serde::{Deserialize, Serialize};
 pub use self::counter::Counter;
 use self::histogram::{ENGINE_BOUNDS, Histogram, Observed};
 use self::probes::Monitors;
-use self::series::{Kind, Named, NamedCounts, Names, Row, SERIES_MAX, SeriesId};
+use self::series::{Kind, LiveSource, Named, NamedCounts, Names, Row, SERIES_MAX, SeriesId};
 
-/// Declares the counters once: as atomics of a worker, and as their sum. Codes are counted for each protocol.
+/// Declares the counters once: as atomics of a worker, and as their sum. Live answers are counted by name alone, and added up
+/// by what they were from when somebody reads. Codes are counted for each protocol.
 macro_rules! counters {
-    ($($(#[$doc:meta])* $field:ident),*; $($(#[$code_doc:meta])* $code:ident $word:literal),*) => {
+    (
+        $($(#[$doc:meta])* $field:ident),*;
+        $($(#[$live_doc:meta])* $live:ident $($source:ident)|+),*;
+        $($(#[$code_doc:meta])* $code:ident $variant:ident $word:literal),*
+    ) => {
         /// What one worker counts. Only that worker writes.
         #[derive(Debug, Default)]
         #[repr(align(128))]
@@ -39,23 +44,22 @@ macro_rules! counters {
             pub named: NamedCounts,
         }
 
-        /// Answers by response code.
-        #[derive(Debug, Default)]
-        pub struct Codes {
-            $($(#[$code_doc])* pub $code: Counter,)*
+        /// A response code, as it is counted.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Code {
+            $($(#[$code_doc])* $variant,)*
         }
 
-        impl Codes {
-            /// The counts, each with its code.
-            fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
-                [$(($word, self.$code.value())),*].into_iter()
-            }
+        impl Code {
+            /// The words, in the order of the variants.
+            const ALL: [&str; [$($word),*].len()] = [$($word),*];
         }
 
         /// Sums over all workers at one moment.
         #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
         pub struct Totals {
             $($(#[$doc])* pub $field: u64,)*
+            $($(#[$live_doc])* pub $live: u64,)*
             $($(#[$code_doc])* pub $code: u64,)*
         }
 
@@ -63,7 +67,8 @@ macro_rules! counters {
             /// Adds what one worker counted.
             fn add(&mut self, worker: &Counters) {
                 $(self.$field += worker.$field.value();)*
-                $(self.$code += worker.udp_codes.$code.value() + worker.tcp_codes.$code.value();)*
+                $($(self.$live += worker.named.live(LiveSource::$source);)+)*
+                $(self.$code += worker.udp_codes.value(Code::$variant) + worker.tcp_codes.value(Code::$variant);)*
             }
         }
     };
@@ -122,35 +127,58 @@ counters! {
     /// Answers that a rate limit would have held back, if it did not only log.
     rrl_log_only,
     /// Queries for a zone by clients that may not ask.
-    prohibited,
+    prohibited;
     /// Answers of a pool.
-    live,
+    live Pool | Fallback | LastResort | Exhausted,
     /// Answers of a fallback pool's healthy origins.
-    live_fallback,
+    live_fallback Fallback,
     /// Answers of a fallback pool's origins whatever their health: nothing was healthy.
-    live_last_resort,
+    live_last_resort LastResort,
     /// Answers without an address because no pool could give one.
-    live_exhausted,
+    live_exhausted Exhausted,
     /// Refusals to answer because origins have not been probed yet.
-    live_not_ready;
+    live_not_ready NotReady;
     /// Answers with rcode NOERROR.
-    noerror "NOERROR",
+    noerror NoError "NOERROR",
     /// Answers with rcode FORMERR.
-    formerr "FORMERR",
+    formerr FormErr "FORMERR",
     /// Answers with rcode SERVFAIL.
-    servfail "SERVFAIL",
+    servfail ServFail "SERVFAIL",
     /// Answers with rcode NXDOMAIN.
-    nxdomain "NXDOMAIN",
+    nxdomain NxDomain "NXDOMAIN",
     /// Answers with rcode NOTIMP.
-    notimp "NOTIMP",
+    notimp NotImp "NOTIMP",
     /// Answers with rcode REFUSED.
-    refused "REFUSED",
+    refused Refused "REFUSED",
     /// Answers with rcode YXDOMAIN: a DNAME made a name too long.
-    yxdomain "YXDOMAIN",
+    yxdomain YxDomain "YXDOMAIN",
     /// Answers with rcode BADVERS.
-    badvers "BADVERS",
+    badvers BadVers "BADVERS",
     /// Answers with rcode BADCOOKIE.
-    badcookie "BADCOOKIE"
+    badcookie BadCookie "BADCOOKIE"
+}
+
+/// Answers by response code. An array, so that finding one is an addition.
+#[derive(Debug, Default)]
+pub struct Codes([Counter; Code::ALL.len()]);
+
+impl Codes {
+    /// Counts an answer.
+    pub fn count(&self, code: Code) {
+        if let Some(counter) = self.0.get(code as usize) {
+            counter.increment();
+        }
+    }
+
+    /// What has been counted for a code.
+    fn value(&self, code: Code) -> u64 {
+        self.0.get(code as usize).map_or(0, Counter::value)
+    }
+
+    /// The counts, each with its code.
+    fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Code::ALL.into_iter().zip(self.0.iter().map(Counter::value))
+    }
 }
 
 /// Protocols, as they are counted.

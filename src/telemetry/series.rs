@@ -151,6 +151,11 @@ impl NamedCounts {
         count(&self.pools, 0, pool);
     }
 
+    /// Answers of all load balancers from a source.
+    pub(super) fn live(&self, source: LiveSource) -> u64 {
+        self.load_balancers.get(source as usize).into_iter().flatten().map(Counter::value).sum()
+    }
+
     /// What has been counted in a column for an id.
     pub(super) fn value(&self, kind: Kind, column: usize, id: SeriesId) -> u64 {
         let counter = match kind {

@@ -28,8 +28,8 @@ fn take(registry: &Registry, kind: Kind, label: &str) -> Option<Named> {
 fn totals_add_up_over_workers_and_protocols() {
     let registry = Registry::default();
     let (one, two) = (registry.worker(), registry.worker());
-    one.udp_codes.noerror.increment();
-    two.tcp_codes.noerror.add(2);
+    one.udp_codes.count(Code::NoError);
+    (0..2).for_each(|_| two.tcp_codes.count(Code::NoError));
     two.silent.increment_shared();
     let totals = registry.totals();
     assert_eq!((totals.noerror, totals.silent, totals.refused), (3, 1, 0));
@@ -37,6 +37,24 @@ fn totals_add_up_over_workers_and_protocols() {
     let counted: Vec<_> = snapshot.codes.iter().filter(|(_, _, count)| *count > 0).collect();
     assert_eq!(counted, [&("udp", "NOERROR", 1), &("tcp", "NOERROR", 2)]);
     assert_eq!(Registry::default().snapshot().codes.len(), 18, "all are there before anybody counts");
+}
+
+#[test]
+fn live_answers_add_up_over_load_balancers_named_or_not() {
+    let registry = Registry::default();
+    let workers = [registry.worker(), registry.worker()];
+    let name = take(&registry, Kind::LoadBalancer, "www.example.com");
+    let sources = [LiveSource::Pool, LiveSource::Fallback, LiveSource::LastResort, LiveSource::Exhausted];
+    for (count, source) in (1..).zip(sources.into_iter().chain([LiveSource::NotReady])) {
+        for _ in 0..count {
+            workers[0].named.count_load_balancer(id(name.as_ref()), source);
+            workers[1].named.count_load_balancer(SeriesId::OTHER, source);
+        }
+    }
+    // The name goes, and what was counted by it stays.
+    drop(name);
+    let Totals { live, live_fallback, live_last_resort, live_exhausted, live_not_ready, .. } = registry.totals();
+    assert_eq!((live, live_fallback, live_last_resort, live_exhausted, live_not_ready), (20, 4, 6, 8, 10));
 }
 
 #[test]

@@ -274,7 +274,6 @@ impl<'w, 'b> Chain<'w, 'b> {
 
     /// A live name whose origins have not been probed.
     fn not_ready(&mut self, node: &Node) -> Rcode {
-        self.counters.live_not_ready.increment();
         self.counters.named.count_load_balancer(node.series(), LiveSource::NotReady);
         self.error = Some(extended_errors::NOT_READY);
         Rcode::ServFail
@@ -282,20 +281,17 @@ impl<'w, 'b> Chain<'w, 'b> {
 
     /// Counts a live answer, and says so when something is wrong.
     fn note(&mut self, node: &Node, answer: &FamilyAnswer) {
-        let Counters { live, live_fallback, live_last_resort, live_exhausted, named, .. } = self.counters;
-        live.increment();
+        let named = &self.counters.named;
         named.count_pool(answer.series);
-        let (source, trouble) = match answer.source {
-            Source::Pool | Source::NoFamily => (LiveSource::Pool, None),
-            Source::Fallback => (LiveSource::Fallback, Some((live_fallback, extended_errors::FALLBACK))),
-            Source::LastResort => (LiveSource::LastResort, Some((live_last_resort, extended_errors::LAST_RESORT))),
-            Source::Exhausted => (LiveSource::Exhausted, Some((live_exhausted, extended_errors::EXHAUSTED))),
+        let (source, error) = match answer.source {
+            // Nearly all, and so without a table of places to jump to.
+            Source::Pool | Source::NoFamily => return named.count_load_balancer(node.series(), LiveSource::Pool),
+            Source::Fallback => (LiveSource::Fallback, extended_errors::FALLBACK),
+            Source::LastResort => (LiveSource::LastResort, extended_errors::LAST_RESORT),
+            Source::Exhausted => (LiveSource::Exhausted, extended_errors::EXHAUSTED),
         };
         named.count_load_balancer(node.series(), source);
-        if let Some((counter, error)) = trouble {
-            counter.increment();
-            self.error = Some(error);
-        }
+        self.error = Some(error);
     }
 
     /// Copies an `RRset` into the answer section.

@@ -1,6 +1,7 @@
 //! Publish under a paused clock: what a name answers from as verdicts, edits and time come in.
 
 mod events;
+mod histories;
 mod levers;
 mod serials;
 
